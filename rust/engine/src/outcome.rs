@@ -1,0 +1,91 @@
+//! An outcome: one finished operation, with its stamps and how it ended. Only data; who counts it is in `record`.
+
+/// How a request failed when it did not end in a complete response.
+///
+/// The order is part of the layout of a block: add at the end only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum ErrorKind {
+    /// Nobody listens there.
+    ConnectRefused,
+    /// No connection within the timeout.
+    ConnectTimeout,
+    /// Any other failure to connect, such as an unreachable network.
+    ConnectFailed,
+    /// This machine has no file descriptor left (`EMFILE`, `ENFILE`).
+    NoDescriptors,
+    /// This machine has no local port left (`EADDRNOTAVAIL`).
+    NoPorts,
+    /// The peer reset the connection.
+    Reset,
+    /// The peer closed the connection before the response was complete.
+    Closed,
+    /// No complete response within the timeout.
+    Timeout,
+    /// What came back is not HTTP.
+    BadResponse,
+    /// The head of the response exceeds its limit.
+    HeaderTooLarge,
+    /// The body of the response exceeds its limit.
+    BodyTooLarge,
+}
+
+impl ErrorKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 11] = [
+        Self::ConnectRefused,
+        Self::ConnectTimeout,
+        Self::ConnectFailed,
+        Self::NoDescriptors,
+        Self::NoPorts,
+        Self::Reset,
+        Self::Closed,
+        Self::Timeout,
+        Self::BadResponse,
+        Self::HeaderTooLarge,
+        Self::BodyTooLarge,
+    ];
+
+    /// The name that summaries and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConnectRefused => "connect_refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectFailed => "connect_failed",
+            Self::NoDescriptors => "no_descriptors",
+            Self::NoPorts => "no_ports",
+            Self::Reset => "reset",
+            Self::Closed => "closed",
+            Self::Timeout => "timeout",
+            Self::BadResponse => "bad_response",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::BodyTooLarge => "body_too_large",
+        }
+    }
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A complete response with this status.
+    Response(u16),
+    /// No complete response.
+    Error(ErrorKind),
+}
+
+/// One finished operation. All instants in nanoseconds of [`crate::clock`].
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// When the schedule, or in the closed model the user, wanted it sent.
+    pub due_ns: u64,
+    /// Just before its first byte was written.
+    pub sent_ns: u64,
+    /// When the first byte of the answer was read; `sent_ns` if none came.
+    pub first_byte_ns: u64,
+    /// When it was complete, or had failed.
+    pub done_ns: u64,
+    /// Bytes read for it.
+    pub bytes_received: u64,
+    /// How it ended.
+    pub end: End,
+}

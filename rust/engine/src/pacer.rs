@@ -1,0 +1,119 @@
+//! The pacer: how to wait for the next instant. It decides between sleeping and spinning; what is due it does not know.
+//!
+//! A sleeping thread wakes late, by about 40 µs and more on a busy machine, whichever primitive it sleeps on. So
+//! `hybrid` sleeps until a margin before the instant and spins from there, looking for responses all the while; the
+//! margin follows the 99th percentile of how late this machine wakes. Where the gap between arrivals is shorter than
+//! the margin it spins throughout. `eco` never spins, `spin` never sleeps.
+
+use std::io;
+use std::num::NonZeroU64;
+
+use crate::clock::now_ns;
+use crate::plan::Pacing;
+use crate::reactor::Reactor;
+
+/// The margin stays within these bounds: a lower one would miss, a higher one burns a core for nothing.
+const MARGIN_NS: (u64, u64) = (10_000, 200_000);
+
+/// How far one sample moves the margin, at most.
+const STEP_NS: f64 = 2_000.0;
+
+/// Which instant is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// An arrival is due: worth spinning for.
+    Arrival(u64),
+    /// Anything else: a timeout, a heartbeat.
+    Timer(u64),
+}
+
+/// Waits, and knows how the time went.
+#[derive(Debug)]
+pub struct Pacer {
+    pacing: Pacing,
+    margin_ns: f64,
+    /// Time slept so far.
+    pub blocked_ns: u64,
+    /// Time spun so far.
+    pub spin_ns: u64,
+}
+
+impl Pacer {
+    /// A pacer that has not yet seen this machine.
+    pub fn new(pacing: Pacing) -> Self {
+        // Timers may else be late by 50 µs on purpose. Where it is refused, the margin will show it.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        Self {
+            pacing,
+            margin_ns: 60_000.0,
+            blocked_ns: 0,
+            spin_ns: 0,
+        }
+    }
+
+    /// Learns how late this machine wakes, before anything is due.
+    pub fn calibrate(&mut self, reactor: &mut impl Reactor) -> io::Result<()> {
+        if self.pacing == Pacing::Hybrid {
+            for _ in 0..100 {
+                self.sleep(reactor, now_ns() + 100_000)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The present margin.
+    pub fn margin_ns(&self) -> u64 {
+        self.margin_ns as u64
+    }
+
+    /// Waits for events until the instant. Whether it found any.
+    #[inline]
+    pub fn wait(&mut self, reactor: &mut impl Reactor, now: u64, wake: Wake) -> io::Result<bool> {
+        let (until_ns, spin_from_ns) = match (wake, self.pacing) {
+            (Wake::Arrival(due) | Wake::Timer(due), Pacing::Spin) => (due, 0),
+            (Wake::Arrival(due), Pacing::Hybrid) => (due, due.saturating_sub(self.margin_ns())),
+            (Wake::Arrival(due) | Wake::Timer(due), _) => (due, due),
+        };
+        if until_ns <= now {
+            return reactor.wait(Some(0));
+        }
+        if now < spin_from_ns {
+            let (found, woke_ns) = self.sleep(reactor, spin_from_ns)?;
+            if found || spin_from_ns == until_ns || woke_ns >= until_ns {
+                return Ok(found);
+            }
+            return self.spin(reactor, woke_ns, until_ns);
+        }
+        self.spin(reactor, now, until_ns)
+    }
+
+    fn sleep(&mut self, reactor: &mut impl Reactor, until_ns: u64) -> io::Result<(bool, u64)> {
+        let slept_from_ns = now_ns();
+        let found = reactor.wait(Some(until_ns))?;
+        let woke_ns = now_ns();
+        self.blocked_ns += woke_ns - slept_from_ns;
+        if !found && woke_ns >= until_ns {
+            // A running estimate of the 99th percentile: up by 99 parts when exceeded, else down by one.
+            let exceeded = (woke_ns - until_ns) as f64 > self.margin_ns;
+            let moved = self.margin_ns + if exceeded { 0.99 } else { -0.01 } * STEP_NS;
+            self.margin_ns = moved.clamp(MARGIN_NS.0 as f64, MARGIN_NS.1 as f64);
+        }
+        Ok((found, woke_ns))
+    }
+
+    fn spin(
+        &mut self,
+        reactor: &mut impl Reactor,
+        from_ns: u64,
+        until_ns: u64,
+    ) -> io::Result<bool> {
+        loop {
+            let found = reactor.wait(Some(0))?;
+            let now = now_ns();
+            if found || now >= until_ns {
+                self.spin_ns += now - from_ns;
+                return Ok(found);
+            }
+        }
+    }
+}

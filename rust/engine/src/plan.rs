@@ -1,0 +1,266 @@
+//! The plan as workers receive it: read from JSON, checked, frozen. The face checks what users type; this reader
+//! only makes sure that the engine never starts on nonsense, whoever wrote the plan.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+/// Schema that this engine understands.
+pub const SCHEMA: &str = "loadgen/plan/1";
+
+/// A run of `blast`: what to send, when, and how.
+///
+/// Fields that only the face uses (`name`, `command`, `thresholds`, `origins`) are accepted and left alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    schema: String,
+    #[serde(default, rename = "name")]
+    _name: serde::de::IgnoredAny,
+    #[serde(default, rename = "command")]
+    _command: serde::de::IgnoredAny,
+    #[serde(default, rename = "thresholds")]
+    _thresholds: serde::de::IgnoredAny,
+    #[serde(default, rename = "origins")]
+    _origins: serde::de::IgnoredAny,
+    /// What is sent.
+    pub request: Request,
+    /// Name under which it is counted.
+    pub label: String,
+    /// Where connections go, dealt round-robin.
+    pub addresses: Vec<SocketAddr>,
+    /// When requests are sent.
+    pub load: Load,
+    /// Cap on connections over all workers.
+    pub connections: Option<u32>,
+    /// How many workers share the plan.
+    pub workers: u32,
+    /// How hard to work for precision.
+    pub pacing: Pacing,
+    /// Longest wait for a complete response, from sending on; for a connection likewise.
+    pub timeout_ns: u64,
+    /// Longest wait for what is in flight at the end.
+    pub drain_ns: u64,
+    /// Which mechanism moves the bytes.
+    pub reactor: ReactorChoice,
+}
+
+/// A request of `blast`, the same every time.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The method, in capitals.
+    pub method: String,
+    /// Absolute URL, ASCII only, without user information or fragment.
+    pub url: String,
+    /// Headers in the order given; they replace the defaults of the same name.
+    pub headers: Vec<(String, String)>,
+    /// The body in base64.
+    pub body: Option<String>,
+}
+
+/// The load model and its profile.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "model", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Load {
+    /// Arrivals come when they are due, whatever the target does.
+    Open {
+        /// The rate over time.
+        stages: Vec<RateStage>,
+        /// How arrivals are spread.
+        arrivals: ArrivalProcess,
+        /// Seed of the random streams.
+        seed: u64,
+        /// Arrivals later than this are given up and counted as dropped.
+        drop_after_ns: Option<u64>,
+    },
+    /// Each user starts the next iteration when the last one ends.
+    Closed {
+        /// The number of users over time.
+        stages: Vec<UserStage>,
+    },
+}
+
+/// A stretch of time in which the rate changes linearly.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RateStage {
+    /// How long it lasts.
+    pub duration_ns: u64,
+    /// Arrivals per second at its start.
+    pub from_rate: f64,
+    /// Arrivals per second at its end.
+    pub to_rate: f64,
+}
+
+/// A stretch of time in which the number of users changes linearly.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct UserStage {
+    /// How long it lasts.
+    pub duration_ns: u64,
+    /// Users at its start.
+    pub from_users: u32,
+    /// Users at its end.
+    pub to_users: u32,
+}
+
+/// How arrivals are spread around the rate.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum ArrivalProcess {
+    /// Evenly.
+    Constant,
+    /// Independently: exponential gaps.
+    Poisson,
+    /// In bursts: what is due within `on_ns + off_ns` comes in the first `on_ns`, evenly.
+    #[serde(untagged)]
+    Bursts {
+        /// Length of a burst.
+        on_ns: u64,
+        /// Silence after it.
+        off_ns: u64,
+    },
+}
+
+/// How hard a worker works for precision.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Pacing {
+    /// Sleep until an arrival is due.
+    Eco,
+    /// Sleep until shortly before, then spin.
+    Hybrid,
+    /// Never sleep.
+    Spin,
+}
+
+/// Which mechanism moves the bytes.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum ReactorChoice {
+    /// The quickest that works here.
+    Auto,
+    /// `epoll`, read and write.
+    Epoll,
+    /// `io_uring` with multishot receive.
+    Uring,
+}
+
+/// What is wrong with a plan, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PlanError(pub String);
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+/// More arrivals than this are refused: the exact arithmetic of the schedule holds up to here, and it is a day at a
+/// million a second.
+pub const MOST_ARRIVALS: f64 = 1e11;
+
+/// The longest stage, a year.
+pub const LONGEST_STAGE_NS: u64 = 365 * 86_400 * 1_000_000_000;
+
+/// The highest rate that a stage may name.
+pub const HIGHEST_RATE: f64 = 1e7;
+
+impl Plan {
+    /// Reads and checks a plan.
+    pub fn read(json: &[u8]) -> Result<Self, PlanError> {
+        let plan: Self =
+            serde_json::from_slice(json).map_err(|error| PlanError(format!("plan: {error}")))?;
+        plan.check()?;
+        Ok(plan)
+    }
+
+    fn check(&self) -> Result<(), PlanError> {
+        let refuse = |condition: bool, text: &str| {
+            if condition {
+                Err(PlanError(text.into()))
+            } else {
+                Ok(())
+            }
+        };
+        refuse(
+            self.schema != SCHEMA,
+            &format!("schema: expected {SCHEMA}, got {}", self.schema),
+        )?;
+        refuse(self.workers == 0, "workers: expected at least 1")?;
+        refuse(
+            self.addresses.is_empty(),
+            "addresses: expected at least one",
+        )?;
+        refuse(
+            self.connections == Some(0),
+            "connections: expected at least 1",
+        )?;
+        refuse(self.timeout_ns == 0, "timeout_ns: expected more than 0")?;
+        match &self.load {
+            Load::Open {
+                stages, arrivals, ..
+            } => check_rates(stages, *arrivals),
+            Load::Closed { stages } => {
+                refuse(stages.is_empty(), "load.stages: expected at least one")?;
+                refuse(
+                    stages.iter().any(|s| s.duration_ns > LONGEST_STAGE_NS),
+                    "load.stages: longer than a year",
+                )
+            }
+        }
+    }
+
+    /// The arrivals of an open load as exact arithmetic wants them, or `None` in the closed model.
+    pub fn schedule(&self) -> Option<crate::schedule::Schedule> {
+        match &self.load {
+            Load::Open {
+                stages,
+                arrivals,
+                seed,
+                ..
+            } => Some(crate::schedule::Schedule::new(stages, *arrivals, *seed)),
+            Load::Closed { .. } => None,
+        }
+    }
+}
+
+fn check_rates(stages: &[RateStage], arrivals: ArrivalProcess) -> Result<(), PlanError> {
+    if stages.is_empty() {
+        return Err(PlanError("load.stages: expected at least one".into()));
+    }
+    let mut expected = 0.0;
+    for (i, stage) in stages.iter().enumerate() {
+        let sound = |rate: f64| rate.is_finite() && (0.0..=HIGHEST_RATE).contains(&rate);
+        if !sound(stage.from_rate) || !sound(stage.to_rate) {
+            return Err(PlanError(format!(
+                "load.stages[{i}]: expected rates from 0 to {HIGHEST_RATE}"
+            )));
+        }
+        if stage.duration_ns > LONGEST_STAGE_NS {
+            return Err(PlanError(format!(
+                "load.stages[{i}].duration_ns: longer than a year"
+            )));
+        }
+        expected += f64::midpoint(stage.from_rate, stage.to_rate) * stage.duration_ns as f64 / 1e9;
+    }
+    if expected > MOST_ARRIVALS {
+        return Err(PlanError(format!(
+            "load.stages: {expected:.0} arrivals are more than {MOST_ARRIVALS:.0}"
+        )));
+    }
+    match arrivals {
+        ArrivalProcess::Bursts { on_ns, off_ns }
+            if on_ns == 0 || off_ns > LONGEST_STAGE_NS || on_ns > LONGEST_STAGE_NS =>
+        {
+            Err(PlanError(
+                "load.arrivals: expected a burst longer than 0 and shorter than a year".into(),
+            ))
+        }
+        _ => Ok(()),
+    }
+}

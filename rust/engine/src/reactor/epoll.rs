@@ -1,0 +1,268 @@
+//! A reactor on `epoll`: edge-triggered, one read per response, one write per request, one shared read buffer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use super::{Event, Generation, Reactor, Rest, Slot, borrow, connected, open};
+use crate::clock;
+
+/// Events taken from the kernel at once. More would let a burst of responses delay sends that are due.
+const BATCH: usize = 64;
+
+/// The shared read buffer: a response larger than this takes several reads.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The slot that stands for the control descriptor in the kernel's data.
+const CONTROL: Slot = Slot::MAX;
+
+#[derive(Debug, Default)]
+struct Connection {
+    socket: Option<OwnedFd>,
+    generation: Generation,
+    connecting: bool,
+    rest: Option<Rest>,
+}
+
+/// See the module.
+pub struct Epoll {
+    set: OwnedFd,
+    /// Keeps the control descriptor registered.
+    _control: OwnedFd,
+    connections: Vec<Connection>,
+    events: Vec<epoll::Event>,
+    at: usize,
+    /// The connection that filled the whole buffer: there may be more to read.
+    again: Option<Slot>,
+    /// Connections whose write failed; told on the next call of `next`.
+    failed: Vec<(Slot, Generation, Errno)>,
+    buffer: Box<[u8]>,
+    filled: usize,
+}
+
+impl Epoll {
+    /// A reactor that also listens to a control descriptor.
+    pub fn new(control: OwnedFd) -> io::Result<Self> {
+        let set = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(
+            &set,
+            &control,
+            data(CONTROL, Generation::default()),
+            EventFlags::IN,
+        )?;
+        Ok(Self {
+            set,
+            _control: control,
+            connections: Vec::new(),
+            events: Vec::with_capacity(BATCH),
+            at: 0,
+            again: None,
+            failed: Vec::new(),
+            buffer: vec![0; READ_BYTES].into(),
+            filled: 0,
+        })
+    }
+
+    fn read(&mut self, slot: Slot) -> Option<Event> {
+        let socket = borrow(self.connections[slot as usize].socket.as_ref())?;
+        match recv(socket, &mut *self.buffer, RecvFlags::empty()) {
+            Ok((0, _)) => Some(Event::Ended(slot, None)),
+            Ok((length, _)) => {
+                self.filled = length;
+                // A short read has drained the socket; the edge comes again with the next bytes.
+                self.again = (length == self.buffer.len()).then_some(slot);
+                Some(Event::Received(slot))
+            }
+            Err(Errno::AGAIN | Errno::INTR) => None,
+            Err(error) => Some(Event::Ended(slot, Some(error))),
+        }
+    }
+
+    /// Writes what is left; `Err` when the connection is broken.
+    fn write(&mut self, slot: Slot, bytes: &Rc<[u8]>, mut from: usize) -> Result<(), Errno> {
+        let connection = &mut self.connections[slot as usize];
+        let Some(socket) = borrow(connection.socket.as_ref()) else {
+            return Ok(());
+        };
+        while from < bytes.len() {
+            match send(socket, &bytes[from..], SendFlags::NOSIGNAL) {
+                Ok(written) => from += written,
+                Err(Errno::AGAIN) => {
+                    connection.rest = Some(Rest {
+                        bytes: Rc::clone(bytes),
+                        from,
+                    });
+                    return Ok(());
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn writable(&mut self, slot: Slot) -> Option<Event> {
+        let connection = &mut self.connections[slot as usize];
+        if connection.connecting {
+            connection.connecting = false;
+            return Some(match connected(borrow(connection.socket.as_ref())?) {
+                Ok(()) => Event::Connected(slot),
+                Err(error) => Event::Ended(slot, Some(error)),
+            });
+        }
+        let rest = connection.rest.take()?;
+        self.write(slot, &rest.bytes, rest.from)
+            .err()
+            .map(|error| Event::Ended(slot, Some(error)))
+    }
+}
+
+impl Reactor for Epoll {
+    fn connect(&mut self, slot: Slot, address: &SocketAddr) -> Result<(), Errno> {
+        let index = slot as usize;
+        if self.connections.len() <= index {
+            self.connections.resize_with(index + 1, Connection::default);
+        }
+        let connection = &mut self.connections[index];
+        let socket = open(address)?;
+        // Both directions once and edge-triggered: no further epoll_ctl in the life of a connection.
+        let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(
+            &self.set,
+            &socket,
+            data(slot, connection.generation),
+            interest,
+        )?;
+        connection.socket = Some(socket);
+        connection.connecting = true;
+        Ok(())
+    }
+
+    #[inline]
+    fn send(&mut self, slot: Slot, bytes: &Rc<[u8]>) {
+        if let Err(error) = self.write(slot, bytes, 0) {
+            self.failed
+                .push((slot, self.connections[slot as usize].generation, error));
+        }
+    }
+
+    fn close(&mut self, slot: Slot) {
+        let connection = &mut self.connections[slot as usize];
+        // Closing takes it out of the epoll set as well.
+        *connection = Connection {
+            generation: connection.generation.next(),
+            ..Connection::default()
+        };
+        self.again = self.again.filter(|&again| again != slot);
+    }
+
+    #[inline]
+    fn wait(&mut self, deadline_ns: Option<u64>) -> io::Result<bool> {
+        self.events.clear();
+        self.at = 0;
+        let ready = self.again.is_some() || !self.failed.is_empty();
+        let timeout = match deadline_ns {
+            _ if ready => Some(clock::timespec(0)),
+            Some(0) => Some(clock::timespec(0)),
+            Some(deadline) => Some(clock::timespec(deadline.saturating_sub(clock::now_ns()))),
+            None => None,
+        };
+        match epoll::wait(
+            &self.set,
+            rustix::buffer::spare_capacity(&mut self.events),
+            timeout.as_ref(),
+        ) {
+            Ok(_) | Err(Errno::INTR) => Ok(ready || !self.events.is_empty()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<Event> {
+        if let Some(slot) = self.again.take()
+            && let Some(event) = self.read(slot)
+        {
+            return Some(event);
+        }
+        while let Some((slot, generation, error)) = self.failed.pop() {
+            if self.connections[slot as usize].generation == generation {
+                return Some(Event::Ended(slot, Some(error)));
+            }
+        }
+        while self.at < self.events.len() {
+            let event = &mut self.events[self.at];
+            let (slot, generation) = undo(event.data);
+            if slot == CONTROL {
+                self.at += 1;
+                return Some(Event::Control);
+            }
+            if self.connections[slot as usize].generation != generation {
+                self.at += 1;
+                continue;
+            }
+            // One event may say both: what can be written is seen to first, then the same event is looked at again.
+            let flags = event.flags;
+            event.flags = flags.difference(EventFlags::OUT);
+            let connection = &self.connections[slot as usize];
+            let found = if flags.contains(EventFlags::OUT)
+                && (connection.connecting || connection.rest.is_some())
+            {
+                self.writable(slot)
+            } else {
+                self.at += 1;
+                let readable =
+                    EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+                if flags.intersects(readable) {
+                    self.readable(slot, flags)
+                } else {
+                    None
+                }
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn received(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
+    fn name(&self) -> &'static str {
+        "epoll"
+    }
+}
+
+impl Epoll {
+    fn readable(&mut self, slot: Slot, flags: EventFlags) -> Option<Event> {
+        let event = self.read(slot);
+        // A short read, and the peer has closed behind it: that edge has been seen and will not come again.
+        if matches!(event, Some(Event::Received(_)))
+            && flags.intersects(EventFlags::RDHUP | EventFlags::HUP)
+        {
+            self.again = Some(slot);
+        }
+        event
+    }
+}
+
+fn data(slot: Slot, generation: Generation) -> EventData {
+    EventData::new_u64(u64::from(generation.0) << 32 | u64::from(slot))
+}
+
+fn undo(data: EventData) -> (Slot, Generation) {
+    (data.u64() as Slot, Generation((data.u64() >> 32) as u32))
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.set.as_fd()
+    }
+}

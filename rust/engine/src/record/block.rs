@@ -1,0 +1,369 @@
+//! A block: the shared memory in which one worker counts. One writer, any number of readers, nobody waits.
+//!
+//! ```text
+//!   block  = header (one page of words) | slot of label 0 | slot of label 1 | …
+//!   slot   = name | counters | statuses | errors | histogram heads   (SLOT_HEAD words)
+//!            then for each kind of latency the buckets of its histogram (BUCKETS words)
+//! ```
+//!
+//! Every word is a `u64` that only its writer changes. Counters only grow; a reader may see one outcome's counts half
+//! done, never wrong ones, and after the writer has gone what it reads is exact. Pages that were never touched take no
+//! memory: a reader looks at a histogram's mask of touched segments first, because reading a hole would fill it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::buckets::{BUCKETS, SEGMENT, SEGMENTS};
+use crate::outcome::ErrorKind;
+
+/// Words about the worker as a whole, by number in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Word {
+    /// Version of this layout; 0 until the writer has attached.
+    Version,
+    /// Slots for labels.
+    Capacity,
+    /// Slots in use.
+    Labels,
+    /// Process of the writer.
+    Pid,
+    /// Its last sign of life.
+    Heartbeat,
+    /// Arrivals taken up or given up.
+    Scheduled,
+    /// Given up for being too late.
+    Dropped,
+    /// Given up because the run was stopped.
+    Cancelled,
+    /// Connections made.
+    Connects,
+    /// Connections that could not be made.
+    ConnectFailures,
+    /// Connections open now.
+    Connections,
+    /// Arrivals that are due and wait for a connection now.
+    Overdue,
+    /// Users active now.
+    ActiveUsers,
+    /// Time in which the loop worked.
+    BusyNs,
+    /// Time in which it spun, waiting for an instant.
+    SpinNs,
+    /// Time in which it slept.
+    BlockedNs,
+    /// CPU time of the process.
+    CpuNs,
+    /// Largest resident size of the process.
+    MaxRssKb,
+    /// Longest time between two looks at the schedule while arrivals were to come.
+    MaxGapNs,
+    /// Sent more than a millisecond after they were due.
+    Late1Ms,
+    /// Sends that had waited for a connection.
+    PoolWaits,
+    /// Present margin of the pacer.
+    MarginNs,
+}
+
+const HEADER_WORDS: usize = 512;
+/// Layout version: a reader and a writer of different builds refuse each other.
+pub const VERSION: u64 = 1;
+
+/// Words of a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum LabelWord {
+    /// Length of the name in bytes.
+    NameLength,
+    /// Requests begun.
+    Sent,
+    /// Complete responses below 400.
+    Ok,
+    /// Everything else that ended.
+    Failed,
+    /// Bytes written.
+    BytesSent,
+    /// Bytes read.
+    BytesReceived,
+}
+
+/// What a histogram measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Kind {
+    /// From due to done.
+    Response,
+    /// From sent to done.
+    Service,
+    /// From due to sent.
+    Lateness,
+    /// From due until the loop took it up: the part of lateness that is the generator's own.
+    Dispatch,
+    /// Making the connection.
+    Connect,
+    /// From sent to the first byte.
+    FirstByte,
+    /// From the first byte to done.
+    Receive,
+    /// From due to sent where the cap on connections made it wait.
+    PoolWait,
+}
+
+impl Kind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Response,
+        Self::Service,
+        Self::Lateness,
+        Self::Dispatch,
+        Self::Connect,
+        Self::FirstByte,
+        Self::Receive,
+        Self::PoolWait,
+    ];
+
+    /// The name that summaries use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Response => "response",
+            Self::Service => "service",
+            Self::Lateness => "lateness",
+            Self::Dispatch => "dispatch",
+            Self::Connect => "connect",
+            Self::FirstByte => "first_byte",
+            Self::Receive => "receive",
+            Self::PoolWait => "pool_wait",
+        }
+    }
+}
+
+/// Words at the head of a histogram; the buckets lie elsewhere in the slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum HeadWord {
+    /// Finite samples.
+    Count,
+    /// Their sum.
+    Sum,
+    /// The sum of their squares, the bits of an `f64`.
+    SumOfSquares,
+    /// The complement of the smallest, so that fresh memory (0) means none.
+    MinComplement,
+    /// The largest.
+    Max,
+    /// Samples that never ended.
+    Infinite,
+    /// Samples clamped to the largest bucket.
+    Overflow,
+    /// Bit i: segment i has been written to.
+    Touched,
+}
+
+/// Statuses that have a counter: 0 … 999.
+pub const STATUSES: usize = 1000;
+/// Longest label kept, in bytes.
+pub const NAME_BYTES: usize = 512;
+
+const HEAD_WORDS: usize = 8;
+const NAME_AT: usize = 16;
+const STATUSES_AT: usize = NAME_AT + NAME_BYTES / 8;
+const ERRORS_AT: usize = STATUSES_AT + STATUSES;
+const HEADS_AT: usize = ERRORS_AT + 64;
+const SLOT_HEAD: usize = 1536;
+const SLOT_WORDS: usize = SLOT_HEAD + Kind::ALL.len() * BUCKETS;
+const _: () =
+    assert!(HEADS_AT + Kind::ALL.len() * HEAD_WORDS <= SLOT_HEAD && ErrorKind::ALL.len() <= 64);
+
+/// The mapped memory of one worker.
+#[derive(Debug)]
+pub struct Block {
+    fd: OwnedFd,
+    words: NonNull<AtomicU64>,
+    len: usize,
+}
+
+// SAFETY: the mapping is plain shared memory that lives as long as the block, and every access to it is atomic.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// New, empty memory with room for `labels`.
+    pub fn create(labels: usize) -> io::Result<Self> {
+        let fd = memfd_create("loadgen-block", MemfdFlags::CLOEXEC)?;
+        ftruncate(&fd, ((HEADER_WORDS + labels * SLOT_WORDS) * 8) as u64)?;
+        let block = Self::map(fd)?;
+        block.word(Word::Capacity).store(labels as u64, Relaxed);
+        block.word(Word::Version).store(VERSION, Relaxed);
+        Ok(block)
+    }
+
+    /// The memory behind a descriptor that was inherited from the process that created it.
+    pub fn attach(fd: OwnedFd) -> io::Result<Self> {
+        let block = Self::map(fd)?;
+        let version = block.get(Word::Version);
+        let capacity = block.get(Word::Capacity) as usize;
+        let fits = capacity
+            .checked_mul(SLOT_WORDS)
+            .is_some_and(|words| HEADER_WORDS + words == block.len);
+        if version != VERSION || !fits {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "not a block of this version of loadgen",
+            ));
+        }
+        Ok(block)
+    }
+
+    fn map(fd: OwnedFd) -> io::Result<Self> {
+        let bytes = File::from(fd.try_clone()?).metadata()?.len() as usize;
+        if bytes < HEADER_WORDS * 8 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a block"));
+        }
+        // SAFETY: a new shared mapping of a descriptor that we own, at an address that the kernel chooses.
+        let address = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                bytes,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                &fd,
+                0,
+            )?
+        };
+        let words = NonNull::new(address.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self {
+            fd,
+            words,
+            len: bytes / 8,
+        })
+    }
+
+    /// The descriptor to hand to the worker.
+    pub fn fd(&self) -> impl AsFd + '_ {
+        &self.fd
+    }
+
+    #[inline]
+    fn at(&self, index: usize) -> &AtomicU64 {
+        assert!(index < self.len);
+        // SAFETY: the index lies in the mapping, which is page-aligned and lives as long as `self`.
+        unsafe { self.words.add(index).as_ref() }
+    }
+
+    /// A word about the worker.
+    #[inline]
+    pub fn word(&self, word: Word) -> &AtomicU64 {
+        self.at(word as usize)
+    }
+
+    /// Its present value.
+    pub fn get(&self, word: Word) -> u64 {
+        self.word(word).load(Relaxed)
+    }
+
+    /// The labels in use.
+    pub fn labels(&self) -> usize {
+        self.get(Word::Labels).min(self.get(Word::Capacity)) as usize
+    }
+
+    /// Takes the next slot for a label, or `None` when all are in use. Writer only.
+    pub fn add_label(&self, name: &str) -> Option<usize> {
+        let label = self.get(Word::Labels);
+        if label >= self.get(Word::Capacity) {
+            return None;
+        }
+        let mut end = name.len().min(NAME_BYTES);
+        while !name.is_char_boundary(end) {
+            end -= 1;
+        }
+        for (i, chunk) in name.as_bytes()[..end].chunks(8).enumerate() {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            self.slot(label as usize, NAME_AT + i)
+                .store(u64::from_le_bytes(bytes), Relaxed);
+        }
+        self.label_word(label as usize, LabelWord::NameLength)
+            .store(end as u64, Relaxed);
+        // Release: whoever sees the new count sees the name too.
+        self.word(Word::Labels)
+            .store(label + 1, std::sync::atomic::Ordering::Release);
+        Some(label as usize)
+    }
+
+    /// The name of a label.
+    pub fn label_name(&self, label: usize) -> String {
+        let length = self.label_word(label, LabelWord::NameLength).load(Relaxed) as usize;
+        let words = (0..length.min(NAME_BYTES).div_ceil(8))
+            .map(|i| self.slot(label, NAME_AT + i).load(Relaxed));
+        let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        bytes.truncate(length);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    #[inline]
+    fn slot(&self, label: usize, offset: usize) -> &AtomicU64 {
+        self.at(HEADER_WORDS + label * SLOT_WORDS + offset)
+    }
+
+    /// A counter of a label.
+    #[inline]
+    pub fn label_word(&self, label: usize, word: LabelWord) -> &AtomicU64 {
+        self.slot(label, word as usize)
+    }
+
+    /// The counter of a status of a label; statuses beyond the table count as 0.
+    #[inline]
+    pub fn status(&self, label: usize, status: u16) -> &AtomicU64 {
+        let status = usize::from(status);
+        self.slot(
+            label,
+            STATUSES_AT + if status < STATUSES { status } else { 0 },
+        )
+    }
+
+    /// The counter of an error kind of a label.
+    #[inline]
+    pub fn error(&self, label: usize, kind: ErrorKind) -> &AtomicU64 {
+        self.slot(label, ERRORS_AT + kind as usize)
+    }
+
+    /// A word at the head of a histogram.
+    #[inline]
+    pub fn head(&self, label: usize, kind: Kind, word: HeadWord) -> &AtomicU64 {
+        self.slot(label, HEADS_AT + kind as usize * HEAD_WORDS + word as usize)
+    }
+
+    /// A bucket of a histogram.
+    #[inline]
+    pub fn bucket(&self, label: usize, kind: Kind, index: usize) -> &AtomicU64 {
+        self.slot(label, SLOT_HEAD + kind as usize * BUCKETS + index)
+    }
+
+    /// The buckets of a histogram that hold anything, as (index, count).
+    pub fn filled(&self, label: usize, kind: Kind) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let touched = self.head(label, kind, HeadWord::Touched).load(Relaxed);
+        (0..SEGMENTS)
+            .filter(move |segment| touched >> segment & 1 == 1)
+            .flat_map(move |segment| {
+                (segment * SEGMENT..(segment + 1) * SEGMENT).filter_map(move |index| {
+                    let count = self.bucket(label, kind, index).load(Relaxed);
+                    (count > 0).then_some((index as u32, count))
+                })
+            })
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `map` with this length and no reference outlives `self`.
+        let _ = unsafe { munmap(self.words.as_ptr().cast(), self.len * 8) };
+    }
+}

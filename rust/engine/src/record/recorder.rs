@@ -1,0 +1,190 @@
+//! The recorder: the one writer of a block. It counts; it holds no opinion on what it counts.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::block::{Block, HeadWord, Kind, LabelWord, Word};
+use super::buckets::{self, SEGMENT};
+use crate::clock;
+use crate::outcome::{End, Outcome};
+
+/// Writes one worker's outcomes into its block.
+#[derive(Debug)]
+pub struct Recorder {
+    block: Block,
+}
+
+/// With a single writer a load and a store are enough, and cheaper than a locked addition.
+#[inline]
+fn add(word: &AtomicU64, amount: u64) {
+    word.store(word.load(Relaxed).wrapping_add(amount), Relaxed);
+}
+
+#[inline]
+fn raise(word: &AtomicU64, value: u64) {
+    if value > word.load(Relaxed) {
+        word.store(value, Relaxed);
+    }
+}
+
+impl Recorder {
+    /// Takes the block over as its writer.
+    pub fn new(block: Block) -> Self {
+        block
+            .word(Word::Pid)
+            .store(u64::from(std::process::id()), Relaxed);
+        let recorder = Self { block };
+        recorder.heartbeat(clock::now_ns());
+        recorder
+    }
+
+    /// A slot for a label; when the block is full, the last one is shared.
+    pub fn label(&self, name: &str) -> usize {
+        self.block
+            .add_label(name)
+            .unwrap_or_else(|| self.block.labels() - 1)
+    }
+
+    /// A sign of life, with what the process has used so far.
+    pub fn heartbeat(&self, now_ns: u64) {
+        self.set(Word::Heartbeat, now_ns);
+        self.set(Word::CpuNs, clock::cpu_ns());
+        self.set(Word::MaxRssKb, max_rss_kb());
+    }
+
+    /// Adds to a word about the worker.
+    #[inline]
+    pub fn add(&self, word: Word, amount: u64) {
+        add(self.block.word(word), amount);
+    }
+
+    /// Sets a word that tells the present state.
+    #[inline]
+    pub fn set(&self, word: Word, value: u64) {
+        self.block.word(word).store(value, Relaxed);
+    }
+
+    /// Raises a word that tells a maximum.
+    #[inline]
+    pub fn raise(&self, word: Word, value: u64) {
+        raise(self.block.word(word), value);
+    }
+
+    /// A request is about to be written. `dispatch_ns` is the generator's own part of its lateness, where the loop,
+    /// not the cap on connections, decided.
+    #[inline]
+    pub fn sent(&self, label: usize, due_ns: u64, sent_ns: u64, bytes: u64) {
+        add(self.block.label_word(label, LabelWord::BytesSent), bytes);
+        let lateness_ns = sent_ns.saturating_sub(due_ns);
+        self.sample(label, Kind::Lateness, lateness_ns);
+        if lateness_ns > 1_000_000 {
+            self.add(Word::Late1Ms, 1);
+        }
+    }
+
+    /// An arrival was taken up: from here on it counts as sent.
+    #[inline]
+    pub fn taken(&self, label: usize) {
+        self.add(Word::Scheduled, 1);
+        add(self.block.label_word(label, LabelWord::Sent), 1);
+    }
+
+    /// An arrival was given up without being sent; it counts against the percentiles.
+    pub fn given_up(&self, label: usize, word: Word, amount: u64) {
+        self.add(Word::Scheduled, amount);
+        self.add(word, amount);
+        for kind in [Kind::Response, Kind::Lateness] {
+            add(self.block.head(label, kind, HeadWord::Infinite), amount);
+        }
+    }
+
+    /// A request ended.
+    #[inline]
+    pub fn finished(&self, label: usize, outcome: &Outcome) {
+        add(
+            self.block.label_word(label, LabelWord::BytesReceived),
+            outcome.bytes_received,
+        );
+        match outcome.end {
+            End::Response(status) => {
+                self.sample(
+                    label,
+                    Kind::Response,
+                    outcome.done_ns.saturating_sub(outcome.due_ns),
+                );
+                self.sample(
+                    label,
+                    Kind::Service,
+                    outcome.done_ns.saturating_sub(outcome.sent_ns),
+                );
+                self.sample(
+                    label,
+                    Kind::FirstByte,
+                    outcome.first_byte_ns.saturating_sub(outcome.sent_ns),
+                );
+                self.sample(
+                    label,
+                    Kind::Receive,
+                    outcome.done_ns.saturating_sub(outcome.first_byte_ns),
+                );
+                add(self.block.status(label, status), 1);
+                let word = if status < 400 {
+                    LabelWord::Ok
+                } else {
+                    LabelWord::Failed
+                };
+                add(self.block.label_word(label, word), 1);
+            }
+            End::Error(kind) => {
+                for infinite in [Kind::Response, Kind::Service] {
+                    add(self.block.head(label, infinite, HeadWord::Infinite), 1);
+                }
+                add(self.block.error(label, kind), 1);
+                add(self.block.label_word(label, LabelWord::Failed), 1);
+            }
+        }
+    }
+
+    /// Requests that had not ended when the run did: infinite, and neither ok nor failed.
+    pub fn unfinished(&self, label: usize, amount: u64) {
+        for kind in [Kind::Response, Kind::Service] {
+            add(self.block.head(label, kind, HeadWord::Infinite), amount);
+        }
+    }
+
+    /// Counts one value in a histogram.
+    #[inline]
+    pub fn sample(&self, label: usize, kind: Kind, value: u64) {
+        let head = |word| self.block.head(label, kind, word);
+        let clamped = value.min(buckets::HIGHEST);
+        if value > buckets::HIGHEST {
+            add(head(HeadWord::Overflow), 1);
+        }
+        let index = buckets::index(clamped);
+        let segment = 1 << (index / SEGMENT);
+        let touched = head(HeadWord::Touched);
+        if touched.load(Relaxed) & segment == 0 {
+            touched.store(touched.load(Relaxed) | segment, Relaxed);
+        }
+        add(self.block.bucket(label, kind, index), 1);
+        add(head(HeadWord::Count), 1);
+        add(head(HeadWord::Sum), value);
+        let squares = head(HeadWord::SumOfSquares);
+        let square = value as f64 * value as f64;
+        squares.store(
+            (f64::from_bits(squares.load(Relaxed)) + square).to_bits(),
+            Relaxed,
+        );
+        raise(head(HeadWord::MinComplement), !value);
+        raise(head(HeadWord::Max), value);
+    }
+}
+
+/// Largest resident size of this process so far; 0 where the system does not tell.
+fn max_rss_kb() -> u64 {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return 0;
+    };
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok())
+        .unwrap_or(0)
+}
