@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   ┌─▶ dispatch: due? ──▶ connection? ──▶ send ──▶ (sent)          at most DISPATCH_BATCH at a time,
-//!   │   wait: sleep, spin, or look                                  so that responses are not left lying
+//!   │   grow: still due, and none idle? connect                     so that responses are not left lying
+//!   │   wait: sleep, spin, or look
 //!   │   handle events: connected ▶ send · received ▶ read ▶ (done)  after every EVENT_BATCH of them dispatch
 //!   └── housekeeping: timeouts, heartbeat, orders                   again, so that sends are not late
 //! ```
@@ -15,14 +16,14 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use crate::clock::{SECOND, now_ns};
+use crate::clock::{SECOND, cpu_ns, now_ns};
 use crate::control::{Control, Order};
 use crate::http::request::render;
 use crate::http::response::Progress;
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pacer::{Pacer, Wake};
 use crate::plan::{Plan, ReactorChoice};
-use crate::pool::{Acquired, Pool, State};
+use crate::pool::{Pool, State};
 use crate::reactor::epoll::Epoll;
 use crate::reactor::uring::Uring;
 use crate::reactor::{Event, Reactor, Slot};
@@ -32,6 +33,8 @@ use crate::source::{Due, Source};
 
 /// Sends between two looks at what has come.
 const DISPATCH_BATCH: usize = 64;
+/// Connections begun between two looks at what has come.
+const CONNECT_BATCH: usize = 64;
 /// Events between two looks at what is due.
 const EVENT_BATCH: usize = 16;
 const HEARTBEAT_NS: u64 = SECOND / 5;
@@ -39,22 +42,15 @@ const HEARTBEAT_NS: u64 = SECOND / 5;
 pub const DEFAULT_CONNECTIONS: usize = 10_000;
 
 /// Runs one worker's share of a plan, from `ready` to `done`. An error means that the run is broken.
-pub fn run(
-    plan: &[u8],
-    block: OwnedFd,
-    index: u32,
-    orders: OwnedFd,
-    reports: OwnedFd,
-) -> io::Result<()> {
+pub fn run(plan: &[u8], block: OwnedFd, index: u32, orders: OwnedFd, reports: OwnedFd) -> io::Result<()> {
     let plan = Plan::read(plan).map_err(io::Error::other)?;
     let block = Block::attach(block)?;
     let control = Control::new(orders, reports)?;
     match plan.reactor {
         ReactorChoice::Epoll => {}
         ReactorChoice::Uring => {
-            let reactor = Uring::new(control.descriptor()?).map_err(|error| {
-                io::Error::other(format!("io_uring is not available here: {error}"))
-            })?;
+            let reactor = Uring::new(control.descriptor()?)
+                .map_err(|error| io::Error::other(format!("io_uring is not available here: {error}")))?;
             return Worker::new(&plan, block, index, reactor)?.run(control);
         }
         ReactorChoice::Auto => {
@@ -79,8 +75,11 @@ struct Worker<'a, R> {
     start_ns: u64,
     /// Past this, nothing that is in flight is waited for.
     drain_until_ns: u64,
-    /// When a request last found all connections taken: what was due by then has waited for one.
-    full_at_ns: Option<u64>,
+    /// When a request last found no connection ready: what was due by then has waited for one.
+    starved_at_ns: Option<u64>,
+    /// The last look at the schedule ended so.
+    starved: bool,
+    cpu_at_start_ns: u64,
     address: usize,
     next_sweep_ns: u64,
     next_heartbeat_ns: u64,
@@ -94,9 +93,7 @@ impl<'a, R: Reactor> Worker<'a, R> {
         let rendered = render(&plan.request).map_err(io::Error::other)?;
         let recorder = Recorder::new(block);
         let label = recorder.label(&plan.label);
-        let all = plan
-            .connections
-            .map_or(DEFAULT_CONNECTIONS, |cap| cap as usize);
+        let all = plan.connections.map_or(DEFAULT_CONNECTIONS, |cap| cap as usize);
         let workers = plan.workers as usize;
         let cap = ((all + workers - 1 - index as usize % workers) / workers).max(1);
         Ok(Self {
@@ -110,7 +107,9 @@ impl<'a, R: Reactor> Worker<'a, R> {
             pacer: Pacer::new(plan.pacing),
             start_ns: 0,
             drain_until_ns: u64::MAX,
-            full_at_ns: None,
+            starved_at_ns: None,
+            starved: false,
+            cpu_at_start_ns: 0,
             address: index as usize,
             next_sweep_ns: 0,
             next_heartbeat_ns: 0,
@@ -154,6 +153,7 @@ impl<'a, R: Reactor> Worker<'a, R> {
             self.recorder.heartbeat(now_ns());
         }
         (self.pacer.blocked_ns, self.pacer.spin_ns) = (0, 0);
+        self.cpu_at_start_ns = cpu_ns();
         self.looked_ns = self.start_ns;
         self.drain_until_ns = self.start_ns + self.source.duration_ns() + self.plan.drain_ns;
         Ok(())
@@ -186,16 +186,17 @@ impl<'a, R: Reactor> Worker<'a, R> {
     fn turn(&mut self) -> Wake {
         let next_due_ns = self.dispatch();
         let now = now_ns();
+        // Only when all that has come is read: a response that lies unread is a connection about to be free.
+        if self.starved && self.reactor.is_drained() {
+            self.grow(now);
+        }
         if now >= self.next_heartbeat_ns {
             self.heartbeat(now);
         }
         if now >= self.next_sweep_ns {
             self.sweep(now);
         }
-        let timer_ns = self
-            .next_heartbeat_ns
-            .min(self.next_sweep_ns)
-            .min(self.drain_until_ns);
+        let timer_ns = self.next_heartbeat_ns.min(self.next_sweep_ns).min(self.drain_until_ns);
         match next_due_ns {
             Some(due_ns) if due_ns <= timer_ns => Wake::Arrival(due_ns),
             _ => Wake::Timer(timer_ns),
@@ -206,9 +207,9 @@ impl<'a, R: Reactor> Worker<'a, R> {
     #[inline]
     fn dispatch(&mut self) -> Option<u64> {
         let mut now = now_ns();
-        self.recorder
-            .raise(Word::MaxGapNs, now.saturating_sub(self.looked_ns));
+        self.recorder.raise(Word::MaxGapNs, now.saturating_sub(self.looked_ns));
         self.looked_ns = now;
+        self.starved = false;
         for _ in 0..DISPATCH_BATCH {
             if now < self.start_ns {
                 return Some(self.start_ns);
@@ -222,20 +223,13 @@ impl<'a, R: Reactor> Worker<'a, R> {
                 }
                 Due::Nothing(next_ns) => return next_ns.map(|ns| self.start_ns + ns),
             };
-            match self.pool.acquire() {
-                Acquired::Idle(slot) => {
-                    self.take(due_ns, now);
-                    self.send(slot, due_ns, now);
-                }
-                Acquired::Fresh(slot) => {
-                    self.take(due_ns, now);
-                    self.connect(slot, due_ns, now);
-                }
-                Acquired::Full => {
-                    self.full_at_ns = Some(now);
-                    return None;
-                }
-            }
+            let Some(slot) = self.pool.acquire() else {
+                self.starved_at_ns = Some(now);
+                self.starved = true;
+                return None;
+            };
+            self.take(due_ns, now);
+            self.send(slot, due_ns, now);
             now = now_ns();
         }
         Some(now)
@@ -245,13 +239,11 @@ impl<'a, R: Reactor> Worker<'a, R> {
     fn take(&mut self, due_ns: u64, now: u64) {
         self.source.take();
         self.recorder.taken(self.label);
-        if self.full_at_ns.is_some_and(|full_ns| due_ns <= full_ns) {
+        if self.starved_at_ns.is_some_and(|starved_ns| due_ns <= starved_ns) {
             self.recorder.add(Word::PoolWaits, 1);
-            self.recorder
-                .sample(self.label, Kind::PoolWait, now.saturating_sub(due_ns));
+            self.recorder.sample(self.label, Kind::PoolWait, now.saturating_sub(due_ns));
         } else {
-            self.recorder
-                .sample(self.label, Kind::Dispatch, now.saturating_sub(due_ns));
+            self.recorder.sample(self.label, Kind::Dispatch, now.saturating_sub(due_ns));
         }
     }
 
@@ -263,21 +255,23 @@ impl<'a, R: Reactor> Worker<'a, R> {
         connection.since_ns = now;
         connection.first_byte_ns = 0;
         connection.received = 0;
-        self.recorder
-            .sent(self.label, due_ns, now, self.request.len() as u64);
+        self.recorder.sent(self.label, due_ns, now, self.request.len() as u64);
         self.reactor.send(slot, &self.request);
     }
 
-    fn connect(&mut self, slot: Slot, due_ns: u64, now: u64) {
-        let connection = self.pool.get(slot);
-        connection.state = State::Connecting;
-        connection.due_ns = due_ns;
-        connection.since_ns = now;
-        connection.received = 0;
-        let address = self.plan.addresses[self.address % self.plan.addresses.len()];
-        self.address += 1;
-        if let Err(error) = self.reactor.connect(slot, &address) {
-            self.fail(slot, connect_error(error));
+    /// Begins as many connections as there are requests waiting for one.
+    fn grow(&mut self, now: u64) {
+        let waiting = self.source.overdue(now.saturating_sub(self.start_ns)).max(1) as usize;
+        for _ in 0..CONNECT_BATCH.min(waiting.saturating_sub(self.pool.connecting())) {
+            let Some(slot) = self.pool.open(now) else {
+                self.recorder.add(Word::CapHits, 1);
+                return;
+            };
+            let address = self.plan.addresses[self.address % self.plan.addresses.len()];
+            self.address += 1;
+            if let Err(error) = self.reactor.connect(slot, &address) {
+                self.fail(slot, connect_error(error));
+            }
         }
     }
 
@@ -285,13 +279,11 @@ impl<'a, R: Reactor> Worker<'a, R> {
         match event {
             Event::Received(slot) => self.received(slot),
             Event::Connected(slot) => {
-                let now = now_ns();
-                let connection = self.pool.get(slot);
-                let (due_ns, since_ns) = (connection.due_ns, connection.since_ns);
+                let took_ns = now_ns().saturating_sub(self.pool.get(slot).since_ns);
                 self.recorder.add(Word::Connects, 1);
-                self.recorder
-                    .sample(self.label, Kind::Connect, now.saturating_sub(since_ns));
-                self.send(slot, due_ns, now);
+                self.recorder.sample(self.label, Kind::Connect, took_ns);
+                self.pool.idle(slot);
+                self.dispatch();
             }
             Event::Ended(slot, error) => self.ended(slot, error),
             Event::Control => unreachable!("orders are obeyed where they come in"),
@@ -319,9 +311,7 @@ impl<'a, R: Reactor> Worker<'a, R> {
         match progress {
             Ok(Progress::More) => {}
             // Swept late or not: an answer after the timeout is no answer.
-            Ok(Progress::Complete { .. }) if self.is_late(slot, now) => {
-                self.fail(slot, ErrorKind::Timeout)
-            }
+            Ok(Progress::Complete { .. }) if self.is_late(slot, now) => self.fail(slot, ErrorKind::Timeout),
             Ok(Progress::Complete { status, reusable }) => {
                 self.record(slot, now, End::Response(status));
                 if reusable {
@@ -344,30 +334,31 @@ impl<'a, R: Reactor> Worker<'a, R> {
         let connection = self.pool.get(slot);
         match (connection.state, error) {
             (State::Idle, _) => self.close(slot),
-            (State::Connecting, error) => {
-                self.fail(slot, connect_error(error.unwrap_or(Errno::CONNRESET)))
-            }
+            (State::Connecting, error) => self.fail(slot, connect_error(error.unwrap_or(Errno::CONNRESET))),
             (State::Busy, None) => {
                 let progress = connection.reader.close();
                 self.advance(slot, now_ns(), progress);
             }
             (State::Busy, Some(error)) => {
-                let kind = if error == Errno::TIMEDOUT {
-                    ErrorKind::Timeout
-                } else {
-                    ErrorKind::Reset
-                };
+                let kind = if error == Errno::TIMEDOUT { ErrorKind::Timeout } else { ErrorKind::Reset };
                 self.fail(slot, kind);
             }
             (State::Closed, _) => {}
         }
     }
 
-    /// The request on a connection ends without a response, and the connection with it.
+    /// A connection fails, and with it the request that it carries. One that never stood fails the request that has
+    /// waited longest, if any still does: somebody must be told, or a dead target would look like a patient one.
     fn fail(&mut self, slot: Slot, kind: ErrorKind) {
         let now = now_ns();
         if self.pool.get(slot).state == State::Connecting {
             self.recorder.add(Word::ConnectFailures, 1);
+            let Due::Send(due_ns) = self.source.due(now.saturating_sub(self.start_ns)) else {
+                return self.close(slot);
+            };
+            let connection = self.pool.get(slot);
+            connection.due_ns = self.start_ns + due_ns;
+            self.take(self.start_ns + due_ns, now);
         }
         self.record(slot, now, End::Error(kind));
         self.close(slot);
@@ -395,29 +386,20 @@ impl<'a, R: Reactor> Worker<'a, R> {
 
     /// Ends what has taken longer than the timeout. Looked at a few times per timeout, not armed per request.
     fn sweep(&mut self, now: u64) {
-        for slot in self
-            .pool
-            .started_before(now.saturating_sub(self.plan.timeout_ns))
-        {
+        for slot in self.pool.started_before(now.saturating_sub(self.plan.timeout_ns)) {
             let connecting = self.pool.get(slot).state == State::Connecting;
-            self.fail(
-                slot,
-                if connecting {
-                    ErrorKind::ConnectTimeout
-                } else {
-                    ErrorKind::Timeout
-                },
-            );
+            self.fail(slot, if connecting { ErrorKind::ConnectTimeout } else { ErrorKind::Timeout });
         }
         self.next_sweep_ns = now + (self.plan.timeout_ns / 16).clamp(SECOND / 1000, SECOND / 10);
     }
 
     fn heartbeat(&mut self, now: u64) {
         let since_start_ns = now.saturating_sub(self.start_ns);
-        let busy_ns = since_start_ns.saturating_sub(self.pacer.blocked_ns + self.pacer.spin_ns);
         self.recorder.heartbeat(now);
+        // CPU time, not time awake: an io_uring works for us within the wait.
+        let busy_ns = cpu_ns().saturating_sub(self.cpu_at_start_ns + self.pacer.spin_ns);
         for (word, value) in [
-            (Word::Connections, self.pool.open() as u64),
+            (Word::Connections, self.pool.opened() as u64),
             (Word::Overdue, self.source.overdue(since_start_ns)),
             (Word::ActiveUsers, self.source.active_users()),
             (Word::BusyNs, busy_ns),
@@ -432,8 +414,7 @@ impl<'a, R: Reactor> Worker<'a, R> {
 
     fn give_up_the_rest(&mut self, now: u64) {
         let given_up = self.source.finish(now.saturating_sub(self.start_ns));
-        self.recorder
-            .given_up(self.label, Word::Cancelled, given_up);
+        self.recorder.given_up(self.label, Word::Cancelled, given_up);
     }
 
     /// What was due and not sent is cancelled, what was sent and not answered is unfinished. Nothing is left out.
@@ -442,8 +423,7 @@ impl<'a, R: Reactor> Worker<'a, R> {
         if self.start_ns > 0 {
             self.give_up_the_rest(now);
         }
-        self.recorder
-            .unfinished(self.label, self.pool.in_flight() as u64);
+        self.recorder.unfinished(self.label, self.pool.in_flight() as u64);
         self.heartbeat(now);
         self.recorder.set(Word::Connections, 0);
     }

@@ -20,8 +20,5 @@ pub fn cpu_ns() -> u64 {
 
 /// A span as the kernel wants it.
 pub fn timespec(ns: u64) -> Timespec {
-    Timespec {
-        tv_sec: (ns / SECOND) as i64,
-        tv_nsec: (ns % SECOND) as i64,
-    }
+    Timespec { tv_sec: (ns / SECOND) as i64, tv_nsec: (ns % SECOND) as i64 }
 }

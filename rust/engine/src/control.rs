@@ -29,11 +29,7 @@ impl Control {
     /// Takes the two ends over.
     pub fn new(orders: OwnedFd, reports: OwnedFd) -> io::Result<Self> {
         fcntl_setfl(&orders, fcntl_getfl(&orders)? | OFlags::NONBLOCK)?;
-        Ok(Self {
-            orders: orders.into(),
-            reports: reports.into(),
-            line: Vec::new(),
-        })
+        Ok(Self { orders: orders.into(), reports: reports.into(), line: Vec::new() })
     }
 
     /// A second descriptor of the orders, for a reactor to wait on.

@@ -43,12 +43,7 @@ impl Pacer {
     pub fn new(pacing: Pacing) -> Self {
         // Timers may else be late by 50 µs on purpose. Where it is refused, the margin will show it.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        Self {
-            pacing,
-            margin_ns: 60_000.0,
-            blocked_ns: 0,
-            spin_ns: 0,
-        }
+        Self { pacing, margin_ns: 60_000.0, blocked_ns: 0, spin_ns: 0 }
     }
 
     /// Learns how late this machine wakes, before anything is due.
@@ -101,12 +96,7 @@ impl Pacer {
         Ok((found, woke_ns))
     }
 
-    fn spin(
-        &mut self,
-        reactor: &mut impl Reactor,
-        from_ns: u64,
-        until_ns: u64,
-    ) -> io::Result<bool> {
+    fn spin(&mut self, reactor: &mut impl Reactor, from_ns: u64, until_ns: u64) -> io::Result<bool> {
         loop {
             let found = reactor.wait(Some(0))?;
             let now = now_ns();

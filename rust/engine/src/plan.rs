@@ -173,44 +173,25 @@ pub const HIGHEST_RATE: f64 = 1e7;
 impl Plan {
     /// Reads and checks a plan.
     pub fn read(json: &[u8]) -> Result<Self, PlanError> {
-        let plan: Self =
-            serde_json::from_slice(json).map_err(|error| PlanError(format!("plan: {error}")))?;
+        let plan: Self = serde_json::from_slice(json).map_err(|error| PlanError(format!("plan: {error}")))?;
         plan.check()?;
         Ok(plan)
     }
 
     fn check(&self) -> Result<(), PlanError> {
         let refuse = |condition: bool, text: &str| {
-            if condition {
-                Err(PlanError(text.into()))
-            } else {
-                Ok(())
-            }
+            if condition { Err(PlanError(text.into())) } else { Ok(()) }
         };
-        refuse(
-            self.schema != SCHEMA,
-            &format!("schema: expected {SCHEMA}, got {}", self.schema),
-        )?;
+        refuse(self.schema != SCHEMA, &format!("schema: expected {SCHEMA}, got {}", self.schema))?;
         refuse(self.workers == 0, "workers: expected at least 1")?;
-        refuse(
-            self.addresses.is_empty(),
-            "addresses: expected at least one",
-        )?;
-        refuse(
-            self.connections == Some(0),
-            "connections: expected at least 1",
-        )?;
+        refuse(self.addresses.is_empty(), "addresses: expected at least one")?;
+        refuse(self.connections == Some(0), "connections: expected at least 1")?;
         refuse(self.timeout_ns == 0, "timeout_ns: expected more than 0")?;
         match &self.load {
-            Load::Open {
-                stages, arrivals, ..
-            } => check_rates(stages, *arrivals),
+            Load::Open { stages, arrivals, .. } => check_rates(stages, *arrivals),
             Load::Closed { stages } => {
                 refuse(stages.is_empty(), "load.stages: expected at least one")?;
-                refuse(
-                    stages.iter().any(|s| s.duration_ns > LONGEST_STAGE_NS),
-                    "load.stages: longer than a year",
-                )
+                refuse(stages.iter().any(|s| s.duration_ns > LONGEST_STAGE_NS), "load.stages: longer than a year")
             }
         }
     }
@@ -218,12 +199,7 @@ impl Plan {
     /// The arrivals of an open load as exact arithmetic wants them, or `None` in the closed model.
     pub fn schedule(&self) -> Option<crate::schedule::Schedule> {
         match &self.load {
-            Load::Open {
-                stages,
-                arrivals,
-                seed,
-                ..
-            } => Some(crate::schedule::Schedule::new(stages, *arrivals, *seed)),
+            Load::Open { stages, arrivals, seed, .. } => Some(crate::schedule::Schedule::new(stages, *arrivals, *seed)),
             Load::Closed { .. } => None,
         }
     }
@@ -237,29 +213,21 @@ fn check_rates(stages: &[RateStage], arrivals: ArrivalProcess) -> Result<(), Pla
     for (i, stage) in stages.iter().enumerate() {
         let sound = |rate: f64| rate.is_finite() && (0.0..=HIGHEST_RATE).contains(&rate);
         if !sound(stage.from_rate) || !sound(stage.to_rate) {
-            return Err(PlanError(format!(
-                "load.stages[{i}]: expected rates from 0 to {HIGHEST_RATE}"
-            )));
+            return Err(PlanError(format!("load.stages[{i}]: expected rates from 0 to {HIGHEST_RATE}")));
         }
         if stage.duration_ns > LONGEST_STAGE_NS {
-            return Err(PlanError(format!(
-                "load.stages[{i}].duration_ns: longer than a year"
-            )));
+            return Err(PlanError(format!("load.stages[{i}].duration_ns: longer than a year")));
         }
         expected += f64::midpoint(stage.from_rate, stage.to_rate) * stage.duration_ns as f64 / 1e9;
     }
     if expected > MOST_ARRIVALS {
-        return Err(PlanError(format!(
-            "load.stages: {expected:.0} arrivals are more than {MOST_ARRIVALS:.0}"
-        )));
+        return Err(PlanError(format!("load.stages: {expected:.0} arrivals are more than {MOST_ARRIVALS:.0}")));
     }
     match arrivals {
         ArrivalProcess::Bursts { on_ns, off_ns }
             if on_ns == 0 || off_ns > LONGEST_STAGE_NS || on_ns > LONGEST_STAGE_NS =>
         {
-            Err(PlanError(
-                "load.arrivals: expected a burst longer than 0 and shorter than a year".into(),
-            ))
+            Err(PlanError("load.arrivals: expected a burst longer than 0 and shorter than a year".into()))
         }
         _ => Ok(()),
     }

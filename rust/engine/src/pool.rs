@@ -8,7 +8,7 @@ use crate::reactor::Slot;
 pub enum State {
     /// Its slot is free.
     Closed,
-    /// Being made, for a request that waits for it.
+    /// Being made. No request is tied to it: who waits takes whichever connection is ready first.
     Connecting,
     /// Carrying a request.
     Busy,
@@ -23,7 +23,7 @@ pub struct Connection {
     pub state: State,
     /// When its request was due.
     pub due_ns: u64,
-    /// When the connection was begun, then when its request was sent.
+    /// When connecting began, then when its request was sent.
     pub since_ns: u64,
     /// When the first byte of the response was read; 0 before.
     pub first_byte_ns: u64,
@@ -33,24 +33,14 @@ pub struct Connection {
     pub reader: ResponseReader,
 }
 
-/// What [`Pool::acquire`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acquired {
-    /// This connection is ready.
-    Idle(Slot),
-    /// This slot is free: connect it.
-    Fresh(Slot),
-    /// All connections that are allowed carry requests.
-    Full,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Pool {
     connections: Vec<Connection>,
     idle: Vec<Slot>,
     free: Vec<Slot>,
-    open: usize,
+    opened: usize,
+    connecting: usize,
     cap: usize,
     is_head: bool,
 }
@@ -58,38 +48,38 @@ pub struct Pool {
 impl Pool {
     /// An empty pool that may grow to `cap` connections, for requests that are HEAD or are not.
     pub fn new(cap: usize, is_head: bool) -> Self {
-        Self {
-            connections: Vec::new(),
-            idle: Vec::new(),
-            free: Vec::new(),
-            open: 0,
-            cap,
-            is_head,
-        }
+        Self { connections: Vec::new(), idle: Vec::new(), free: Vec::new(), opened: 0, connecting: 0, cap, is_head }
     }
 
-    /// Finds a connection for a request. The one used last comes first: it is warm, and those that are not needed any
+    /// Takes a connection that is ready. The one used last comes first: it is warm, and those that are not needed any
     /// more stay idle.
     #[inline]
-    pub fn acquire(&mut self) -> Acquired {
-        if let Some(slot) = self.idle.pop() {
-            return Acquired::Idle(slot);
+    pub fn acquire(&mut self) -> Option<Slot> {
+        self.idle.pop()
+    }
+
+    /// A slot to connect, unless the cap is reached.
+    pub fn open(&mut self, now: u64) -> Option<Slot> {
+        if self.opened >= self.cap {
+            return None;
         }
-        if self.open >= self.cap {
-            return Acquired::Full;
+        self.opened += 1;
+        self.connecting += 1;
+        let fresh = Connection {
+            state: State::Connecting,
+            due_ns: 0,
+            since_ns: now,
+            first_byte_ns: 0,
+            received: 0,
+            reader: ResponseReader::new(self.is_head),
+        };
+        let slot = self.free.pop().unwrap_or(self.connections.len() as Slot);
+        if slot as usize == self.connections.len() {
+            self.connections.push(fresh);
+        } else {
+            *self.get(slot) = fresh;
         }
-        self.open += 1;
-        Acquired::Fresh(self.free.pop().unwrap_or_else(|| {
-            self.connections.push(Connection {
-                state: State::Closed,
-                due_ns: 0,
-                since_ns: 0,
-                first_byte_ns: 0,
-                received: 0,
-                reader: ResponseReader::new(self.is_head),
-            });
-            self.connections.len() as Slot - 1
-        }))
+        Some(slot)
     }
 
     /// The connection of a slot.
@@ -98,44 +88,47 @@ impl Pool {
         &mut self.connections[slot as usize]
     }
 
-    /// Its request is done and it may carry another.
+    /// It is connected, or its request is done: it may carry the next.
     #[inline]
     pub fn idle(&mut self, slot: Slot) {
+        let connection = self.get(slot);
+        if connection.state == State::Connecting {
+            self.connecting -= 1;
+        }
         self.get(slot).state = State::Idle;
         self.idle.push(slot);
     }
 
     /// It was closed: the slot is free.
     pub fn closed(&mut self, slot: Slot) {
-        if self.get(slot).state == State::Idle {
-            self.idle.retain(|&idle| idle != slot);
+        match self.get(slot).state {
+            State::Idle => self.idle.retain(|&idle| idle != slot),
+            State::Connecting => self.connecting -= 1,
+            State::Busy | State::Closed => {}
         }
-        let reader = ResponseReader::new(self.is_head);
-        let connection = self.get(slot);
-        connection.state = State::Closed;
-        connection.reader = reader;
+        self.get(slot).state = State::Closed;
         self.free.push(slot);
-        self.open -= 1;
+        self.opened -= 1;
     }
 
     /// Connections that are open or being opened.
-    pub fn open(&self) -> usize {
-        self.open
+    pub fn opened(&self) -> usize {
+        self.opened
     }
 
-    /// Those that carry a request or are being made for one.
+    /// Those being opened.
+    pub fn connecting(&self) -> usize {
+        self.connecting
+    }
+
+    /// Those that carry a request.
     pub fn in_flight(&self) -> usize {
-        self.open - self.idle.len()
+        self.opened - self.connecting - self.idle.len()
     }
 
     /// Slots whose present step began before an instant, with what they do.
     pub fn started_before(&self, ns: u64) -> Vec<Slot> {
-        let slow =
-            |c: &Connection| matches!(c.state, State::Connecting | State::Busy) && c.since_ns < ns;
-        (0..)
-            .zip(&self.connections)
-            .filter(|(_, c)| slow(c))
-            .map(|(slot, _)| slot)
-            .collect()
+        let slow = |c: &Connection| matches!(c.state, State::Connecting | State::Busy) && c.since_ns < ns;
+        (0..).zip(&self.connections).filter(|(_, c)| slow(c)).map(|(slot, _)| slot).collect()
     }
 }

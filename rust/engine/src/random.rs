@@ -42,13 +42,8 @@ mod tests {
     #[test]
     fn neighbouring_seeds_are_unrelated() {
         let n = 100_000u64;
-        let product: f64 = (0..n)
-            .map(|k| (uniform(1, k) - 0.5) * (uniform(2, k) - 0.5))
-            .sum();
+        let product: f64 = (0..n).map(|k| (uniform(1, k) - 0.5) * (uniform(2, k) - 0.5)).sum();
         // Standard deviation of the sum is sqrt(n)/12; five of them.
-        assert!(
-            product.abs() < 5.0 * (n as f64).sqrt() / 12.0,
-            "correlated: {product}"
-        );
+        assert!(product.abs() < 5.0 * (n as f64).sqrt() / 12.0, "correlated: {product}");
     }
 }

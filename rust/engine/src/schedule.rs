@@ -65,24 +65,11 @@ impl Schedule {
         for stage in stages.iter().filter(|stage| stage.duration_ns > 0) {
             let (from, to) = (units(stage.from_rate), units(stage.to_rate));
             let area = ((from + to) as u128 * stage.duration_ns as u128) << FRACTION;
-            laid.push(Stage {
-                start_ns,
-                duration_ns: stage.duration_ns,
-                from,
-                to,
-                area_before,
-                area,
-            });
+            laid.push(Stage { start_ns, duration_ns: stage.duration_ns, from, to, area_before, area });
             start_ns += stage.duration_ns;
             area_before += area;
         }
-        Self {
-            stages: laid,
-            arrivals,
-            seed,
-            area: area_before,
-            duration_ns: start_ns,
-        }
+        Self { stages: laid, arrivals, seed, area: area_before, duration_ns: start_ns }
     }
 
     /// How long the plan lasts.
@@ -101,10 +88,7 @@ impl Schedule {
     /// Arrivals due before `ns` from the start.
     pub fn count_before(&self, ns: u64) -> u64 {
         if self.arrivals == ArrivalProcess::Poisson {
-            return self
-                .arrivals(0, 1)
-                .take_while(|tick| tick.due_ns < ns)
-                .count() as u64;
+            return self.arrivals(0, 1).take_while(|tick| tick.due_ns < ns).count() as u64;
         }
         let (mut low, mut high) = (0, self.total());
         while low < high {
@@ -129,8 +113,7 @@ impl Schedule {
 
     /// The planned rate at an instant, per second; 0 after the end.
     pub fn rate_at(&self, ns: u64) -> f64 {
-        let within =
-            |stage: &&Stage| ns >= stage.start_ns && ns - stage.start_ns < stage.duration_ns;
+        let within = |stage: &&Stage| ns >= stage.start_ns && ns - stage.start_ns < stage.duration_ns;
         self.stages.iter().find(within).map_or(0.0, |stage| {
             let share = (ns - stage.start_ns) as f64 / stage.duration_ns as f64;
             (stage.from as f64 + (stage.to as f64 - stage.from as f64) * share) / RATE_UNIT as f64
@@ -139,13 +122,7 @@ impl Schedule {
 
     /// The share of one of `workers`: arrivals `worker`, `worker + workers`, … in order.
     pub fn arrivals(&self, worker: u64, workers: u64) -> Arrivals {
-        Arrivals {
-            schedule: self.clone(),
-            number: 0,
-            next: worker,
-            step: workers,
-            position: 0,
-        }
+        Arrivals { schedule: self.clone(), number: 0, next: worker, step: workers, position: 0 }
     }
 
     /// When a position is reached, or `None` after the end.
@@ -154,15 +131,12 @@ impl Schedule {
         if target >= self.area {
             return None;
         }
-        let stage = &self.stages[self
-            .stages
-            .partition_point(|stage| stage.area_before + stage.area <= target)];
+        let stage = &self.stages[self.stages.partition_point(|stage| stage.area_before + stage.area <= target)];
         let due_ns = stage.start_ns + stage.due(target - stage.area_before);
         Some(match self.arrivals {
             ArrivalProcess::Bursts { on_ns, off_ns } => {
                 let period = on_ns + off_ns;
-                let into_burst =
-                    u128::from(due_ns % period) * u128::from(on_ns) / u128::from(period);
+                let into_burst = u128::from(due_ns % period) * u128::from(on_ns) / u128::from(period);
                 due_ns - due_ns % period + into_burst as u64
             }
             _ => due_ns,
@@ -181,9 +155,9 @@ impl Stage {
             std::cmp::Ordering::Equal => (area / (u128::from(2 * self.from) << FRACTION)) as u64,
             std::cmp::Ordering::Greater if area == 0 => 0,
             std::cmp::Ordering::Greater => rising(from, real(area)) as u64,
-            std::cmp::Ordering::Less => self
-                .duration_ns
-                .saturating_sub(rising(to, real(self.area - area)).ceil() as u64),
+            std::cmp::Ordering::Less => {
+                self.duration_ns.saturating_sub(rising(to, real(self.area - area)).ceil() as u64)
+            }
         };
         within.min(self.duration_ns - 1)
     }
@@ -231,34 +205,17 @@ mod tests {
     }
 
     fn ramp(from_rate: f64, to_rate: f64, seconds: u64, arrivals: ArrivalProcess) -> Schedule {
-        Schedule::new(
-            &[RateStage {
-                duration_ns: seconds * SECOND,
-                from_rate,
-                to_rate,
-            }],
-            arrivals,
-            1,
-        )
+        Schedule::new(&[RateStage { duration_ns: seconds * SECOND, from_rate, to_rate }], arrivals, 1)
     }
 
     #[test]
     fn constant_arrivals_are_exact_and_counted_exactly() {
         // (rate, seconds): the k-th is due at floor(k/rate), and ceil(rate·T) of them fit.
-        for (rate, seconds) in [
-            (1u64, 10),
-            (3, 7),
-            (333_333, 3),
-            (700_001, 2),
-            (1_000_000, 2),
-        ] {
+        for (rate, seconds) in [(1u64, 10), (3, 7), (333_333, 3), (700_001, 2), (1_000_000, 2)] {
             let schedule = flat(rate as f64, seconds);
             assert_eq!(schedule.total(), rate * seconds, "rate {rate}");
             for tick in schedule.arrivals(0, 1).step_by(997) {
-                assert_eq!(
-                    u128::from(tick.due_ns),
-                    u128::from(tick.number) * u128::from(SECOND) / u128::from(rate)
-                );
+                assert_eq!(u128::from(tick.due_ns), u128::from(tick.number) * u128::from(SECOND) / u128::from(rate));
             }
         }
         assert_eq!(flat(0.5, 3).total(), 2); // at 0 s and 2 s
@@ -270,25 +227,17 @@ mod tests {
         let schedule = flat(700_001.0, 100_000);
         let number = 10_000_000_000u64;
         let due_ns = schedule.arrivals(number, 1).next().unwrap().due_ns;
-        assert_eq!(
-            u128::from(due_ns),
-            u128::from(number) * u128::from(SECOND) / 700_001
-        );
+        assert_eq!(u128::from(due_ns), u128::from(number) * u128::from(SECOND) / 700_001);
     }
 
     #[test]
     fn shares_add_up_to_the_whole() {
-        let bursts = ArrivalProcess::Bursts {
-            on_ns: 10_000_000,
-            off_ns: 90_000_000,
-        };
+        let bursts = ArrivalProcess::Bursts { on_ns: 10_000_000, off_ns: 90_000_000 };
         for arrivals in [ArrivalProcess::Constant, ArrivalProcess::Poisson, bursts] {
             let schedule = ramp(10.0, 2000.0, 2, arrivals);
             let whole: Vec<Tick> = schedule.arrivals(0, 1).collect();
             for workers in [1, 2, 3, 7, 64] {
-                let mut union: Vec<Tick> = (0..workers)
-                    .flat_map(|w| schedule.arrivals(w, workers))
-                    .collect();
+                let mut union: Vec<Tick> = (0..workers).flat_map(|w| schedule.arrivals(w, workers)).collect();
                 union.sort_by_key(|tick| tick.number);
                 assert_eq!(union, whole, "{arrivals:?} over {workers}");
             }
@@ -308,10 +257,7 @@ mod tests {
 
     #[test]
     fn bursts_move_arrivals_and_lose_none() {
-        let bursts = ArrivalProcess::Bursts {
-            on_ns: 200_000_000,
-            off_ns: 800_000_000,
-        };
+        let bursts = ArrivalProcess::Bursts { on_ns: 200_000_000, off_ns: 800_000_000 };
         let schedule = ramp(100.0, 100.0, 5, bursts);
         let due: Vec<u64> = schedule.arrivals(0, 1).map(|tick| tick.due_ns).collect();
         assert_eq!(due.len(), 500);

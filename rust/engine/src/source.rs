@@ -63,13 +63,7 @@ impl Source {
             (Load::Open { drop_after_ns, .. }, Some(schedule)) => {
                 let mut arrivals = schedule.arrivals(index, workers);
                 let next = arrivals.next();
-                Self::Open(Open {
-                    schedule,
-                    arrivals,
-                    next,
-                    drop_after_ns: *drop_after_ns,
-                    workers,
-                })
+                Self::Open(Open { schedule, arrivals, next, drop_after_ns: *drop_after_ns, workers })
             }
             (Load::Closed { stages }, _) => Self::Closed(Closed {
                 stages: stages.clone(),
@@ -135,9 +129,7 @@ impl Source {
             Self::Open(open) => {
                 let due = |tick: &Tick| tick.due_ns <= now_ns;
                 let first = open.next.take().filter(due);
-                first.map_or(0, |_| {
-                    1 + open.arrivals.by_ref().take_while(due).count() as u64
-                })
+                first.map_or(0, |_| 1 + open.arrivals.by_ref().take_while(due).count() as u64)
             }
             Self::Closed(closed) => {
                 closed.stages.clear();
@@ -169,14 +161,10 @@ impl Source {
     /// About how many requests wait for a connection.
     pub fn overdue(&self, now_ns: u64) -> u64 {
         match self {
-            Self::Open(open) => open
-                .next
-                .filter(|tick| tick.due_ns < now_ns)
-                .map_or(0, |tick| {
-                    let expected = open.schedule.expected_before(now_ns)
-                        - open.schedule.expected_before(tick.due_ns);
-                    (expected / open.workers as f64) as u64
-                }),
+            Self::Open(open) => open.next.filter(|tick| tick.due_ns < now_ns).map_or(0, |tick| {
+                let expected = open.schedule.expected_before(now_ns) - open.schedule.expected_before(tick.due_ns);
+                (expected / open.workers as f64) as u64
+            }),
             Self::Closed(closed) => closed.waiting.len() as u64,
         }
     }
@@ -205,11 +193,7 @@ impl Closed {
         while self.active > wanted && self.waiting.pop_back().is_some() {
             self.active -= 1;
         }
-        let changes = self
-            .stages
-            .iter()
-            .any(|stage| stage.from_users != stage.to_users)
-            || self.stages.len() > 1;
+        let changes = self.stages.iter().any(|stage| stage.from_users != stage.to_users) || self.stages.len() > 1;
         self.next_look_ns = match self.duration_ns() {
             end_ns if now_ns >= end_ns => u64::MAX,
             end_ns if changes => end_ns.min(now_ns + RAMP_STEP_NS),
@@ -245,14 +229,7 @@ mod tests {
             to_users,
         };
         let stages = stages.iter().map(stage).collect();
-        Closed {
-            stages,
-            index,
-            workers,
-            active: 0,
-            waiting: VecDeque::new(),
-            next_look_ns: 0,
-        }
+        Closed { stages, index, workers, active: 0, waiting: VecDeque::new(), next_look_ns: 0 }
     }
 
     #[test]
@@ -260,9 +237,7 @@ mod tests {
         for ns in [0, SECOND / 2, SECOND, 3 * SECOND / 2, 2 * SECOND - 1] {
             let stages = [(1, 0, 50), (1, 50, 7)];
             let whole = closed(&stages, 0, 1).wanted(ns);
-            let shares: u64 = (0..3)
-                .map(|index| closed(&stages, index, 3).wanted(ns))
-                .sum();
+            let shares: u64 = (0..3).map(|index| closed(&stages, index, 3).wanted(ns)).sum();
             assert_eq!(shares, whole, "at {ns}");
         }
         assert_eq!(closed(&[(1, 10, 10)], 0, 1).wanted(SECOND), 0);

@@ -15,9 +15,7 @@ pub(crate) struct Block {
 
 impl Block {
     pub(crate) fn memory(&self) -> PyResult<&Memory> {
-        self.memory
-            .as_ref()
-            .ok_or_else(|| PyValueError::new_err("the block is closed"))
+        self.memory.as_ref().ok_or_else(|| PyValueError::new_err("the block is closed"))
     }
 }
 
@@ -26,9 +24,7 @@ impl Block {
     #[new]
     #[pyo3(signature = (labels = 1))]
     fn new(labels: usize) -> PyResult<Self> {
-        Ok(Self {
-            memory: Some(Memory::create(labels).map_err(refused)?),
-        })
+        Ok(Self { memory: Some(Memory::create(labels).map_err(refused)?) })
     }
 
     #[getter]

@@ -16,9 +16,7 @@ impl Schedule {
     #[new]
     fn new(plan: &[u8]) -> PyResult<Self> {
         let plan = Plan::read(plan).map_err(refused)?;
-        let function = plan
-            .schedule()
-            .ok_or_else(|| refused("plan: the closed model has no schedule"))?;
+        let function = plan.schedule().ok_or_else(|| refused("plan: the closed model has no schedule"))?;
         Ok(Self { function })
     }
 
@@ -43,13 +41,9 @@ impl Schedule {
     #[pyo3(signature = (worker = 0, workers = 1))]
     fn arrivals(&self, worker: u64, workers: u64) -> PyResult<Arrivals> {
         if worker >= workers {
-            return Err(refused(
-                "arrivals: expected a worker below the number of workers",
-            ));
+            return Err(refused("arrivals: expected a worker below the number of workers"));
         }
-        Ok(Arrivals {
-            list: self.function.arrivals(worker, workers),
-        })
+        Ok(Arrivals { list: self.function.arrivals(worker, workers) })
     }
 }
 

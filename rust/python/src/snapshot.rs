@@ -20,31 +20,20 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     fn new(sums: Sums) -> Self {
-        Self {
-            total: sums.total(),
-            sums,
-        }
+        Self { total: sums.total(), sums }
     }
 
     fn label(&self, name: &str) -> PyResult<&Label> {
-        self.sums
-            .label(name)
-            .ok_or_else(|| PyKeyError::new_err(name.to_owned()))
+        self.sums.label(name).ok_or_else(|| PyKeyError::new_err(name.to_owned()))
     }
 }
 
 #[pymethods]
 impl Snapshot {
     #[staticmethod]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "what pyo3 makes of a sequence"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "what pyo3 makes of a sequence")]
     fn read(blocks: Vec<PyRef<'_, Block>>) -> PyResult<Self> {
-        let memory = blocks
-            .iter()
-            .map(|block| block.memory())
-            .collect::<PyResult<Vec<_>>>()?;
+        let memory = blocks.iter().map(|block| block.memory()).collect::<PyResult<Vec<_>>>()?;
         Ok(Self::new(Sums::read(memory)))
     }
 
@@ -93,11 +82,8 @@ impl Snapshot {
     fn histogram(&self, kind: &str, label: Option<&str>) -> PyResult<Histogram> {
         let of = label.map_or(Ok(&self.total), |name| self.label(name))?;
         let found = Kind::ALL.into_iter().find(|known| known.name() == kind);
-        let kind = found
-            .ok_or_else(|| PyValueError::new_err(format!("no such kind of latency: {kind}")))?;
-        Ok(Histogram {
-            distribution: of.histogram(kind).clone(),
-        })
+        let kind = found.ok_or_else(|| PyValueError::new_err(format!("no such kind of latency: {kind}")))?;
+        Ok(Histogram { distribution: of.histogram(kind).clone() })
     }
 }
 

@@ -26,13 +26,7 @@ pub(crate) fn serve_target(
 ) -> PyResult<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let parent = parent_fd.map(duplicate).transpose()?;
-    let options = Options {
-        host,
-        port,
-        log: log.map(Into::into),
-        parent,
-        stop: Some(Arc::clone(&stop)),
-    };
+    let options = Options { host, port, log: log.map(Into::into), parent, stop: Some(Arc::clone(&stop)) };
     let main = thread::current();
     let thread = thread::spawn(move || {
         let served = serve(options, |address| {
@@ -51,7 +45,5 @@ pub(crate) fn serve_target(
     stop.store(true, Ordering::Relaxed);
     let served = py.detach(|| thread.join());
     interrupted?;
-    served
-        .map_err(|_| refused("the target stopped unexpectedly"))?
-        .map_err(refused)
+    served.map_err(|_| refused("the target stopped unexpectedly"))?.map_err(refused)
 }

@@ -21,13 +21,8 @@ pub(crate) fn run_worker(
     control_fd: i32,
     report_fd: i32,
 ) -> PyResult<()> {
-    let (block, control, report) = (
-        duplicate(block_fd)?,
-        duplicate(control_fd)?,
-        duplicate(report_fd)?,
-    );
-    py.detach(|| blast::run(plan, block, index, control, report))
-        .map_err(refused)
+    let (block, control, report) = (duplicate(block_fd)?, duplicate(control_fd)?, duplicate(report_fd)?);
+    py.detach(|| blast::run(plan, block, index, control, report)).map_err(refused)
 }
 
 /// The caller keeps its descriptor, the engine owns another to the same thing.

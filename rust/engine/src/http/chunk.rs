@@ -47,13 +47,7 @@ pub struct ChunkReader {
 
 impl Default for ChunkReader {
     fn default() -> Self {
-        Self {
-            state: State::Size,
-            remaining: 0,
-            digits: 0,
-            line: 0,
-            data_bytes: 0,
-        }
+        Self { state: State::Size, remaining: 0, digits: 0, line: 0, data_bytes: 0 }
     }
 }
 
@@ -89,9 +83,7 @@ impl ChunkReader {
         }
         Ok(match (self.state, byte) {
             (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
-                let digit = (byte as char)
-                    .to_digit(16)
-                    .expect("matched as a hexadecimal digit");
+                let digit = (byte as char).to_digit(16).expect("matched as a hexadecimal digit");
                 if self.remaining >> 60 != 0 {
                     return Err(ChunkError::Malformed);
                 }
@@ -105,11 +97,7 @@ impl ChunkReader {
             (State::Extension, byte) if byte != b'\n' => State::Extension,
             (State::SizeLf, b'\n') => {
                 (self.line, self.digits) = (0, 0);
-                if self.remaining == 0 {
-                    State::TrailerStart
-                } else {
-                    State::Data
-                }
+                if self.remaining == 0 { State::TrailerStart } else { State::Data }
             }
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => {
@@ -156,10 +144,7 @@ mod tests {
         for (body, data) in [
             (&b"0\r\n\r\n"[..], 0),
             (b"5\r\nhello\r\n0\r\n\r\n", 5),
-            (
-                b"1;name=value\r\na\r\nA\r\n0123456789\r\n00\r\nExpires: never\r\nX: y\r\n\r\n",
-                11,
-            ),
+            (b"1;name=value\r\na\r\nA\r\n0123456789\r\n00\r\nExpires: never\r\nX: y\r\n\r\n", 11),
         ] {
             assert_eq!(feed_in(&[body]), Ok((Some(body.len()), data)));
             let with_more = [body, b"HTTP/1.1"].concat();
@@ -169,15 +154,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for body in [
-            &b"\r\n"[..],
-            b"x\r\n",
-            b"5\nhello",
-            b"5\r\nhelloX",
-            b"-1\r\n",
-            b"fffffffffffffffff\r\n",
-            b";\r\n",
-        ] {
+        for body in [&b"\r\n"[..], b"x\r\n", b"5\nhello", b"5\r\nhelloX", b"-1\r\n", b"fffffffffffffffff\r\n", b";\r\n"]
+        {
             assert_eq!(feed_in(&[body]), Err(ChunkError::Malformed), "{body:?}");
         }
         let endless = vec![b'a'; LINE_LIMIT as usize + 10];

@@ -14,61 +14,34 @@ pub struct Rendered {
 /// Renders a request. Headers of the plan replace the defaults of the same name.
 pub fn render(request: &Request) -> Result<Rendered, PlanError> {
     let body = match &request.body {
-        Some(text) => {
-            decode_base64(text).ok_or_else(|| PlanError("request.body: expected base64".into()))?
-        }
+        Some(text) => decode_base64(text).ok_or_else(|| PlanError("request.body: expected base64".into()))?,
         None => Vec::new(),
     };
-    let (authority, path) = split(&request.url).ok_or_else(|| {
-        PlanError(format!(
-            "request.url: expected http://HOST/PATH, got {:?}",
-            request.url
-        ))
-    })?;
+    let (authority, path) = split(&request.url)
+        .ok_or_else(|| PlanError(format!("request.url: expected http://HOST/PATH, got {:?}", request.url)))?;
     if !is_token(&request.method) {
-        return Err(PlanError(format!(
-            "request.method: expected a method, got {:?}",
-            request.method
-        )));
+        return Err(PlanError(format!("request.method: expected a method, got {:?}", request.method)));
     }
     let mut bytes = format!("{} {path} HTTP/1.1\r\n", request.method).into_bytes();
     let user_agent = concat!("loadgen/", env!("CARGO_PKG_VERSION"));
-    for (name, value) in [
-        ("Host", authority),
-        ("User-Agent", user_agent),
-        ("Accept", "*/*"),
-    ] {
-        if !request
-            .headers
-            .iter()
-            .any(|(given, _)| given.eq_ignore_ascii_case(name))
-        {
+    for (name, value) in [("Host", authority), ("User-Agent", user_agent), ("Accept", "*/*")] {
+        if !request.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
     }
     for (name, value) in &request.headers {
         if !is_token(name) || value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return Err(PlanError(format!(
-                "request.headers: {name:?} is not a header that can be sent"
-            )));
+            return Err(PlanError(format!("request.headers: {name:?} is not a header that can be sent")));
         }
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
-    let has_length = request
-        .headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    if !has_length
-        && (request.body.is_some() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH"))
-    {
+    let has_length = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    if !has_length && (request.body.is_some() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH")) {
         bytes.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(&body);
-    Ok(Rendered {
-        bytes: bytes.into_boxed_slice(),
-        is_head: request.method == "HEAD",
-    })
+    Ok(Rendered { bytes: bytes.into_boxed_slice(), is_head: request.method == "HEAD" })
 }
 
 /// Authority and path with query of an absolute URL.
@@ -84,10 +57,7 @@ fn split(url: &str) -> Option<(&str, String)> {
 }
 
 fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
@@ -99,22 +69,9 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn rendered(
-        method: &str,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: Option<&str>,
-    ) -> Result<String, PlanError> {
-        let headers = headers
-            .iter()
-            .map(|&(name, value)| (name.into(), value.into()))
-            .collect();
-        let request = Request {
-            method: method.into(),
-            url: url.into(),
-            headers,
-            body: body.map(Into::into),
-        };
+    fn rendered(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>) -> Result<String, PlanError> {
+        let headers = headers.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        let request = Request { method: method.into(), url: url.into(), headers, body: body.map(Into::into) };
         render(&request).map(|rendered| String::from_utf8(rendered.bytes.into()).unwrap())
     }
 
@@ -127,21 +84,9 @@ mod tests {
 
     #[test]
     fn bodies_carry_their_length() {
-        assert!(
-            rendered("POST", "http://a/", &[], Some("aGk="))
-                .unwrap()
-                .ends_with("Content-Length: 2\r\n\r\nhi")
-        );
-        assert!(
-            rendered("PUT", "http://a/", &[], None)
-                .unwrap()
-                .contains("Content-Length: 0\r\n")
-        );
-        assert!(
-            !rendered("GET", "http://a/", &[], None)
-                .unwrap()
-                .contains("Content-Length")
-        );
+        assert!(rendered("POST", "http://a/", &[], Some("aGk=")).unwrap().ends_with("Content-Length: 2\r\n\r\nhi"));
+        assert!(rendered("PUT", "http://a/", &[], None).unwrap().contains("Content-Length: 0\r\n"));
+        assert!(!rendered("GET", "http://a/", &[], None).unwrap().contains("Content-Length"));
     }
 
     #[test]
@@ -153,10 +98,7 @@ mod tests {
             ("GET", "http://a/", vec![("A\r\nB", "c")]),
             ("GET", "http://a/", vec![("A", "b\r\nC: d")]),
         ] {
-            assert!(
-                rendered(method, url, &headers, None).is_err(),
-                "{method} {url} {headers:?}"
-            );
+            assert!(rendered(method, url, &headers, None).is_err(), "{method} {url} {headers:?}");
         }
     }
 }

@@ -54,43 +54,26 @@ pub struct ResponseReader {
 impl ResponseReader {
     /// A reader for the response to a request; `is_head` when the request was HEAD.
     pub fn new(is_head: bool) -> Self {
-        Self {
-            body: Body::Head,
-            status: 0,
-            keep_alive: true,
-            is_head,
-            partial: Vec::new(),
-        }
+        Self { body: Body::Head, status: 0, keep_alive: true, is_head, partial: Vec::new() }
     }
 
     /// Takes the next bytes of the connection. Bytes beyond the end belong to no request: the response counts, the
     /// connection cannot be trusted any more.
     #[inline]
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, ErrorKind> {
-        if matches!(self.body, Body::Head) {
-            self.feed_head(bytes)
-        } else {
-            self.feed_body(bytes)
-        }
+        if matches!(self.body, Body::Head) { self.feed_head(bytes) } else { self.feed_body(bytes) }
     }
 
     /// The peer closed. The end of a response without a length; for any other an error.
     pub fn close(&mut self) -> Result<Progress, ErrorKind> {
-        if matches!(self.body, Body::Close(_)) {
-            Ok(self.complete(true))
-        } else {
-            Err(ErrorKind::Closed)
-        }
+        if matches!(self.body, Body::Close(_)) { Ok(self.complete(true)) } else { Err(ErrorKind::Closed) }
     }
 
     fn complete(&mut self, at_end: bool) -> Progress {
         let reusable = self.keep_alive && at_end && !matches!(self.body, Body::Close(_));
         self.body = Body::Head;
         self.partial = Vec::new();
-        Progress::Complete {
-            status: self.status,
-            reusable,
-        }
+        Progress::Complete { status: self.status, reusable }
     }
 
     fn feed_head(&mut self, bytes: &[u8]) -> Result<Progress, ErrorKind> {
@@ -120,17 +103,11 @@ impl ResponseReader {
     fn feed_split_head(&mut self, bytes: &[u8]) -> Result<Progress, ErrorKind> {
         let seen = self.partial.len().saturating_sub(2);
         let room = HEAD_LIMIT.saturating_sub(self.partial.len());
-        self.partial
-            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
         let tail = &self.partial[seen..];
-        let ended = tail.windows(2).any(|pair| pair == b"\n\n")
-            || tail.windows(3).any(|three| three == b"\n\r\n");
+        let ended = tail.windows(2).any(|pair| pair == b"\n\n") || tail.windows(3).any(|three| three == b"\n\r\n");
         if !ended {
-            return if bytes.len() >= room {
-                Err(ErrorKind::HeaderTooLarge)
-            } else {
-                Ok(Progress::More)
-            };
+            return if bytes.len() >= room { Err(ErrorKind::HeaderTooLarge) } else { Ok(Progress::More) };
         }
         let mut whole = std::mem::take(&mut self.partial);
         whole.extend_from_slice(&bytes[bytes.len().min(room)..]);
@@ -171,11 +148,7 @@ impl ResponseReader {
                     chunked = last_token(header.value).eq_ignore_ascii_case(b"chunked");
                 }
                 10 if header.name.eq_ignore_ascii_case("connection") => {
-                    for token in header
-                        .value
-                        .split(|&byte| byte == b',')
-                        .map(<[u8]>::trim_ascii)
-                    {
+                    for token in header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                         if token.eq_ignore_ascii_case(b"close") {
                             self.keep_alive = false;
                         } else if token.eq_ignore_ascii_case(b"keep-alive") {
@@ -242,10 +215,7 @@ fn parse_length(value: &[u8]) -> Result<u64, ErrorKind> {
     let mut length = None;
     for part in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
         let digits = !part.is_empty() && part.len() <= 19 && part.iter().all(u8::is_ascii_digit);
-        let parsed = std::str::from_utf8(part)
-            .ok()
-            .filter(|_| digits)
-            .and_then(|text| text.parse().ok());
+        let parsed = std::str::from_utf8(part).ok().filter(|_| digits).and_then(|text| text.parse().ok());
         match (length, parsed) {
             (None, Some(value)) => length = Some(value),
             (Some(before), Some(value)) if before == value => {}
@@ -256,11 +226,7 @@ fn parse_length(value: &[u8]) -> Result<u64, ErrorKind> {
 }
 
 fn last_token(value: &[u8]) -> &[u8] {
-    value
-        .rsplit(|&byte| byte == b',')
-        .next()
-        .unwrap_or(value)
-        .trim_ascii()
+    value.rsplit(|&byte| byte == b',').next().unwrap_or(value).trim_ascii()
 }
 
 #[cfg(test)]
@@ -286,66 +252,26 @@ mod tests {
 
     /// (what it shows, the bytes, how it ends)
     const CASES: &[(&str, &str, Result<Progress, ErrorKind>)] = &[
-        (
-            "a length",
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-            complete(200, true),
-        ),
-        (
-            "no body",
-            "HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n",
-            complete(204, true),
-        ),
-        (
-            "not modified",
-            "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
-            complete(304, true),
-        ),
-        (
-            "chunks",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-            complete(200, true),
-        ),
-        (
-            "until close",
-            "HTTP/1.1 200 OK\r\n\r\nhi",
-            complete(200, false),
-        ),
-        (
-            "a coding that is not chunked",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhi",
-            complete(200, false),
-        ),
+        ("a length", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", complete(200, true)),
+        ("no body", "HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n", complete(204, true)),
+        ("not modified", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", complete(304, true)),
+        ("chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", complete(200, true)),
+        ("until close", "HTTP/1.1 200 OK\r\n\r\nhi", complete(200, false)),
+        ("a coding that is not chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhi", complete(200, false)),
         (
             "the peer says close",
             "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n",
             complete(200, false),
         ),
-        (
-            "1.0 closes",
-            "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-            complete(200, false),
-        ),
-        (
-            "1.0 may stay",
-            "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
-            complete(200, true),
-        ),
+        ("1.0 closes", "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", complete(200, false)),
+        ("1.0 may stay", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", complete(200, true)),
         (
             "interim first",
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nA: b\r\n\r\nHTTP/1.1 500 No\r\nContent-Length: 1\r\n\r\nx",
             complete(500, true),
         ),
-        (
-            "bytes after the end",
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi!",
-            complete(200, false),
-        ),
-        (
-            "the same length twice",
-            "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi",
-            complete(200, true),
-        ),
+        ("bytes after the end", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi!", complete(200, false)),
+        ("the same length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi", complete(200, true)),
         (
             "two lengths",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
@@ -356,36 +282,16 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
             Err(ErrorKind::BadResponse),
         ),
-        (
-            "a signed length",
-            "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nhi",
-            Err(ErrorKind::BadResponse),
-        ),
+        ("a signed length", "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nhi", Err(ErrorKind::BadResponse)),
         (
             "a length beyond the limit",
             "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
             Err(ErrorKind::BodyTooLarge),
         ),
-        (
-            "a switch nobody asked for",
-            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-            Err(ErrorKind::BadResponse),
-        ),
-        (
-            "not HTTP",
-            "SSH-2.0-OpenSSH\r\n\r\n",
-            Err(ErrorKind::BadResponse),
-        ),
-        (
-            "closed within the head",
-            "HTTP/1.1 200 OK\r\nConte",
-            Err(ErrorKind::Closed),
-        ),
-        (
-            "closed within the body",
-            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi",
-            Err(ErrorKind::Closed),
-        ),
+        ("a switch nobody asked for", "HTTP/1.1 101 Switching Protocols\r\n\r\n", Err(ErrorKind::BadResponse)),
+        ("not HTTP", "SSH-2.0-OpenSSH\r\n\r\n", Err(ErrorKind::BadResponse)),
+        ("closed within the head", "HTTP/1.1 200 OK\r\nConte", Err(ErrorKind::Closed)),
+        ("closed within the body", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi", Err(ErrorKind::Closed)),
         (
             "closed within a chunk",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhi",

@@ -12,8 +12,8 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use super::{Event, Generation, Reactor, Rest, Slot, borrow, connected, open};
 use crate::clock;
 
-/// Events taken from the kernel at once. More would let a burst of responses delay sends that are due.
-const BATCH: usize = 64;
+/// Events taken from the kernel at once.
+const BATCH: usize = 256;
 
 /// The shared read buffer: a response larger than this takes several reads.
 const READ_BYTES: usize = 64 * 1024;
@@ -49,12 +49,7 @@ impl Epoll {
     /// A reactor that also listens to a control descriptor.
     pub fn new(control: OwnedFd) -> io::Result<Self> {
         let set = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(
-            &set,
-            &control,
-            data(CONTROL, Generation::default()),
-            EventFlags::IN,
-        )?;
+        epoll::add(&set, &control, data(CONTROL, Generation::default()), EventFlags::IN)?;
         Ok(Self {
             set,
             _control: control,
@@ -93,10 +88,7 @@ impl Epoll {
             match send(socket, &bytes[from..], SendFlags::NOSIGNAL) {
                 Ok(written) => from += written,
                 Err(Errno::AGAIN) => {
-                    connection.rest = Some(Rest {
-                        bytes: Rc::clone(bytes),
-                        from,
-                    });
+                    connection.rest = Some(Rest { bytes: Rc::clone(bytes), from });
                     return Ok(());
                 }
                 Err(Errno::INTR) => {}
@@ -116,9 +108,7 @@ impl Epoll {
             });
         }
         let rest = connection.rest.take()?;
-        self.write(slot, &rest.bytes, rest.from)
-            .err()
-            .map(|error| Event::Ended(slot, Some(error)))
+        self.write(slot, &rest.bytes, rest.from).err().map(|error| Event::Ended(slot, Some(error)))
     }
 }
 
@@ -132,12 +122,7 @@ impl Reactor for Epoll {
         let socket = open(address)?;
         // Both directions once and edge-triggered: no further epoll_ctl in the life of a connection.
         let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(
-            &self.set,
-            &socket,
-            data(slot, connection.generation),
-            interest,
-        )?;
+        epoll::add(&self.set, &socket, data(slot, connection.generation), interest)?;
         connection.socket = Some(socket);
         connection.connecting = true;
         Ok(())
@@ -146,18 +131,14 @@ impl Reactor for Epoll {
     #[inline]
     fn send(&mut self, slot: Slot, bytes: &Rc<[u8]>) {
         if let Err(error) = self.write(slot, bytes, 0) {
-            self.failed
-                .push((slot, self.connections[slot as usize].generation, error));
+            self.failed.push((slot, self.connections[slot as usize].generation, error));
         }
     }
 
     fn close(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
         // Closing takes it out of the epoll set as well.
-        *connection = Connection {
-            generation: connection.generation.next(),
-            ..Connection::default()
-        };
+        *connection = Connection { generation: connection.generation.next(), ..Connection::default() };
         self.again = self.again.filter(|&again| again != slot);
     }
 
@@ -172,11 +153,7 @@ impl Reactor for Epoll {
             Some(deadline) => Some(clock::timespec(deadline.saturating_sub(clock::now_ns()))),
             None => None,
         };
-        match epoll::wait(
-            &self.set,
-            rustix::buffer::spare_capacity(&mut self.events),
-            timeout.as_ref(),
-        ) {
+        match epoll::wait(&self.set, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(ready || !self.events.is_empty()),
             Err(error) => Err(error.into()),
         }
@@ -209,25 +186,22 @@ impl Reactor for Epoll {
             let flags = event.flags;
             event.flags = flags.difference(EventFlags::OUT);
             let connection = &self.connections[slot as usize];
-            let found = if flags.contains(EventFlags::OUT)
-                && (connection.connecting || connection.rest.is_some())
-            {
+            let found = if flags.contains(EventFlags::OUT) && (connection.connecting || connection.rest.is_some()) {
                 self.writable(slot)
             } else {
                 self.at += 1;
-                let readable =
-                    EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-                if flags.intersects(readable) {
-                    self.readable(slot, flags)
-                } else {
-                    None
-                }
+                let readable = EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+                if flags.intersects(readable) { self.readable(slot, flags) } else { None }
             };
             if found.is_some() {
                 return found;
             }
         }
         None
+    }
+
+    fn is_drained(&self) -> bool {
+        self.events.len() < BATCH && self.again.is_none()
     }
 
     #[inline]
@@ -244,9 +218,7 @@ impl Epoll {
     fn readable(&mut self, slot: Slot, flags: EventFlags) -> Option<Event> {
         let event = self.read(slot);
         // A short read, and the peer has closed behind it: that edge has been seen and will not come again.
-        if matches!(event, Some(Event::Received(_)))
-            && flags.intersects(EventFlags::RDHUP | EventFlags::HUP)
-        {
+        if matches!(event, Some(Event::Received(_))) && flags.intersects(EventFlags::RDHUP | EventFlags::HUP) {
             self.again = Some(slot);
         }
         event

@@ -53,6 +53,9 @@ pub trait Reactor {
     /// The next event of the last wait.
     fn next(&mut self) -> Option<Event>;
 
+    /// Whether the last wait brought everything that had happened; else the next one brings more at once.
+    fn is_drained(&self) -> bool;
+
     /// The bytes of the last [`Event::Received`].
     fn received(&self) -> &[u8];
 
@@ -62,11 +65,7 @@ pub trait Reactor {
 
 /// A new socket, connecting. Both reactors connect the same way: it happens once in a connection's life.
 fn open(address: &SocketAddr) -> Result<OwnedFd, Errno> {
-    let family = if address.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
     // A request is one write; waiting for more to send would only delay it.

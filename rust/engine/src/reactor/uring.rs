@@ -83,22 +83,8 @@ impl Uring {
             .build(SUBMISSIONS)?;
         let buffers = Buffers::new()?;
         // SAFETY: the entries are page-aligned, `BUFFERS` long, and live until after the ring (field order).
-        unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                buffers.ring.as_ptr() as u64,
-                BUFFERS,
-                GROUP,
-                0,
-            )?
-        };
-        let mut uring = Self {
-            ring,
-            buffers,
-            control,
-            connections: Vec::new(),
-            closing: Vec::new(),
-            held: None,
-        };
+        unsafe { ring.submitter().register_buf_ring_with_flags(buffers.ring.as_ptr() as u64, BUFFERS, GROUP, 0)? };
+        let mut uring = Self { ring, buffers, control, connections: Vec::new(), closing: Vec::new(), held: None };
         for buffer in 0..BUFFERS {
             uring.buffers.offer(buffer);
         }
@@ -107,9 +93,7 @@ impl Uring {
     }
 
     fn listen_to_control(&mut self) {
-        let poll = opcode::PollAdd::new(Fd(self.control.as_raw_fd()), POLLIN)
-            .multi(true)
-            .build();
+        let poll = opcode::PollAdd::new(Fd(self.control.as_raw_fd()), POLLIN).multi(true).build();
         self.push(&poll.user_data(data(0, Generation::default(), Operation::Control)));
     }
 
@@ -130,18 +114,10 @@ impl Uring {
     }
 
     fn receive(&mut self, slot: Slot) {
-        let Some(fd) = self.connections[slot as usize]
-            .socket
-            .as_ref()
-            .map(AsRawFd::as_raw_fd)
-        else {
+        let Some(fd) = self.connections[slot as usize].socket.as_ref().map(AsRawFd::as_raw_fd) else {
             return;
         };
-        self.start(
-            slot,
-            Operation::Receive,
-            opcode::RecvMulti::new(Fd(fd), GROUP).build(),
-        );
+        self.start(slot, Operation::Receive, opcode::RecvMulti::new(Fd(fd), GROUP).build());
     }
 
     fn completed(&mut self, completion: &cqueue::Entry) -> Option<Event> {
@@ -259,10 +235,7 @@ impl Reactor for Uring {
     fn close(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
         let generation = connection.generation;
-        let fresh = Connection {
-            generation: generation.next(),
-            ..Connection::default()
-        };
+        let fresh = Connection { generation: generation.next(), ..Connection::default() };
         let mut closed = std::mem::replace(connection, fresh);
         let Some(fd) = closed.socket.as_ref().map(AsRawFd::as_raw_fd) else {
             return;
@@ -288,29 +261,17 @@ impl Reactor for Uring {
                     (!queue.is_empty(), queue.taskrun() || queue.cq_overflow())
                 };
                 // Nothing to hand over and nothing announced: not even a system call.
-                if pending || taskrun {
-                    self.ring
-                        .submitter()
-                        .submit_with_args(0, &SubmitArgs::new())
-                } else {
-                    Ok(0)
-                }
+                if pending || taskrun { self.ring.submitter().submit_with_args(0, &SubmitArgs::new()) } else { Ok(0) }
             }
             Some(ns) => {
                 let timeout = Timespec::new().sec(ns / SECOND).nsec((ns % SECOND) as u32);
-                self.ring
-                    .submitter()
-                    .submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
+                self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
             }
             None => self.ring.submit_and_wait(1),
         };
         if let Err(error) = found {
-            let harmless =
-                [Errno::TIME, Errno::INTR, Errno::AGAIN, Errno::BUSY].map(Errno::raw_os_error);
-            if !error
-                .raw_os_error()
-                .is_some_and(|code| harmless.contains(&code))
-            {
+            let harmless = [Errno::TIME, Errno::INTR, Errno::AGAIN, Errno::BUSY].map(Errno::raw_os_error);
+            if !error.raw_os_error().is_some_and(|code| harmless.contains(&code)) {
                 return Err(error);
             }
         }
@@ -329,10 +290,13 @@ impl Reactor for Uring {
         }
     }
 
+    fn is_drained(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn received(&self) -> &[u8] {
-        self.held
-            .map_or(&[], |(buffer, length)| self.buffers.bytes(buffer, length))
+        self.held.map_or(&[], |(buffer, length)| self.buffers.bytes(buffer, length))
     }
 
     fn name(&self) -> &'static str {
@@ -345,21 +309,11 @@ impl Buffers {
         // SAFETY: new private mappings at addresses that the kernel chooses; page-aligned, as the ring demands.
         unsafe {
             let map = |bytes| {
-                mmap_anonymous(
-                    std::ptr::null_mut(),
-                    bytes,
-                    ProtFlags::READ | ProtFlags::WRITE,
-                    MapFlags::PRIVATE,
-                )
+                mmap_anonymous(std::ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
             };
-            let base = NonNull::new(map(BUFFERS as usize * BUFFER_BYTES)?.cast())
-                .ok_or(io::ErrorKind::OutOfMemory)?;
+            let base = NonNull::new(map(BUFFERS as usize * BUFFER_BYTES)?.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
             let ring = NonNull::new(map(RING_BYTES)?.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-            Ok(Self {
-                base,
-                ring,
-                tail: 0,
-            })
+            Ok(Self { base, ring, tail: 0 })
         }
     }
 
@@ -420,9 +374,5 @@ fn undo(data: u64) -> (Slot, Generation, Operation) {
         3 => Operation::Cancel,
         _ => Operation::Control,
     };
-    (
-        (data >> 32) as Slot,
-        Generation((data >> 8 & 0xff_ffff) as u32),
-        operation,
-    )
+    ((data >> 32) as Slot, Generation((data >> 8 & 0xff_ffff) as u32), operation)
 }

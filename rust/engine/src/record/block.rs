@@ -68,6 +68,8 @@ pub enum Word {
     Late1Ms,
     /// Sends that had waited for a connection.
     PoolWaits,
+    /// Times when the cap on connections stood in the way.
+    CapHits,
     /// Present margin of the pacer.
     MarginNs,
 }
@@ -112,7 +114,7 @@ pub enum Kind {
     FirstByte,
     /// From the first byte to done.
     Receive,
-    /// From due to sent where the cap on connections made it wait.
+    /// From due to sent where it had to wait for a connection.
     PoolWait,
 }
 
@@ -178,8 +180,7 @@ const ERRORS_AT: usize = STATUSES_AT + STATUSES;
 const HEADS_AT: usize = ERRORS_AT + 64;
 const SLOT_HEAD: usize = 1536;
 const SLOT_WORDS: usize = SLOT_HEAD + Kind::ALL.len() * BUCKETS;
-const _: () =
-    assert!(HEADS_AT + Kind::ALL.len() * HEAD_WORDS <= SLOT_HEAD && ErrorKind::ALL.len() <= 64);
+const _: () = assert!(HEADS_AT + Kind::ALL.len() * HEAD_WORDS <= SLOT_HEAD && ErrorKind::ALL.len() <= 64);
 
 /// The mapped memory of one worker.
 #[derive(Debug)]
@@ -210,14 +211,9 @@ impl Block {
         let block = Self::map(fd)?;
         let version = block.get(Word::Version);
         let capacity = block.get(Word::Capacity) as usize;
-        let fits = capacity
-            .checked_mul(SLOT_WORDS)
-            .is_some_and(|words| HEADER_WORDS + words == block.len);
+        let fits = capacity.checked_mul(SLOT_WORDS).is_some_and(|words| HEADER_WORDS + words == block.len);
         if version != VERSION || !fits {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a block of this version of loadgen",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a block of this version of loadgen"));
         }
         Ok(block)
     }
@@ -228,22 +224,10 @@ impl Block {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a block"));
         }
         // SAFETY: a new shared mapping of a descriptor that we own, at an address that the kernel chooses.
-        let address = unsafe {
-            mmap(
-                std::ptr::null_mut(),
-                bytes,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                &fd,
-                0,
-            )?
-        };
+        let address =
+            unsafe { mmap(std::ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, &fd, 0)? };
         let words = NonNull::new(address.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self {
-            fd,
-            words,
-            len: bytes / 8,
-        })
+        Ok(Self { fd, words, len: bytes / 8 })
     }
 
     /// The descriptor to hand to the worker.
@@ -287,22 +271,18 @@ impl Block {
         for (i, chunk) in name.as_bytes()[..end].chunks(8).enumerate() {
             let mut bytes = [0; 8];
             bytes[..chunk.len()].copy_from_slice(chunk);
-            self.slot(label as usize, NAME_AT + i)
-                .store(u64::from_le_bytes(bytes), Relaxed);
+            self.slot(label as usize, NAME_AT + i).store(u64::from_le_bytes(bytes), Relaxed);
         }
-        self.label_word(label as usize, LabelWord::NameLength)
-            .store(end as u64, Relaxed);
+        self.label_word(label as usize, LabelWord::NameLength).store(end as u64, Relaxed);
         // Release: whoever sees the new count sees the name too.
-        self.word(Word::Labels)
-            .store(label + 1, std::sync::atomic::Ordering::Release);
+        self.word(Word::Labels).store(label + 1, std::sync::atomic::Ordering::Release);
         Some(label as usize)
     }
 
     /// The name of a label.
     pub fn label_name(&self, label: usize) -> String {
         let length = self.label_word(label, LabelWord::NameLength).load(Relaxed) as usize;
-        let words = (0..length.min(NAME_BYTES).div_ceil(8))
-            .map(|i| self.slot(label, NAME_AT + i).load(Relaxed));
+        let words = (0..length.min(NAME_BYTES).div_ceil(8)).map(|i| self.slot(label, NAME_AT + i).load(Relaxed));
         let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
         bytes.truncate(length);
         String::from_utf8_lossy(&bytes).into_owned()
@@ -323,10 +303,7 @@ impl Block {
     #[inline]
     pub fn status(&self, label: usize, status: u16) -> &AtomicU64 {
         let status = usize::from(status);
-        self.slot(
-            label,
-            STATUSES_AT + if status < STATUSES { status } else { 0 },
-        )
+        self.slot(label, STATUSES_AT + if status < STATUSES { status } else { 0 })
     }
 
     /// The counter of an error kind of a label.
@@ -350,14 +327,12 @@ impl Block {
     /// The buckets of a histogram that hold anything, as (index, count).
     pub fn filled(&self, label: usize, kind: Kind) -> impl Iterator<Item = (u32, u64)> + '_ {
         let touched = self.head(label, kind, HeadWord::Touched).load(Relaxed);
-        (0..SEGMENTS)
-            .filter(move |segment| touched >> segment & 1 == 1)
-            .flat_map(move |segment| {
-                (segment * SEGMENT..(segment + 1) * SEGMENT).filter_map(move |index| {
-                    let count = self.bucket(label, kind, index).load(Relaxed);
-                    (count > 0).then_some((index as u32, count))
-                })
+        (0..SEGMENTS).filter(move |segment| touched >> segment & 1 == 1).flat_map(move |segment| {
+            (segment * SEGMENT..(segment + 1) * SEGMENT).filter_map(move |index| {
+                let count = self.bucket(label, kind, index).load(Relaxed);
+                (count > 0).then_some((index as u32, count))
             })
+        })
     }
 }
 

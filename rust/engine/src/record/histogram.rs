@@ -27,11 +27,7 @@ pub struct Histogram {
 impl Histogram {
     /// What a block holds now.
     pub fn read(block: &Block, label: usize, kind: Kind) -> Self {
-        let head = |word| {
-            block
-                .head(label, kind, word)
-                .load(std::sync::atomic::Ordering::Relaxed)
-        };
+        let head = |word| block.head(label, kind, word).load(std::sync::atomic::Ordering::Relaxed);
         let filled: Vec<_> = block.filled(label, kind).collect();
         // The buckets are the truth about the count: read while the writer works, the head may be one ahead.
         let count = filled.iter().map(|(_, count)| count).sum();
@@ -64,12 +60,8 @@ impl Histogram {
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let filled = combine(&self.filled, &earlier.filled, u64::saturating_sub);
-        let first = filled
-            .first()
-            .map(|&(index, _)| buckets::lowest(index as usize));
-        let last = filled
-            .last()
-            .map(|&(index, _)| buckets::highest(index as usize));
+        let first = filled.first().map(|&(index, _)| buckets::lowest(index as usize));
+        let last = filled.last().map(|&(index, _)| buckets::highest(index as usize));
         Self {
             count: filled.iter().map(|(_, count)| count).sum(),
             min: first.map(|low| low.max(self.min.unwrap_or(0))),
@@ -90,11 +82,7 @@ impl Histogram {
     /// The standard deviation of the finite samples.
     pub fn stddev(&self) -> Option<f64> {
         let mean = self.mean()?;
-        Some(
-            (self.sum_of_squares / self.count as f64 - mean * mean)
-                .max(0.0)
-                .sqrt(),
-        )
+        Some((self.sum_of_squares / self.count as f64 - mean * mean).max(0.0).sqrt())
     }
 
     /// The smallest sample.
@@ -121,9 +109,7 @@ impl Histogram {
             seen += count;
             if seen >= rank {
                 let value = buckets::highest(index as usize);
-                return Some(
-                    value.clamp(self.min.unwrap_or(0), self.max.unwrap_or(u64::MAX)) as f64,
-                );
+                return Some(value.clamp(self.min.unwrap_or(0), self.max.unwrap_or(u64::MAX)) as f64);
             }
         }
         Some(f64::INFINITY)
@@ -132,22 +118,14 @@ impl Histogram {
     /// Finite samples in buckets wholly above a value.
     pub fn count_above(&self, value: u64) -> u64 {
         let above = |&&(index, _): &&(u32, u64)| buckets::lowest(index as usize) > value;
-        self.filled
-            .iter()
-            .filter(above)
-            .map(|(_, count)| count)
-            .sum()
+        self.filled.iter().filter(above).map(|(_, count)| count).sum()
     }
 
     /// The filled buckets as (lowest, highest, count).
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
-        self.filled.iter().map(|&(index, count)| {
-            (
-                buckets::lowest(index as usize),
-                buckets::highest(index as usize),
-                count,
-            )
-        })
+        self.filled
+            .iter()
+            .map(|&(index, count)| (buckets::lowest(index as usize), buckets::highest(index as usize), count))
     }
 
     /// The finite samples in `HdrHistogram`'s compressed V2 format, for a line of an interval log.
@@ -158,19 +136,13 @@ impl Histogram {
             histogram.saturating_record_n(buckets::lowest(index as usize), count);
         }
         let mut bytes = Vec::new();
-        V2DeflateSerializer::new()
-            .serialize(&histogram, &mut bytes)
-            .expect("writing to memory cannot fail");
+        V2DeflateSerializer::new().serialize(&histogram, &mut bytes).expect("writing to memory cannot fail");
         bytes
     }
 }
 
 /// Joins two sorted lists by bucket; what comes out empty is left out.
-fn combine(
-    left: &[(u32, u64)],
-    right: &[(u32, u64)],
-    join: impl Fn(u64, u64) -> u64,
-) -> Vec<(u32, u64)> {
+fn combine(left: &[(u32, u64)], right: &[(u32, u64)], join: impl Fn(u64, u64) -> u64) -> Vec<(u32, u64)> {
     let mut joined = Vec::with_capacity(left.len().max(right.len()));
     let (mut l, mut r) = (left.iter().peekable(), right.iter().peekable());
     loop {

@@ -29,9 +29,7 @@ fn raise(word: &AtomicU64, value: u64) {
 impl Recorder {
     /// Takes the block over as its writer.
     pub fn new(block: Block) -> Self {
-        block
-            .word(Word::Pid)
-            .store(u64::from(std::process::id()), Relaxed);
+        block.word(Word::Pid).store(u64::from(std::process::id()), Relaxed);
         let recorder = Self { block };
         recorder.heartbeat(clock::now_ns());
         recorder
@@ -39,9 +37,7 @@ impl Recorder {
 
     /// A slot for a label; when the block is full, the last one is shared.
     pub fn label(&self, name: &str) -> usize {
-        self.block
-            .add_label(name)
-            .unwrap_or_else(|| self.block.labels() - 1)
+        self.block.add_label(name).unwrap_or_else(|| self.block.labels() - 1)
     }
 
     /// A sign of life, with what the process has used so far.
@@ -100,38 +96,15 @@ impl Recorder {
     /// A request ended.
     #[inline]
     pub fn finished(&self, label: usize, outcome: &Outcome) {
-        add(
-            self.block.label_word(label, LabelWord::BytesReceived),
-            outcome.bytes_received,
-        );
+        add(self.block.label_word(label, LabelWord::BytesReceived), outcome.bytes_received);
         match outcome.end {
             End::Response(status) => {
-                self.sample(
-                    label,
-                    Kind::Response,
-                    outcome.done_ns.saturating_sub(outcome.due_ns),
-                );
-                self.sample(
-                    label,
-                    Kind::Service,
-                    outcome.done_ns.saturating_sub(outcome.sent_ns),
-                );
-                self.sample(
-                    label,
-                    Kind::FirstByte,
-                    outcome.first_byte_ns.saturating_sub(outcome.sent_ns),
-                );
-                self.sample(
-                    label,
-                    Kind::Receive,
-                    outcome.done_ns.saturating_sub(outcome.first_byte_ns),
-                );
+                self.sample(label, Kind::Response, outcome.done_ns.saturating_sub(outcome.due_ns));
+                self.sample(label, Kind::Service, outcome.done_ns.saturating_sub(outcome.sent_ns));
+                self.sample(label, Kind::FirstByte, outcome.first_byte_ns.saturating_sub(outcome.sent_ns));
+                self.sample(label, Kind::Receive, outcome.done_ns.saturating_sub(outcome.first_byte_ns));
                 add(self.block.status(label, status), 1);
-                let word = if status < 400 {
-                    LabelWord::Ok
-                } else {
-                    LabelWord::Failed
-                };
+                let word = if status < 400 { LabelWord::Ok } else { LabelWord::Failed };
                 add(self.block.label_word(label, word), 1);
             }
             End::Error(kind) => {
@@ -170,10 +143,7 @@ impl Recorder {
         add(head(HeadWord::Sum), value);
         let squares = head(HeadWord::SumOfSquares);
         let square = value as f64 * value as f64;
-        squares.store(
-            (f64::from_bits(squares.load(Relaxed)) + square).to_bits(),
-            Relaxed,
-        );
+        squares.store((f64::from_bits(squares.load(Relaxed)) + square).to_bits(), Relaxed);
         raise(head(HeadWord::MinComplement), !value);
         raise(head(HeadWord::Max), value);
     }
@@ -185,6 +155,5 @@ fn max_rss_kb() -> u64 {
         return 0;
     };
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok())
-        .unwrap_or(0)
+    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
 }

@@ -10,7 +10,7 @@ use crate::outcome::ErrorKind;
 
 /// The words that sum over workers, with the names that summaries use. All of them only grow but for the last group,
 /// which tells the present state.
-const WORDS: [(&str, Word, Reading); 19] = {
+const WORDS: [(&str, Word, Reading); 20] = {
     use Reading::{Grows, Most, Now};
     [
         ("scheduled", Word::Scheduled, Grows),
@@ -24,6 +24,7 @@ const WORDS: [(&str, Word, Reading); 19] = {
         ("cpu_ns", Word::CpuNs, Grows),
         ("late_1ms", Word::Late1Ms, Grows),
         ("pool_waits", Word::PoolWaits, Grows),
+        ("cap_hits", Word::CapHits, Grows),
         ("connections", Word::Connections, Now),
         ("overdue", Word::Overdue, Now),
         ("active_users", Word::ActiveUsers, Now),
@@ -79,8 +80,7 @@ impl Label {
         }
         let some = |count: u64| (count > 0).then_some(count);
         let status = |status: u16| Some((status, some(block.status(label, status).load(Relaxed))?));
-        let error =
-            |kind: ErrorKind| Some((kind.name(), some(block.error(label, kind).load(Relaxed))?));
+        let error = |kind: ErrorKind| Some((kind.name(), some(block.error(label, kind).load(Relaxed))?));
         Self {
             counters,
             statuses: (0..STATUSES as u16).filter_map(status).collect(),
@@ -120,28 +120,17 @@ pub struct Snapshot {
 impl Snapshot {
     /// Reads and sums blocks. The same label in several blocks is one.
     pub fn read<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
-        let mut snapshot = Self {
-            taken_at_ns: clock::now_ns(),
-            ..Self::default()
-        };
+        let mut snapshot = Self { taken_at_ns: clock::now_ns(), ..Self::default() };
         for block in blocks {
             // Labels first: what has ended or been sent by then is counted in the words that are read after them.
             for label in 0..block.labels() {
                 let read = Label::read(block, label);
-                snapshot
-                    .labels
-                    .entry(block.label_name(label))
-                    .or_default()
-                    .merge(&read);
+                snapshot.labels.entry(block.label_name(label)).or_default().merge(&read);
             }
             for (name, word, reading) in WORDS {
                 let sum = snapshot.words.entry(name).or_default();
                 let value = block.get(word);
-                *sum = if reading == Reading::Most {
-                    (*sum).max(value)
-                } else {
-                    *sum + value
-                };
+                *sum = if reading == Reading::Most { (*sum).max(value) } else { *sum + value };
             }
         }
         snapshot
@@ -151,27 +140,14 @@ impl Snapshot {
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut words = self.words.clone();
-        for (name, _, _) in WORDS
-            .iter()
-            .filter(|(_, _, reading)| *reading == Reading::Grows)
-        {
+        for (name, _, _) in WORDS.iter().filter(|(_, _, reading)| *reading == Reading::Grows) {
             let before = earlier.words.get(name).copied().unwrap_or(0);
-            words
-                .entry(name)
-                .and_modify(|value| *value = value.saturating_sub(before));
+            words.entry(name).and_modify(|value| *value = value.saturating_sub(before));
         }
         let none = Label::default();
-        let since = |(name, label): (&String, &Label)| {
-            (
-                name.clone(),
-                label.since(earlier.labels.get(name).unwrap_or(&none)),
-            )
-        };
-        Self {
-            taken_at_ns: self.taken_at_ns,
-            words,
-            labels: self.labels.iter().map(since).collect(),
-        }
+        let since =
+            |(name, label): (&String, &Label)| (name.clone(), label.since(earlier.labels.get(name).unwrap_or(&none)));
+        Self { taken_at_ns: self.taken_at_ns, words, labels: self.labels.iter().map(since).collect() }
     }
 
     /// Everything that is counted, by name, over all labels.
@@ -188,10 +164,7 @@ impl Snapshot {
 
     /// All labels as one.
     pub fn total(&self) -> Label {
-        let mut total = Label {
-            counters: LABEL_WORDS.map(|(name, _)| (name, 0)).into(),
-            ..Label::default()
-        };
+        let mut total = Label { counters: LABEL_WORDS.map(|(name, _)| (name, 0)).into(), ..Label::default() };
         for label in self.labels.values() {
             total.merge(label);
         }
@@ -215,16 +188,6 @@ fn add_all<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) 
     }
 }
 
-fn subtract_all<K: Ord + Copy>(
-    now: &BTreeMap<K, u64>,
-    before: &BTreeMap<K, u64>,
-) -> BTreeMap<K, u64> {
-    now.iter()
-        .map(|(&key, &value)| {
-            (
-                key,
-                value.saturating_sub(before.get(&key).copied().unwrap_or(0)),
-            )
-        })
-        .collect()
+fn subtract_all<K: Ord + Copy>(now: &BTreeMap<K, u64>, before: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
+    now.iter().map(|(&key, &value)| (key, value.saturating_sub(before.get(&key).copied().unwrap_or(0)))).collect()
 }

@@ -1,0 +1,182 @@
+//! The laws of recording: merging equals recording together, intervals add up, percentiles are those of the sorted
+//! samples, the interchange format keeps every bucket. Seeds are printed by what fails.
+
+use std::os::fd::AsFd;
+
+use hdrhistogram::serialization::Deserializer;
+use loadgen_engine::outcome::{End, ErrorKind, Outcome};
+use loadgen_engine::random;
+use loadgen_engine::record::block::{Block, Kind, Word};
+use loadgen_engine::record::buckets::HIGHEST;
+use loadgen_engine::record::histogram::Histogram;
+use loadgen_engine::record::recorder::Recorder;
+use loadgen_engine::record::snapshot::Snapshot;
+
+/// A block and its writer, on the same memory as parent and worker share it.
+fn block() -> (Block, Recorder) {
+    let block = Block::create(4).unwrap();
+    let writer = Block::attach(block.fd().as_fd().try_clone_to_owned().unwrap()).unwrap();
+    (block, Recorder::new(writer))
+}
+
+/// Samples from 100 ns to 10 s, even on a logarithmic scale.
+fn samples(seed: u64, count: u64) -> Vec<u64> {
+    (0..count).map(|k| 10f64.powf(2.0 + 8.0 * random::uniform(seed, k)) as u64).collect()
+}
+
+fn histogram(values: &[u64]) -> Histogram {
+    let (block, recorder) = block();
+    let label = recorder.label("x");
+    for &value in values {
+        recorder.sample(label, Kind::Response, value);
+    }
+    Histogram::read(&block, label, Kind::Response)
+}
+
+#[test]
+fn merging_workers_equals_recording_all_in_one() {
+    let all = samples(1, 60_000);
+    let whole = histogram(&all);
+    for workers in [1, 2, 3, 7] {
+        let mut shares: Vec<Histogram> = all.chunks(all.len().div_ceil(workers)).map(histogram).collect();
+        for _ in 0..2 {
+            let mut merged = Histogram::default();
+            shares.iter().for_each(|share| merged.merge(share));
+            assert!(merged.buckets().eq(whole.buckets()), "{workers} workers");
+            assert_eq!((merged.count, merged.min(), merged.max()), (whole.count, whole.min(), whole.max()));
+            assert_eq!(merged.mean(), whole.mean());
+            shares.reverse();
+        }
+    }
+}
+
+#[test]
+fn percentiles_are_those_of_the_sorted_samples_to_a_bucket() {
+    for seed in 0..5 {
+        let mut values = samples(seed, 200_000);
+        let histogram = histogram(&values);
+        values.sort_unstable();
+        for percent in [0.001, 1.0, 50.0, 90.0, 99.0, 99.9, 99.99, 100.0] {
+            let rank = ((percent / 100.0 * values.len() as f64 - 1e-9).ceil() as usize).max(1);
+            let (exact, found) = (values[rank - 1] as f64, histogram.percentile(percent).unwrap());
+            assert!((found - exact).abs() <= exact / 1024.0, "seed {seed}, p{percent}: {found} for {exact}");
+        }
+        let sum: u64 = values.iter().sum();
+        assert_eq!(histogram.mean(), Some(sum as f64 / values.len() as f64));
+        assert_eq!((histogram.min(), histogram.max()), (values.first().copied(), values.last().copied()));
+    }
+}
+
+#[test]
+fn two_workers_with_unlike_latencies_have_one_honest_percentile() {
+    // Averaging each worker's p99.5 would give about 50 ms.
+    let mut merged = histogram(&vec![1_000_000; 9_900]);
+    merged.merge(&histogram(&vec![100_000_000; 100]));
+    assert!((merged.percentile(50.0).unwrap() / 1e6 - 1.0).abs() < 0.001);
+    assert!((merged.percentile(99.5).unwrap() / 1e6 - 100.0).abs() < 0.1);
+}
+
+#[test]
+fn infinite_samples_take_the_top_of_the_ranks() {
+    let (block, recorder) = block();
+    let label = recorder.label("x");
+    (0..98).for_each(|_| recorder.sample(label, Kind::Response, 1000));
+    recorder.given_up(label, Word::Dropped, 1);
+    recorder.unfinished(label, 1);
+    let histogram = Histogram::read(&block, label, Kind::Response);
+    assert_eq!((histogram.count, histogram.infinite), (98, 2));
+    assert_eq!(histogram.percentile(98.0), Some(1000.0));
+    assert_eq!(histogram.percentile(98.1), Some(f64::INFINITY));
+    assert_eq!(Histogram::default().percentile(50.0), None);
+}
+
+#[test]
+fn a_value_beyond_the_range_is_clamped_and_said_so() {
+    let over = histogram(&[5, HIGHEST + 1, u64::MAX / 2]);
+    assert_eq!((over.count, over.overflow), (3, 2));
+    assert_eq!(over.max(), Some(u64::MAX / 2));
+}
+
+#[test]
+fn intervals_add_up_to_the_whole() {
+    let (block, recorder) = block();
+    let label = recorder.label("GET /");
+    let mut snapshots = vec![Snapshot::read([&block])];
+    for interval in 0..5u64 {
+        for value in samples(interval, 3_000) {
+            recorder.taken(label);
+            let end = match value % 50 {
+                0 => End::Error(ErrorKind::Reset),
+                1 => End::Response(503),
+                _ => End::Response(200),
+            };
+            let outcome =
+                Outcome { due_ns: 10, sent_ns: 20, first_byte_ns: 25, done_ns: 20 + value, bytes_received: 7, end };
+            recorder.finished(label, &outcome);
+        }
+        snapshots.push(Snapshot::read([&block]));
+    }
+    let mut sum = Histogram::default();
+    let mut counters = std::collections::BTreeMap::new();
+    for pair in snapshots.windows(2) {
+        let interval = pair[1].since(&pair[0]);
+        sum.merge(interval.total().histogram(Kind::Response));
+        for name in ["sent", "ok", "failed", "bytes_received", "scheduled", "infinite"] {
+            *counters.entry(name).or_insert(0) += interval.counters()[name];
+        }
+    }
+    let last = snapshots.last().unwrap();
+    let whole = last.total();
+    assert!(sum.buckets().eq(whole.histogram(Kind::Response).buckets()));
+    assert_eq!(sum.infinite, whole.histogram(Kind::Response).infinite);
+    assert!(counters.iter().all(|(name, value)| last.counters()[name] == *value), "{counters:?}");
+    assert_eq!(last.counters()["sent"], last.counters()["ok"] + last.counters()["failed"]);
+    assert_eq!(whole.statuses[&503] + whole.errors["reset"], last.counters()["failed"]);
+}
+
+#[test]
+fn the_interchange_format_keeps_every_bucket() {
+    let ours = histogram(&samples(9, 50_000));
+    let bytes = ours.encode();
+    let read: hdrhistogram::Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).unwrap();
+    let theirs = read.iter_recorded().map(|step| (step.value_iterated_to(), step.count_since_last_iteration()));
+    assert!(ours.buckets().map(|(_, highest, count)| (highest, count)).eq(theirs));
+}
+
+#[test]
+fn labels_are_told_apart_and_long_names_are_cut_between_characters() {
+    let (block, recorder) = block();
+    let long = "ü".repeat(400);
+    let labels: Vec<usize> = ["a", "b", &long].map(|name| recorder.label(name)).into();
+    assert_eq!(labels, [0, 1, 2]);
+    assert_eq!(block.label_name(2), "ü".repeat(256));
+    assert_eq!(recorder.label("d"), 3);
+    assert_eq!(recorder.label("one too many"), 3);
+}
+
+#[test]
+fn a_reader_sees_only_growth_while_the_writer_works() {
+    let (block, recorder) = block();
+    let writer = std::thread::spawn(move || {
+        let label = recorder.label("x");
+        for value in samples(3, 200_000) {
+            recorder.taken(label);
+            let end = End::Response(200);
+            let outcome = Outcome { due_ns: 0, sent_ns: 0, first_byte_ns: 0, done_ns: value, bytes_received: 1, end };
+            recorder.finished(label, &outcome);
+        }
+    });
+    let mut before = Snapshot::read([&block]);
+    while !writer.is_finished() {
+        let now = Snapshot::read([&block]);
+        for (name, value) in now.counters().iter().filter(|(name, _)| ["sent", "ok", "scheduled"].contains(*name)) {
+            assert!(*value >= before.counters()[name], "{name} shrank");
+        }
+        assert!(now.counters()["ok"] <= now.counters()["sent"]);
+        before = now;
+    }
+    writer.join().unwrap();
+    let last = Snapshot::read([&block]);
+    assert_eq!((last.counters()["sent"], last.counters()["ok"]), (200_000, 200_000));
+    assert_eq!(last.total().histogram(Kind::Response).count, 200_000);
+}
