@@ -11,6 +11,7 @@
 #![deny(missing_docs)]
 
 pub mod blast;
+pub mod client;
 pub mod clock;
 pub mod control;
 pub mod http;

@@ -42,13 +42,12 @@ pub struct Pool {
     opened: usize,
     connecting: usize,
     cap: usize,
-    is_head: bool,
 }
 
 impl Pool {
-    /// An empty pool that may grow to `cap` connections, for requests that are HEAD or are not.
-    pub fn new(cap: usize, is_head: bool) -> Self {
-        Self { connections: Vec::new(), idle: Vec::new(), free: Vec::new(), opened: 0, connecting: 0, cap, is_head }
+    /// An empty pool that may grow to `cap` connections.
+    pub fn new(cap: usize) -> Self {
+        Self { connections: Vec::new(), idle: Vec::new(), free: Vec::new(), opened: 0, connecting: 0, cap }
     }
 
     /// Takes a connection that is ready. The one used last comes first: it is warm, and those that are not needed any
@@ -71,7 +70,7 @@ impl Pool {
             since_ns: now,
             first_byte_ns: 0,
             received: 0,
-            reader: ResponseReader::new(self.is_head),
+            reader: ResponseReader::default(),
         };
         let slot = self.free.pop().unwrap_or(self.connections.len() as Slot);
         if slot as usize == self.connections.len() {

@@ -41,7 +41,9 @@ fn merging_workers_equals_recording_all_in_one() {
         let mut shares: Vec<Histogram> = all.chunks(all.len().div_ceil(workers)).map(histogram).collect();
         for _ in 0..2 {
             let mut merged = Histogram::default();
-            shares.iter().for_each(|share| merged.merge(share));
+            for share in &shares {
+                merged.merge(share);
+            }
             assert!(merged.buckets().eq(whole.buckets()), "{workers} workers");
             assert_eq!((merged.count, merged.min(), merged.max()), (whole.count, whole.min(), whole.max()));
             assert_eq!(merged.mean(), whole.mean());

@@ -30,9 +30,10 @@ pub enum Progress {
     },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Body {
     /// The head is not complete.
+    #[default]
     Head,
     Length(u64),
     Chunked(ChunkReader),
@@ -41,7 +42,7 @@ enum Body {
 }
 
 /// The state of one response between two slices.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ResponseReader {
     body: Body,
     status: u16,
@@ -52,9 +53,10 @@ pub struct ResponseReader {
 }
 
 impl ResponseReader {
-    /// A reader for the response to a request; `is_head` when the request was HEAD.
-    pub fn new(is_head: bool) -> Self {
-        Self { body: Body::Head, status: 0, keep_alive: true, is_head, partial: Vec::new() }
+    /// A response comes next; `is_head` when the request was HEAD.
+    #[inline]
+    pub fn expect(&mut self, is_head: bool) {
+        self.is_head = is_head;
     }
 
     /// Takes the next bytes of the connection. Bytes beyond the end belong to no request: the response counts, the
@@ -240,7 +242,8 @@ mod tests {
     }
 
     fn read(parts: &[&[u8]], is_head: bool) -> Result<Progress, ErrorKind> {
-        let mut reader = ResponseReader::new(is_head);
+        let mut reader = ResponseReader::default();
+        reader.expect(is_head);
         for part in parts {
             match reader.feed(part)? {
                 Progress::More => {}
@@ -327,7 +330,7 @@ mod tests {
     #[test]
     fn an_endless_head_is_cut() {
         let line = b"X-Filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n";
-        let mut reader = ResponseReader::new(false);
+        let mut reader = ResponseReader::default();
         assert_eq!(reader.feed(b"HTTP/1.1 200 OK\r\n"), Ok(Progress::More));
         let error = (0..10_000).find_map(|_| reader.feed(line).err());
         assert_eq!(error, Some(ErrorKind::HeaderTooLarge));

@@ -7,7 +7,8 @@ use loadgen_engine::http::response::{Progress, ResponseReader};
 use loadgen_engine::outcome::ErrorKind;
 
 fn read<'a>(parts: impl Iterator<Item = &'a [u8]>, is_head: bool) -> Result<(u16, bool), ErrorKind> {
-    let mut reader = ResponseReader::new(is_head);
+    let mut reader = ResponseReader::default();
+    reader.expect(is_head);
     for part in parts {
         if let Progress::Complete { status, reusable } = reader.feed(part)? {
             return Ok((status, reusable));
