@@ -30,8 +30,9 @@ use crate::source::{Due, Source};
 
 /// Sends between two looks at what has come.
 const DISPATCH_BATCH: usize = 64;
-/// Connections begun between two looks at what has come.
-const CONNECT_BATCH: usize = 64;
+/// Connections begun between two looks at what has come. Few: one costs as much as several requests, so at high rates
+/// beginning many at once would itself make the next arrivals late, and those would ask for yet more.
+const CONNECT_BATCH: usize = 8;
 /// Events between two looks at what is due.
 const EVENT_BATCH: usize = 16;
 const HEARTBEAT_NS: u64 = SECOND / 5;
@@ -180,9 +181,7 @@ impl<R: Reactor> Worker<R> {
         let now = now_ns();
         let next_due_ns = self.dispatch(now);
         // Only when all that has come is read: a response that lies unread is a connection about to be free.
-        if self.starved && self.client.reactor.is_drained() {
-            self.grow(now);
-        }
+        let growing = self.starved && self.client.reactor.is_drained() && self.grow(now);
         if now >= self.next_heartbeat_ns {
             self.heartbeat(now);
         }
@@ -191,6 +190,7 @@ impl<R: Reactor> Worker<R> {
         }
         let timer_ns = self.next_heartbeat_ns.min(self.next_sweep_ns).min(self.drain_until_ns);
         match next_due_ns {
+            _ if growing => Wake::Timer(now),
             Some(due_ns) if due_ns <= timer_ns => Wake::Arrival(due_ns),
             _ => Wake::Timer(timer_ns),
         }
@@ -248,17 +248,18 @@ impl<R: Reactor> Worker<R> {
         self.client.send(slot, due_ns, now, &self.request, self.is_head);
     }
 
-    /// Begins as many connections as there are requests waiting for one.
-    fn grow(&mut self, now: u64) {
+    /// Begins as many connections as there are requests waiting for one, a few at a time. Whether more are wanted.
+    fn grow(&mut self, now: u64) -> bool {
         let waiting = self.source.overdue(now.saturating_sub(self.start_ns)).max(1) as usize;
         let wanted = waiting.saturating_sub(self.client.pool().connecting());
         for _ in 0..wanted.min(CONNECT_BATCH) {
             let Some(happened) = self.client.connect(now) else {
                 self.recorder.add(Word::CapHits, 1);
-                return;
+                return false;
             };
             self.account(happened, now);
         }
+        wanted > CONNECT_BATCH
     }
 
     /// Counts what happened, and lets those go on who waited for it.
