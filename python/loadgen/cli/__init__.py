@@ -1,0 +1,123 @@
+"""The command line: finds the command, runs it, turns each ending into an exit code. It holds no command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from loadgen.errors import ExitCode, LoadgenError, PlanError
+from loadgen.units import printable, quoted
+
+# Command to what it is for: `loadgen --help` needs no command's module.
+_COMMANDS = {
+    "blast": "Send one request over and over, at a rate or by users.",
+    "target": "Serve the embedded target, for load generators to hit.",
+    "doctor": "Look at what this machine allows, and say what to change.",
+}
+_EPILOG = """\b
+Examples:
+  loadgen blast --tps 5000                       the embedded target, 10 s
+  loadgen blast http://host:8000/items -u 50 -d 1m
+  loadgen doctor
+
+Every option also reads LOADGEN_<OPTION> from the environment.
+"""
+
+
+class _Commands(click.Group):
+    """Loads a command when it is called, so that the others cost nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"loadgen.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing:
+            near = get_close_matches(args[0], _COMMANDS, n=1)
+            meant = f', did you mean "{near[0]}"?' if near else f": there are {', '.join(_COMMANDS)}"
+            ctx.fail(f"no command {quoted(args[0])}{meant}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from loadgen._engine import __version__  # the engine is a large file to load for a help text
+
+        click.echo(f"loadgen {__version__}")
+        ctx.exit()
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+    no_args_is_help=True,
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version.",
+)
+def group() -> None:
+    """Generate load on a server and measure it honestly."""
+
+
+def main() -> NoReturn:
+    """The entry point."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: list[str]) -> int:
+    """Run a command line and return its exit code. A user's mistake never shows a traceback."""
+    try:
+        outcome: Any = group.main(arguments, prog_name="loadgen", standalone_mode=False)
+        sys.stdout.flush()
+        return int(outcome or 0)
+    except click.UsageError as error:
+        _complain(error.ctx.command_path if error.ctx else "loadgen", error.format_message())
+        if error.ctx is not None:
+            click.echo(f"Try: {error.ctx.command_path} --help", err=True)
+        return ExitCode.UNUSABLE
+    except click.ClickException as error:
+        _complain("loadgen", error.format_message())
+        return ExitCode.UNUSABLE
+    except PlanError as error:
+        mistakes = [str(mistake) for mistake in error.mistakes]
+        _complain("loadgen", *mistakes)
+        return error.exit_code
+    except LoadgenError as error:
+        _complain("loadgen", error.message, *([error.hint] if error.hint else []))
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has read enough. Python flushes once more at exit, which must find somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.PASSED
+
+
+def _complain(who: str, *lines: str) -> None:
+    """`loadgen: text`; further lines are indented below it."""
+    first, *rest = lines
+    click.echo(f"{who}: {printable(first)}", err=True)
+    for line in rest:
+        click.echo(f"  {printable(line)}", err=True)

@@ -1,0 +1,128 @@
+"""`loadgen blast`: from flags to a plan, and from a result to what is printed. The run itself is run.py's."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loadgen.cli.options import (
+    PRESET_HELP,
+    option,
+    origins,
+    prefer_flags,
+    read_body,
+    read_headers,
+    read_stages,
+    run_options,
+)
+from loadgen.errors import UsageError
+from loadgen.plan import Plan
+
+# Options that have the plan's names and values, and those whose names are not the plan's.
+_SAME = (
+    *("users", "duration", "preset", "arrivals", "seed", "drop_late"),
+    *("connections", "workers", "pacing", "reactor", "drain", "method", "timeout", "thresholds", "name"),
+)
+_FIELDS = {"tps": "rate", "stage": "stages", "json_text": "body", "body_file": "body"}
+_EPILOG = f"""\b
+Examples:
+  loadgen blast --tps 5000
+  loadgen blast http://127.0.0.1:8000/items --tps 200 -d 1m
+  loadgen blast http://127.0.0.1:8000/ --users 50 --threshold "p99 < 250ms"
+  loadgen blast http://127.0.0.1:8000/ --stage 30s:1000 --stage 1m:1000
+  loadgen blast http://127.0.0.1:8000/ --json '{{"name": "x"}}' --tps 100
+  loadgen blast /delay/20 --preset spike --tps 100 --arrivals poisson
+  loadgen blast --tps 1000 --dry-run | head
+
+Without a URL the embedded target takes the load; a path alone is a path on it.
+
+{PRESET_HELP}
+
+\b
+Exit codes: 0 passed, 1 a threshold failed, 2 cannot be done as asked,
+3 invalid: the generator was the limit or a worker was lost,
+4 the target could not be reached at all, 130 interrupted.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("url", required=False)
+@run_options
+@option("--dry-run", is_flag=True, help="Send nothing: print each arrival's number and due time in seconds.")
+@click.pass_context
+def blast(ctx: click.Context, /, url: str | None, **values: Any) -> int:
+    """Send one request over and over, at a rate or by users.
+
+    With --tps, --stage or --preset requests are sent when they are due, whatever the target does (open
+    model), and response times count from then. With --users each of N users sends its next when the last is
+    answered (closed).
+    """
+    plan = make_plan(ctx, url, values)
+    if values["dry_run"]:
+        return print_schedule(plan)
+    return run_and_report(plan, values)
+
+
+def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Plan:
+    """The plan that the flags and the environment ask for."""
+    found = origins(ctx)
+    prefer_flags(values, found)
+    headers = read_headers(values["headers"], found["headers"])
+    body = read_body(values["body"], values["body_file"], values["json_text"], headers)
+    return Plan(
+        url=url,
+        headers=headers,
+        body=body,
+        rate=values["tps"],
+        stages=read_stages(values["stage"], found["stage"]),
+        origins={_FIELDS.get(name, name): origin for name, origin in found.items() if origin != "default"}
+        | ({"url": "URL"} if url is not None else {}),
+        **{name: values[name] for name in _SAME},
+    )
+
+
+def print_schedule(plan: Plan) -> int:
+    """`k due` of every arrival, one a line, as they are computed: a reader may stop at any time."""
+    from loadgen.run import make_schedule
+
+    schedule = make_schedule(plan.compile())
+    if schedule is None:
+        raise UsageError("--dry-run: the closed model has no arrivals to print: give a rate (--tps)")
+    write = sys.stdout.write
+    for number, due_ns in schedule.arrivals():
+        write(f"{number} {due_ns // 1_000_000_000}.{due_ns % 1_000_000_000:09d}\n")
+    return 0
+
+
+def run_and_report(plan: Plan, values: dict[str, Any]) -> int:
+    """Run, print the closing table, and say how it ended."""
+    from loadgen.live.terminal import make_view
+    from loadgen.report.text import render
+    from loadgen.run import run
+    from loadgen.run_folder import default_path, write_whole
+
+    folder = Path(values["out"]) if values["out"] else default_path(plan.compile().name)
+    summary_path: str | None = values["summary_json"]
+    view = make_view(live=not values["no_live"], quiet=values["quiet"])
+    result = run(plan, out=folder, observers=[view])
+    table = render(result, folder)
+    exit_code = result.exit_code
+    if summary_path == "-":
+        if not values["quiet"]:
+            click.echo(table, err=True, nl=False)
+        sys.stdout.buffer.write(result.to_json())
+        sys.stdout.buffer.flush()
+        return exit_code
+    click.echo(table, nl=False)
+    if summary_path is not None:
+        try:
+            write_whole(Path(summary_path), result.to_json())
+        except OSError as error:
+            click.echo(
+                f"loadgen: --summary-json: {summary_path} cannot be written: {error.strerror}", err=True
+            )
+            return exit_code or 2
+    return exit_code

@@ -1,0 +1,206 @@
+"""The options that commands share, and where each value came from. Values stay text: the plan reads them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from loadgen.errors import UsageError
+from loadgen.shapes import PRESETS, Stage
+from loadgen.units import quoted
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LOAD_OPTIONS = ("tps", "users", "stage")
+
+
+class _Lines(click.types.StringParamType):
+    """Text that may be given several times; in the environment, one a line: values have spaces in them."""
+
+    envvar_list_splitter = "\n"
+
+
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """A click option that also reads LOADGEN_<OPTION>."""
+    long = next(name for name in names if name.startswith("--"))
+    if settings.get("multiple"):
+        settings["type"] = _Lines()
+    return click.option(*names, envvar=f"LOADGEN_{long[2:].upper().replace('-', '_')}", **settings)
+
+
+PRESET_HELP = "\b\nPresets:\n" + "\n".join(
+    f"  {name:<8}{preset.duration:<5}{preset.purpose}" for name, preset in PRESETS.items()
+)
+
+_GROUPS: list[Callable[[Any], Any]] = [
+    # How much.
+    option(
+        "-r", "--tps", metavar="RATE", help='Open model: arrivals per second, such as 5000, "300/m", 0.5/s.'
+    ),
+    option(
+        "-u", "--users", metavar="N", help="Closed model: users, each sending when answered. Default: 10."
+    ),
+    option("-d", "--duration", metavar="T", help="How long: 30s, 5m, 1h30m. Default: 10s."),
+    option(
+        "--stage",
+        multiple=True,
+        metavar="T:RATE",
+        help="Ramp to RATE (or to Nusers) in T, from where the last stage ended, the first from 0. "
+        "Repeatable; 0s:RATE jumps.",
+    ),
+    option(
+        "--preset",
+        metavar="NAME",
+        help="A named shape (see below), scaled by --tps or --users; -d stretches it.",
+    ),
+    option(
+        "--arrivals",
+        metavar="KIND",
+        default="constant",
+        show_default=True,
+        help="How arrivals are spread: constant, poisson, or bursts: onoff:ON/OFF.",
+    ),
+    option("--seed", metavar="N", default="1", show_default=True, help="Makes random arrivals repeatable."),
+    option("--drop-late", metavar="T", help="Give up arrivals that are later than T; they are counted."),
+    # How.
+    option(
+        "-c",
+        "--connections",
+        metavar="N",
+        help="Cap on connections. Default: as many as needed, up to 10,000.",
+    ),
+    option("-w", "--workers", metavar="N", help="Worker processes. Default: the cores, less one of several."),
+    option(
+        "--pacing",
+        metavar="HOW",
+        default="hybrid",
+        show_default=True,
+        help="How hard to work for precision: eco, hybrid or spin.",
+    ),
+    option(
+        "--reactor",
+        metavar="KIND",
+        default="auto",
+        show_default=True,
+        help="System interface: auto, epoll or uring.",
+    ),
+    option(
+        "--drain",
+        metavar="T",
+        default="30s",
+        show_default=True,
+        help="How long to wait for what is in flight at the end.",
+    ),
+    # What.
+    option(
+        "-X", "--request", "method", metavar="METHOD", help="Default: GET, or POST where there is a body."
+    ),
+    option("-H", "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header. Repeatable."),
+    option("--body", metavar="TEXT", help="The body."),
+    option("--body-file", metavar="FILE", help="The body from a file; - is stdin."),
+    option("--json", "json_text", metavar="JSON", help="A JSON body, with its Content-Type and Accept."),
+    option("--timeout", metavar="T", default="30s", show_default=True, help="For a response to be complete."),
+    # What of it.
+    option(
+        "--threshold",
+        "thresholds",
+        multiple=True,
+        metavar="EXPR",
+        help='A condition, such as "p99 < 250ms" or "errors < 1%". Repeatable; one that fails: exit code 1.',
+    ),
+    option("--name", metavar="TEXT", help="What to call the run."),
+    option("--out", metavar="DIR", help="The run folder. Default: runs/<time>-<name>."),
+    option("--summary-json", metavar="PATH", help="The summary also here; - is stdout."),
+    option("-q", "--quiet", is_flag=True, help="Nothing but the closing table."),
+    option("--no-live", is_flag=True, help="Plain lines instead of the live view."),
+]
+
+
+def run_options(command: F) -> F:
+    """All options of a run, in the order of the help."""
+    for add in reversed(_GROUPS):
+        command = add(command)
+    return command
+
+
+def origins(ctx: click.Context) -> dict[str, str]:
+    """Option name to where its value came from: the flag, the variable, or default."""
+    found = {}
+    for parameter in ctx.command.params:
+        if not isinstance(parameter, click.Option) or parameter.name is None:
+            continue
+        source = ctx.get_parameter_source(parameter.name)
+        long = next((name for name in parameter.opts if name.startswith("--")), parameter.opts[0])
+        if source is ParameterSource.COMMANDLINE:
+            found[parameter.name] = long
+        elif source is ParameterSource.ENVIRONMENT:
+            found[parameter.name] = str(parameter.envvar)
+        else:
+            found[parameter.name] = "default"
+    return found
+
+
+def prefer_flags(values: dict[str, Any], found: dict[str, str]) -> None:
+    """A load on the command line stands for itself: what the environment says of another is set aside."""
+    if any(found[name].startswith("--") for name in LOAD_OPTIONS):
+        for name in LOAD_OPTIONS:
+            if found[name].startswith("LOADGEN_"):
+                values[name] = () if name == "stage" else None
+                found[name] = "default"
+    if found["stage"].startswith("--"):
+        for name in ("duration", "preset"):
+            if found[name].startswith("LOADGEN_"):
+                values[name], found[name] = None, "default"
+
+
+def read_stages(texts: tuple[str, ...], place: str) -> list[Stage]:
+    """`T:RATE` each."""
+    try:
+        return [Stage.parse(text) for text in texts]
+    except ValueError as error:
+        raise UsageError(f"{place}: {error}") from None
+
+
+def read_headers(texts: tuple[str, ...], place: str) -> list[tuple[str, str]]:
+    """`Name: value` each, as curl has it."""
+    headers = []
+    for text in texts:
+        name, colon, value = text.partition(":")
+        if not colon:
+            raise UsageError(f'{place}: expected NAME:VALUE such as "Accept: text/html", got {quoted(text)}')
+        headers.append((name.strip(), value.strip()))
+    return headers
+
+
+def read_body(
+    body: str | None, body_file: str | None, json_text: str | None, headers: list[tuple[str, str]]
+) -> bytes | None:
+    """The one body that was asked for; JSON brings its headers along, where they are not given."""
+    given = [
+        name
+        for name, value in (("--body", body), ("--body-file", body_file), ("--json", json_text))
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise UsageError(f"{given[1]}: cannot be used with {given[0]}")
+    if body_file is not None:
+        try:
+            return sys.stdin.buffer.read() if body_file == "-" else Path(body_file).read_bytes()
+        except OSError as error:
+            raise UsageError(f"--body-file: {body_file} cannot be read: {error.strerror or error}") from None
+    if json_text is not None:
+        try:
+            json.loads(json_text)
+        except ValueError as error:
+            raise UsageError(f"--json: expected a JSON document, got {quoted(json_text)}: {error}") from None
+        named = {name.lower() for name, _ in headers}
+        brought = [(name, "application/json") for name in ("Content-Type", "Accept")]
+        headers += [header for header in brought if header[0].lower() not in named]
+        return json_text.encode()
+    return None if body is None else body.encode(errors="surrogateescape")

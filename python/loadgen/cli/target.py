@@ -1,0 +1,41 @@
+"""`loadgen target`: the embedded target as a server of its own, for this and for other load generators."""
+
+from __future__ import annotations
+
+import click
+
+from loadgen.cli.options import option
+from loadgen.errors import UsageError
+
+_EPILOG = """\b
+Examples:
+  loadgen target
+  loadgen target --port 0 --log target.log
+
+\b
+Paths: / and /health; /delay/MS answers after exactly that long; /status/CODE;
+/bytes/N; /echo; /chunked/N; /drop closes without an answer;
+/stall?for=T&every=T freezes the whole server; /requests tells exact counts.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 is any that is free."
+)
+@option("--log", metavar="FILE", help="Write a line for each request here.")
+def target(host: str, port: int, log: str | None) -> int:
+    """Serve the embedded target until Ctrl-C.
+
+    The first line on stdout is "listening on http://HOST:PORT"; from then on it takes requests.
+    """
+    from loadgen._engine import EngineError, serve_target
+
+    try:
+        serve_target(host, port, parent_fd=None, log=log)
+    except EngineError as error:
+        raise UsageError(f"the target cannot listen on {host}:{port}: {error}") from None
+    except KeyboardInterrupt:
+        pass
+    return 0

@@ -1,0 +1,218 @@
+"""From the evidence of a run to its result: books balanced, thresholds and generator judged. Never waits."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from loadgen._engine import Schedule, __version__
+from loadgen.engine_plan import EnginePlan
+from loadgen.ledger import Ledger
+from loadgen.load import Evidence
+from loadgen.result import (
+    Ending,
+    GeneratorResult,
+    Result,
+    ThresholdResult,
+    WorkerResult,
+    conclude,
+)
+from loadgen.snapshot import milliseconds
+from loadgen.thresholds import Outcome, parse_threshold, samples_needed
+from loadgen.verdict import GeneratorFigures, judge_generator
+
+# Errors that say that nothing answered at the other end, and those that say that this end had run out.
+_NO_TARGET = frozenset({"connect_refused", "connect_timeout", "connect_failed"})
+_OWN_LIMITS = ("no_descriptors", "no_ports")
+# What the engine stops at where the plan has no cap.
+_DEFAULT_CONNECTIONS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEnd:
+    """How one worker ended."""
+
+    index: int
+    pid: int
+    exit: int | None
+    lost: bool
+
+
+def conclude_run(
+    plan: EnginePlan, schedule: Schedule | None, evidence: Evidence, workers: list[WorkerEnd]
+) -> tuple[Result, list[str]]:
+    """The result, and the accounting identities that do not hold (there should be none)."""
+    lost = [worker for worker in workers if worker.lost]
+    load_s = evidence.load_ns / 1e9
+    sent_in_time = evidence.at_gate.counters["sent"]
+    ledger = Ledger(
+        evidence.final,
+        abandoned=sum(_abandoned(plan, schedule, evidence, worker) for worker in lost),
+        worker_lost=bool(lost),
+        sent_in_time=sent_in_time,
+        load_s=load_s,
+    )
+    thresholds, outcomes = _judge_thresholds(plan, ledger)
+    busy = max(
+        (share for one in evidence.workers_at_gate if (share := _busy(one.counters)) is not None),
+        default=None,
+    )
+    generator, reasons = judge_generator(_figures(plan, evidence, ledger, busy))
+    reasons = [f"worker {worker.index} (pid {worker.pid}) was lost" for worker in lost] + reasons
+    requests = ledger.requests
+    verdict, exit_code = conclude(
+        Ending(
+            interrupted=evidence.interrupted,
+            lost_workers=len(lost),
+            books_wrong=bool(ledger.errors),
+            any_request=requests.total > 0,
+            unreachable=requests.failed > 0
+            and not requests.status
+            and set(requests.errors) <= _NO_TARGET
+            and sum(requests.errors.values()) == requests.failed,
+            generator=generator,
+            outcomes=outcomes,
+        )
+    )
+    result = Result(
+        loadgen_version=__version__,
+        name=plan.name,
+        command=plan.command,
+        started_at=datetime.fromtimestamp(evidence.started_at, UTC).isoformat(timespec="milliseconds"),
+        duration_s=round(load_s, 6),
+        verdict=verdict,
+        exit_code=int(exit_code),
+        plan=plan.redacted(),
+        target_rate_per_s=None if schedule is None else round(evidence.due / load_s, 6),
+        achieved_rate_per_s=round(sent_in_time / load_s, 6),
+        arrivals=ledger.arrivals,
+        requests=requests,
+        latency=ledger.latencies(),
+        phases=ledger.phases(),
+        labels=ledger.labels(),
+        checks=[],
+        metrics={
+            "connection_wait": ledger.latency("connection_wait"),
+            "completed_rate_per_s": round(evidence.at_gate.counters["ok"] / load_s, 6),
+        },
+        thresholds=thresholds,
+        workers=[
+            WorkerResult(
+                pid=worker.pid,
+                exit=worker.exit,
+                cpu_s=round(snapshot.counters["cpu_ns"] / 1e9, 3),
+                max_rss_mb=round(snapshot.counters["max_rss_kb"] / 1000, 1),
+            )
+            for worker, snapshot in zip(workers, evidence.final_workers, strict=True)
+        ],
+        generator=GeneratorResult(
+            verdict=generator,
+            reasons=reasons,
+            cpu_s=round(evidence.final.counters["cpu_ns"] / 1e9, 3),
+            busy=None if busy is None else round(busy, 4),
+            lateness_p99_ms=ledger.latency("lateness").p99_ms,
+            pacing=plan.pacing,
+        ),
+    )
+    return result, ledger.errors
+
+
+def _abandoned(plan: EnginePlan, schedule: Schedule | None, evidence: Evidence, worker: WorkerEnd) -> int:
+    """Arrivals of a lost worker's share (k = i, i + N, ...) that were due and that it never took."""
+    if schedule is None:
+        return 0
+    share = len(range(worker.index, evidence.due, plan.workers))
+    return max(0, share - evidence.final_workers[worker.index].counters["scheduled"])
+
+
+def _cap_reached(plan: EnginePlan, evidence: Evidence) -> int | None:
+    """The cap on connections, where it was reached; one worker may reach its part of it before the others."""
+    cap = max(plan.connections or _DEFAULT_CONNECTIONS, plan.workers)
+    return cap if evidence.most_connections >= 0.9 * cap else None
+
+
+def _own_lateness(plan: EnginePlan, evidence: Evidence, cap_reached: int | None) -> Counter[int]:
+    """What of each arrival's lateness was the generator's own: ns to the number of arrivals.
+
+    An arrival waited for the loop (dispatch) or for a connection (pool_wait), and is a sample of one or the
+    other. Below the cap it is a connection being made that is waited for; as much of the wait as that may
+    have taken is not ours.
+    """
+    final = evidence.final
+    counts: Counter[int] = Counter()
+    for _, highest, count in final.histogram("dispatch").buckets():
+        counts[highest] += count
+    connecting_ns = 0
+    if cap_reached is None:
+        connecting_ns = final.histogram("connect").max_ns or 0
+        if final.counters["connect_failures"]:
+            connecting_ns = max(connecting_ns, plan.timeout_ns)
+    for _, highest, count in final.histogram("pool_wait").buckets():
+        counts[max(0, highest - connecting_ns)] += count
+    return counts
+
+
+def _p99(counts: Counter[int]) -> float | None:
+    """Type 1; None where too few samples support it."""
+    total = counts.total()
+    if total < samples_needed(99):
+        return None
+    rank, seen = math.ceil(0.99 * total), 0
+    for value in sorted(counts):
+        seen += counts[value]
+        if seen >= rank:
+            return float(value)
+    raise AssertionError("the counts add up to their total")
+
+
+def _judge_thresholds(plan: EnginePlan, ledger: Ledger) -> tuple[list[ThresholdResult], list[Outcome]]:
+    results: list[ThresholdResult] = []
+    outcomes: list[Outcome] = []
+    for expression in plan.thresholds:
+        threshold = parse_threshold(expression)
+        value = threshold.measure(ledger)
+        outcome = threshold.judge(value)
+        outcomes.append(outcome)
+        results.append(
+            ThresholdResult(
+                expression=expression,
+                value=milliseconds(None if value is None else round(value, 6)),
+                passed=None if outcome == "no data" else outcome == "pass",
+            )
+        )
+    return results, outcomes
+
+
+def _busy(counters: dict[str, int]) -> float | None:
+    """Share of the time in which a worker worked; spinning is patience, not work."""
+    total = counters["busy_ns"] + counters["spin_ns"] + counters["blocked_ns"]
+    return counters["busy_ns"] / total if total else None
+
+
+def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float | None) -> GeneratorFigures:
+    final, gate = evidence.final.counters, evidence.at_gate.counters
+    cap_reached = _cap_reached(plan, evidence)
+    own_lateness = _own_lateness(plan, evidence, cap_reached)
+    return GeneratorFigures(
+        open_model=plan.is_open,
+        load_s=evidence.load_ns / 1e9,
+        due=evidence.due,
+        # An interrupt is heard a little after the gate's snapshot; what was dropped is judged by itself.
+        sent_in_time=min(gate["sent"], evidence.due),
+        sent=final["sent"],
+        late_1ms=sum(count for ns, count in own_lateness.items() if ns > 1_000_000),
+        dropped=final["dropped"],
+        lateness_p99_ns=_p99(own_lateness),
+        response_p50_ns=ledger.percentile_ns("response", 50),
+        response_p99_ns=ledger.percentile_ns("response", 99),
+        service_p99_ns=ledger.percentile_ns("service", 99),
+        waited_for_connection=final["pool_waits"],
+        cap_reached=cap_reached,
+        own_errors=sum(evidence.final.errors.get(kind, 0) for kind in _OWN_LIMITS),
+        busy=busy,
+        steal=evidence.strain.steal,
+        run_queue=evidence.strain.run_queue,
+        throttled=evidence.strain.throttled,
+    )

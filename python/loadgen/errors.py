@@ -1,0 +1,85 @@
+"""Every exception that loadgen raises on purpose, and every exit code. It must import nothing heavy.
+
+LoadgenError                  the run is broken (a failed request is data, never an exception)
+├── UsageError                2    what was asked for cannot be done as asked
+│   ├── PlanError             2    the plan has mistakes: all of them at once, each with its place
+│   └── RunFolderError        2    the run folder cannot be written
+├── WorkerError               3    the workers could not be started
+├── TargetError               4    the target cannot be reached at all
+└── Interrupted               130  Ctrl-C or SIGTERM before the load began
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """How `loadgen` ends. Programs rely on these: add, never change."""
+
+    PASSED = 0
+    THRESHOLD_FAILED = 1  # also: a threshold had no data to be judged by
+    UNUSABLE = 2  # usage, plan or script cannot be read; the run folder cannot be written
+    INVALID = 3  # the generator was the limit, or a worker was lost
+    UNREACHABLE = 4  # the target could not be reached at all
+    SCRIPT_FAILED = 5  # the scenario's own errors stopped the run
+    INTERRUPTED = 130  # the report is still written
+
+
+class LoadgenError(Exception):
+    """The run is broken. `hint` is the remedy, where there is one."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.INVALID
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(LoadgenError):
+    """What was asked for cannot be done as asked."""
+
+    exit_code = ExitCode.UNUSABLE
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in a plan: its place (`--tps`, `stages[1].rate`) and what is wrong there."""
+
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
+
+
+class PlanError(UsageError):
+    """A plan that cannot be run, with all of its mistakes."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+class RunFolderError(UsageError):
+    """The run folder cannot be written."""
+
+
+class WorkerError(LoadgenError):
+    """The workers could not be started."""
+
+
+class TargetError(LoadgenError):
+    """The target cannot be reached at all."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class Interrupted(LoadgenError):
+    """Ctrl-C or SIGTERM before the load began: there is nothing to report."""
+
+    exit_code = ExitCode.INTERRUPTED

@@ -1,0 +1,1 @@
+"""Views of a run while it goes on. They know snapshots and results, nothing of workers."""

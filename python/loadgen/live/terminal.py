@@ -1,0 +1,224 @@
+"""The live view in a terminal, and plain lines elsewhere. Both write to stderr and never stop a run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from loadgen.snapshot import percentile_ns
+from loadgen.units import format_count, format_ns, format_percent, format_rate, printable
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+
+    from loadgen.engine_plan import EnginePlan
+    from loadgen.progress import Event, Observer, Opening, Progress
+    from loadgen.result import Result
+
+PLAIN_EVERY_S = 5
+REDRAWS_PER_S = 4
+# What goes without saying while one is looking, or comes with the table at the end.
+_UNSPOKEN = frozenset({"start", "stage", "gate_shut", "end"})
+
+
+def make_view(*, live: bool, quiet: bool, stream: TextIO | None = None) -> Observer:
+    """The view that suits the place: live in a terminal, lines elsewhere or on request, or nothing."""
+    stream = stream or sys.stderr
+    if quiet:
+        return QuietView(stream)
+    plain = not live or not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return PlainView(stream) if plain else LiveView(stream)
+
+
+def describe_plan(plan: EnginePlan) -> str:
+    """One line: what is going to happen."""
+    workers = f"{plan.workers} worker{'s' if plan.workers != 1 else ''}"
+    default = " (the default; --tps sets a rate)" if plan.origins.get("load") == "default" else ""
+    return f"{printable(plan.label)}: {plan.describe_load()}{default}, {workers}, {plan.pacing} pacing"
+
+
+class QuietView:
+    """Says only what must not be missed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def begin(self, opening: Opening) -> None:
+        """Nothing to say."""
+
+    def progress(self, progress: Progress) -> None:
+        """Nothing to say."""
+
+    def event(self, event: Event) -> None:
+        """What must not be missed: a record that is lost, books that do not balance."""
+        if event.event in ("recording_failed", "books_wrong"):
+            self.say(event.text)
+
+    def end(self, result: Result) -> None:
+        """Nothing to say."""
+
+    def close(self) -> None:
+        """Nothing to put back."""
+
+    def say(self, text: str) -> None:
+        """A line. That nobody reads it any more is no reason to stop a load."""
+        with contextlib.suppress(OSError):
+            print(text, file=self._stream, flush=True)
+
+
+class PlainView(QuietView):
+    """A line every few seconds."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._next_s = float(PLAIN_EVERY_S)
+
+    def begin(self, opening: Opening) -> None:
+        """What is going to happen."""
+        if opening.note:
+            self.say(opening.note)
+        self.say(describe_plan(opening.plan))
+
+    def progress(self, progress: Progress) -> None:
+        """The last second, every five: a log is read later, and by people."""
+        if progress.elapsed_s + 0.5 < self._next_s:
+            return
+        self._next_s = progress.elapsed_s + PLAIN_EVERY_S
+        figures = Figures(progress)
+        parts = [f"{progress.elapsed_s:6.0f} s", *figures.rates(), *figures.response(), *figures.trouble()]
+        self.say("  ".join(parts))
+
+    def event(self, event: Event) -> None:
+        """With its time."""
+        if event.event not in _UNSPOKEN:
+            self.say(f"{event.at_s:6.1f} s  {event.text}")
+
+
+class LiveView(QuietView):
+    """A few lines that are drawn again and again, in place."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._live: Live | None = None
+        self._title = ""
+        self._length_s = 1.0
+        self._begun = 0.0
+        self._progress: Progress | None = None
+
+    def begin(self, opening: Opening) -> None:
+        """Start to draw."""
+        from rich.console import Console  # heavy, and of no use where nobody looks
+        from rich.live import Live
+
+        if opening.note:
+            self.say(opening.note)
+        self.say(describe_plan(opening.plan))
+        self._title, self._length_s = printable(opening.plan.name), opening.plan.duration_ns / 1e9
+        self._begun = time.monotonic()
+        console = Console(file=self._stream, highlight=False)
+        self._live = Live(
+            console=console, get_renderable=self._draw, refresh_per_second=REDRAWS_PER_S, transient=True
+        )
+        self._live.start()
+
+    def progress(self, progress: Progress) -> None:
+        """Kept for the next drawing."""
+        self._progress = progress
+
+    def event(self, event: Event) -> None:
+        """Above the drawing, where it stays."""
+        if event.event not in _UNSPOKEN:
+            self.say(f"{event.at_s:6.1f} s  {event.text}")
+
+    def close(self) -> None:
+        """Give the terminal back as it was."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def say(self, text: str) -> None:
+        """A line, above the drawing where there is one."""
+        if self._live is None:
+            super().say(text)
+        else:
+            self._live.console.print(text, markup=False)
+
+    def _draw(self) -> Group:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        elapsed_s = time.monotonic() - self._begun
+        draining = elapsed_s > self._length_s
+        left = "waiting for the last responses" if draining else f"{self._length_s - elapsed_s:.0f} s left"
+        head = Table.grid(padding=(0, 2), expand=False)
+        bar = ProgressBar(total=self._length_s, completed=min(elapsed_s, self._length_s), width=30)
+        head.add_row(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"), bar, left)
+        if self._progress is None:
+            return Group(head)
+        figures = Figures(self._progress)
+        rows = Table.grid(padding=(0, 3))
+        for name, cells in (
+            ("requests", figures.rates()),
+            ("response", figures.response()),
+            ("trouble", figures.trouble()),
+            ("generator", figures.generator()),
+        ):
+            rows.add_row(Text(name, style="dim"), *(Text(cell, no_wrap=True) for cell in cells))
+        return Group(head, rows)
+
+
+class Figures:
+    """The last interval in words, the same for both views."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._counters = progress.interval.counters
+        self._seconds = max(progress.interval_s, 1e-9)
+
+    def rates(self) -> list[str]:
+        """Sent against wanted, and completed; when the load is over, what is left."""
+        progress = self._progress
+        if progress.phase == "drain":
+            return [f"waiting for {format_count(progress.now['in_flight'])} responses"]
+        sent = f"sent {format_rate(self._counters['sent'] / self._seconds)}"
+        if progress.target_rate_per_s is not None:
+            sent += f" of {format_rate(progress.target_rate_per_s)}"
+        parts = [sent, f"completed {format_rate(self._counters['ok'] / self._seconds)}"]
+        if progress.target_users is not None:
+            parts.append(f"{format_count(progress.now['active_users'])} users")
+        return parts
+
+    def response(self) -> list[str]:
+        """Percentiles of the response time."""
+        histogram = self._progress.interval.histogram("response")
+        return [
+            f"p{percent:g} {format_ns(percentile_ns(histogram, percent))}" for percent in (50.0, 99.0)
+        ] + [f"max {format_ns(histogram.max_ns)}"]
+
+    def trouble(self) -> list[str]:
+        """Failures of the whole run, and what waits now."""
+        total = self._progress.total.counters
+        parts = [f"errors {format_count(total['failed'])}"]
+        if self._progress.now["overdue"]:
+            parts.append(f"overdue {format_count(self._progress.now['overdue'])}")
+        if total["dropped"]:
+            parts.append(f"dropped {format_count(total['dropped'])}")
+        return parts
+
+    def generator(self) -> list[str]:
+        """The generator's own work."""
+        counters = self._counters
+        whole = counters["busy_ns"] + counters["spin_ns"] + counters["blocked_ns"]
+        busy = format_percent(counters["busy_ns"] / whole) if whole else "-"
+        lateness = percentile_ns(self._progress.interval.histogram("lateness"), 99.0)
+        return [
+            f"busy {busy}",
+            f"p99 lateness {format_ns(lateness)}",
+            f"{format_count(self._progress.now['connections'])} connections",
+        ]

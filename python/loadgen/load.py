@@ -1,0 +1,227 @@
+"""The load while it is on: opens the gate, looks every second, shuts it, drains. It draws no conclusions.
+
+gate opens         tick     tick    ...    gate shuts           all workers ended
+    ├───────────────┼────────┼──────────────┤  drain  ┈┈┈┈┈┈┈┈┈┈┈┈┈┤
+    0               1 s      2 s            plan's end, or the first interrupt
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from operator import itemgetter
+
+from loadgen import health
+from loadgen._engine import Schedule, Snapshot, monotonic_ns
+from loadgen.engine_plan import ClosedStage, EnginePlan, OpenStage
+from loadgen.health import Health, Strain
+from loadgen.progress import Event, EventKind, Phase, Progress
+from loadgen.workers import Crew
+
+TICK_NS = 1_000_000_000
+# Workers end their drain by themselves; one that is this late has hung.
+GRACE_NS = 5_000_000_000
+# After a hard stop nothing is waited for, so a worker that lives on has hung.
+STOP_GRACE_NS = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What there is to judge a run by, when it is over."""
+
+    started_at: float  # epoch
+    load_ns: int
+    due: int  # open model: arrivals due while the load was on
+    at_gate: Snapshot
+    workers_at_gate: list[Snapshot]
+    final: Snapshot
+    final_workers: list[Snapshot]
+    strain: Strain
+    most_connections: int  # at any look
+    interrupted: bool
+
+
+class Load:
+    """One load. `progress` and `event` are told of what goes on."""
+
+    def __init__(
+        self,
+        plan: EnginePlan,
+        schedule: Schedule | None,
+        crew: Crew,
+        progress: Callable[[Progress], None],
+        event: Callable[[Event], None],
+    ) -> None:
+        self._plan = plan
+        self._schedule = schedule
+        self._crew = crew
+        self._progress = progress
+        self._event = event
+        self._begin = 0
+        self._started_at = 0.0
+        self._last: Snapshot | None = None  # of the last tick
+        self._last_at_ns = 0
+        self._shut = asyncio.Event()
+        self._deadline = 0
+        self._interrupted = False
+        self._warned = False
+        self._most_connections = 0
+        self._load_ns = 0
+        self._at_gate: Snapshot | None = None
+        self._workers_at_gate: list[Snapshot] = []
+        self._healthy: Health | None = None
+        self._strain = Strain(run_queue=None, steal=None, throttled=None)
+
+    def open(self) -> float:
+        """Let all workers begin at one instant; returns it as wall time."""
+        self._begin = self._crew.open_gate()
+        self._started_at = time.time() + (self._begin - monotonic_ns()) / 1e9
+        self._last = Snapshot.read(self._crew.blocks)
+        self._healthy = health.sample(self._crew.pids)
+        return self._started_at
+
+    @property
+    def monotonic_ns(self) -> int:
+        """The instant at which the workers begin, once the gate is open: what every due time counts from."""
+        return self._begin
+
+    async def play(self) -> Evidence:
+        """To the end of the last worker."""
+        self.tell("start", self._plan.describe_load())
+        for moment_ns, stage in self._moments():
+            if not await self._until(moment_ns):
+                break
+            if stage is None:
+                self._tick("load")
+            else:
+                self.tell("stage", stage)
+        await self._until(self._plan.duration_ns)
+        self._shut_gate("the load is over")
+        while not self._crew.ended.is_set():
+            await self._until(self._elapsed_ns() + TICK_NS, also_shut=False)
+            self._tick("drain")
+            if self._elapsed_ns() > self._deadline and not self._crew.ended.is_set():
+                self._give_up()
+        return self._evidence()
+
+    def interrupt(self, reason: str) -> None:
+        """The first shuts the gate and drains; one that finds it shut stops at once; the next one kills."""
+        again = self._interrupted
+        self._interrupted = True
+        if not self._shut.is_set():
+            self.tell("interrupted", f"{reason}: waiting for requests in flight; once more stops at once")
+            self._shut_gate("interrupted")
+            self._crew.finish()
+        elif not again or self._deadline > self._elapsed_ns() + STOP_GRACE_NS:
+            self.tell("interrupted", f"{reason}: stopping at once")
+            self._deadline = self._elapsed_ns() + STOP_GRACE_NS
+            self._crew.stop()
+        else:
+            self._crew.kill()
+
+    def tell(self, kind: EventKind, text: str) -> None:
+        """An event, now."""
+        self._event(Event(self._elapsed_ns() / 1e9, kind, text))
+
+    def _elapsed_ns(self) -> int:
+        # An interrupt may come in the moment between the order to start and the start.
+        return max(0, monotonic_ns() - self._begin)
+
+    def _moments(self) -> Iterable[tuple[int, str | None]]:
+        """When to look up before the end: (ns, the stage that begins) or, every second, (ns, None)."""
+        ticks = ((ns, None) for ns in range(TICK_NS, self._plan.duration_ns, TICK_NS))
+        return merge(self._stage_starts(), ticks, key=itemgetter(0))
+
+    async def _until(self, moment_ns: int, *, also_shut: bool = True) -> bool:
+        """Sleep until a moment; False where all workers ended, or the gate was shut, before it."""
+        waits = [asyncio.ensure_future(self._crew.ended.wait())]
+        if also_shut:
+            waits.append(asyncio.ensure_future(self._shut.wait()))
+        try:
+            delay_s = max(0.0, (moment_ns - self._elapsed_ns()) / 1e9)
+            done, _ = await asyncio.wait(waits, timeout=delay_s, return_when=asyncio.FIRST_COMPLETED)
+            return not done
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _tick(self, phase: Phase) -> None:
+        """Look at everything, and pass it on."""
+        total, elapsed_ns = Snapshot.read(self._crew.blocks), self._elapsed_ns()
+        assert self._last is not None
+        loading = phase == "load"
+        progress = Progress(
+            phase=phase,
+            elapsed_s=elapsed_ns / 1e9,
+            interval_s=(elapsed_ns - self._last_at_ns) / 1e9,
+            total=total,
+            interval=total.since(self._last),
+            now=self._now(total),
+            target_rate_per_s=self._schedule.rate_at(elapsed_ns) if self._schedule and loading else None,
+            target_users=self._plan.users_at(elapsed_ns) if loading and not self._plan.is_open else None,
+        )
+        self._progress(progress)
+        self._last, self._last_at_ns = total, elapsed_ns
+        self._most_connections = max(self._most_connections, progress.now["connections"])
+        warning = health.near_limit(progress.now["connections"], self._plan.workers)
+        if warning and not self._warned:
+            self._warned = True
+            self.tell("near_limit", warning)
+
+    def _now(self, total: Snapshot) -> dict[str, int]:
+        """Present states of those that live: a dead worker's block says for ever what it last said."""
+        lost = self._crew.lost
+        if not lost:
+            return total.counters
+        return Snapshot.read([worker.block for worker in self._crew.workers if worker not in lost]).counters
+
+    def _shut_gate(self, why: str) -> None:
+        """Take down how things stand: what comes later was not in time. The second call does nothing."""
+        if self._shut.is_set():
+            return
+        self._shut.set()
+        # Workers may end before their time, when the last arrival has been answered: the load was on to its
+        # end all the same. It was not where an interrupt came, or where no worker was left.
+        cut_short = self._interrupted or len(self._crew.lost) == len(self._crew.workers)
+        duration_ns = self._plan.duration_ns
+        self._load_ns = min(self._elapsed_ns(), duration_ns) if cut_short else duration_ns
+        self._at_gate = Snapshot.read(self._crew.blocks)
+        self._workers_at_gate = [Snapshot.read([block]) for block in self._crew.blocks]
+        if self._healthy is not None:
+            self._strain = health.strain(self._healthy, health.sample(self._crew.pids))
+        self._deadline = self._elapsed_ns() + self._plan.drain_ns + GRACE_NS
+        self._tick("load")
+        self.tell("gate_shut", why)
+
+    def _give_up(self) -> None:
+        """Kill what does not end; it is lost then, and says so itself."""
+        self._crew.kill()
+        self._deadline = self._elapsed_ns() + GRACE_NS
+
+    def _stage_starts(self) -> list[tuple[int, str | None]]:
+        """(ns, words) of every stage."""
+        stages: Sequence[OpenStage | ClosedStage] = self._plan.load.stages
+        starts: list[tuple[int, str | None]] = []
+        at_ns = 0
+        for number, stage in enumerate(stages, 1):
+            starts.append((at_ns, f"stage {number}: {stage}"))
+            at_ns += stage.duration_ns
+        return starts
+
+    def _evidence(self) -> Evidence:
+        assert self._at_gate is not None
+        return Evidence(
+            started_at=self._started_at,
+            load_ns=max(self._load_ns, 1),
+            due=self._schedule.count_before(self._load_ns) if self._schedule else 0,
+            at_gate=self._at_gate,
+            workers_at_gate=self._workers_at_gate,
+            final=Snapshot.read(self._crew.blocks),
+            final_workers=[Snapshot.read([block]) for block in self._crew.blocks],
+            strain=self._strain,
+            most_connections=self._most_connections,
+            interrupted=self._interrupted,
+        )

@@ -1,0 +1,80 @@
+"""What a run tells while it goes on, and who listens. Listeners know snapshots and results, not workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadgen._engine import Snapshot
+    from loadgen.engine_plan import EnginePlan
+    from loadgen.result import Result
+
+Phase = Literal["load", "drain"]
+EventKind = Literal[
+    "start",
+    "stage",
+    "gate_shut",
+    "interrupted",
+    "worker_lost",
+    "worker_stalled",
+    "worker_resumed",
+    "near_limit",
+    "books_wrong",
+    "recording_failed",
+    "end",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The gate opens."""
+
+    plan: EnginePlan
+    note: str | None  # something to know, such as what takes the load
+    started_at: float  # epoch
+    monotonic_ns: int  # the same instant on the clock of all stamps
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at a time."""
+
+    at_s: float  # since the start
+    event: EventKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The run at one instant, and the interval since the instant before."""
+
+    phase: Phase
+    elapsed_s: float
+    interval_s: float
+    total: Snapshot
+    interval: Snapshot
+    now: Mapping[str, int]  # connections, overdue, in_flight, active_users: of the workers that live
+    target_rate_per_s: float | None
+    target_users: int | None
+
+
+class Observer(Protocol):
+    """Someone who follows a run. Called on the run's own loop: be quick, never raise."""
+
+    def begin(self, opening: Opening) -> None:
+        """First of all."""
+
+    def progress(self, progress: Progress) -> None:
+        """Every second, and at the end of the load and of the run."""
+
+    def event(self, event: Event) -> None:
+        """At once."""
+
+    def end(self, result: Result) -> None:
+        """When all is known."""
+
+    def close(self) -> None:
+        """Always last, also where the run broke before its end."""

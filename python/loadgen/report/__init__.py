@@ -1,0 +1,1 @@
+"""Reports on results. They know a Result and nothing of how it was made."""

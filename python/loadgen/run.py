@@ -1,0 +1,209 @@
+"""`run(plan)`: from a plan to a result. Brings together target, workers, load, folder and those who watch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loadgen import health
+from loadgen._engine import EngineError, Schedule
+from loadgen.conclusion import WorkerEnd, conclude_run
+from loadgen.engine_plan import EnginePlan
+from loadgen.errors import ExitCode, Interrupted, Mistake, PlanError
+from loadgen.load import Load
+from loadgen.plan import Plan
+from loadgen.progress import Event, EventKind, Observer, Opening, Progress
+from loadgen.resolve import reach
+from loadgen.result import Result
+from loadgen.run_folder import RunFolder
+from loadgen.target import EmbeddedTarget
+from loadgen.url import parse_url
+from loadgen.workers import Crew
+
+
+def run(plan: Plan, *, out: str | Path | None = None, observers: Sequence[Observer] = ()) -> Result:
+    """Run a plan to its end and say what it showed.
+
+    `out` is the run folder; without it nothing is written. Ctrl-C and SIGTERM shut the gate and drain; once
+    more stops at once. Works in any thread, and where an event loop is running already: it blocks that loop.
+    """
+    conductor = Conductor(plan, Path(out) if out is not None else None, observers)
+    return _run_beside(conductor) if _loop_is_running() else asyncio.run(conductor.conduct())
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _run_beside(conductor: Conductor) -> Result:
+    """In a thread of its own, because this one has a loop (a notebook has)."""
+    outcome: list[Result] = []
+    problem: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(conductor.conduct()))
+        except BaseException as error:  # noqa: BLE001 - raised again, in the thread that asked
+            problem.append(error)
+
+    thread = threading.Thread(target=work, name="loadgen")
+    thread.start()
+    while thread.is_alive():
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            conductor.interrupt_from_another_thread()
+    if problem:
+        raise problem[0]
+    return outcome[0]
+
+
+def make_schedule(plan: EnginePlan) -> Schedule | None:
+    """The arrivals of an open plan; None in the closed model. What the engine refuses is a mistake in it."""
+    if not plan.is_open:
+        return None
+    try:
+        # When arrivals are due does not depend on where they go, so it is known before the target is.
+        schedule = Schedule(msgspec.structs.replace(plan, addresses=["127.0.0.1:80"]).encode())
+    except EngineError as error:
+        raise PlanError([Mistake("load", str(error))]) from None
+    if schedule.total == 0:
+        raise PlanError([Mistake("load", "no arrival is due in this time: raise the rate or the duration")])
+    return schedule
+
+
+class Conductor:
+    """One run. Before the gate opens an interrupt cancels everything; then the load decides what it means."""
+
+    def __init__(self, plan: Plan, out: Path | None, observers: Sequence[Observer]) -> None:
+        self._asked = plan
+        self._out = out
+        self._observers = list(observers)
+        self._folder: RunFolder | None = None
+        self._failure_told = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._load: Load | None = None
+        self._cancelled = False
+
+    async def conduct(self) -> Result:
+        """The whole way."""
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        health.raise_descriptor_limit()
+        try:
+            with self._signals():
+                async with contextlib.AsyncExitStack() as stack:
+                    return await self._prepare_and_play(stack)
+        except asyncio.CancelledError:
+            if self._cancelled:
+                raise Interrupted("interrupted before the load began") from None
+            raise
+
+    async def _prepare_and_play(self, stack: contextlib.AsyncExitStack) -> Result:
+        asked, note = self._asked, None
+        if asked.needs_embedded_target:
+            target = await stack.enter_async_context(EmbeddedTarget())
+            asked, note = (
+                asked.at(target.url),
+                f"no URL given: the embedded target at {target.url} takes the load",
+            )
+        plan = asked.compile()
+        schedule = make_schedule(plan)
+        address = await reach(parse_url(plan.request.url), plan.timeout_ns / 1e9)
+        plan = msgspec.structs.replace(plan, addresses=[address])
+        if self._out is not None:
+            self._folder = RunFolder.create(self._out)
+            self._observers.insert(0, self._folder)
+        for observer in self._observers:
+            stack.callback(observer.close)
+        crew = Crew(plan, self._tell)
+        stack.push_async_callback(crew.close)
+        await crew.start()
+        return await self._play(plan, schedule, crew, note)
+
+    async def _play(
+        self, plan: EnginePlan, schedule: Schedule | None, crew: Crew, note: str | None
+    ) -> Result:
+        self._load = load = Load(plan, schedule, crew, self._progress, self._event)
+        started_at = load.open()
+        opening = Opening(plan=plan, note=note, started_at=started_at, monotonic_ns=load.monotonic_ns)
+        for observer in self._observers:
+            observer.begin(opening)
+        evidence = await load.play()
+        workers = [
+            WorkerEnd(index=worker.index, pid=worker.pid, exit=worker.exit, lost=worker.state == "lost")
+            for worker in crew.workers
+        ]
+        result, wrong = conclude_run(plan, schedule, evidence, workers)
+        for identity in wrong:
+            load.tell("books_wrong", f"the books do not balance: {identity}")
+        load.tell("end", f"{result.verdict}, exit code {result.exit_code}")
+        for observer in self._observers:
+            observer.end(result)
+        self._tell_of_failure()
+        # A run whose record is incomplete has not passed, whatever it showed.
+        if self._folder and self._folder.failure and result.exit_code == ExitCode.PASSED:
+            result = msgspec.structs.replace(result, exit_code=int(ExitCode.UNUSABLE))
+        return result
+
+    def _progress(self, progress: Progress) -> None:
+        for observer in self._observers:
+            observer.progress(progress)
+        self._tell_of_failure()
+
+    def _tell_of_failure(self) -> None:
+        """Once, that the record is incomplete."""
+        if self._folder and self._folder.failure and not self._failure_told:
+            self._failure_told = True
+            self._tell("recording_failed", self._folder.failure)
+
+    def _event(self, event: Event) -> None:
+        for observer in self._observers:
+            observer.event(event)
+
+    def _tell(self, kind: EventKind, text: str) -> None:
+        if self._load is not None:
+            self._load.tell(kind, text)
+
+    def interrupt(self, reason: str) -> None:
+        """What Ctrl-C does."""
+        if self._load is not None:
+            self._load.interrupt(reason)
+        elif self._task is not None:
+            self._cancelled = True
+            self._task.cancel()
+
+    def interrupt_from_another_thread(self) -> None:
+        """The same, for a thread that only waits for us."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.interrupt, "interrupted")
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM are ours while the run lasts, if this is the main thread: others get none."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            loop.add_signal_handler(
+                number, self.interrupt, "interrupted" if number == signal.SIGINT else "terminated"
+            )
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)

@@ -1,0 +1,213 @@
+"""The run folder: plan.json, summary.json, latency.hlog, events.jsonl. An observer; it never stops a load.
+
+The folder is made, and each file opened, before the first request, so that an unwritable place is refused at
+once. A failure later (a full disk) is kept in `failure`: the load goes on, the report is still shown, and the
+run ends with exit code 2 unless it ends with a worse one.
+
+latency.hlog is an HdrHistogram interval log, format 1.3, which public tools read:
+
+    #[...]                                                 comments; stamps are relative to BaseTime
+    Tag=response,12.000,1.000,3.482,HISTFAAA...            tag, start in s, length in s, maximum in ms, data
+    Tag=response:GET%20%2Fitems,12.000,1.000,3.482,HIS...  one label's, percent-encoded: no commas, no spaces
+
+The maximum is in milliseconds (values are ns, divided by the format's customary 1,000,000), because that is
+what the readers of the format assume. Samples that never ended have no value and are not in it: summary.json
+counts them.
+
+events.jsonl has one event a line; `at_s` counts from the start of the run. The first line also says when that
+was on CLOCK_MONOTONIC (`monotonic_ns`), so that the schedule can be laid beside the stamps of a server on the
+same machine.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from loadgen.errors import RunFolderError
+from loadgen.progress import Event, Opening, Progress
+from loadgen.result import Result
+
+if TYPE_CHECKING:
+    from loadgen._engine import Histogram, Snapshot
+
+TOTALS = ("response", "service", "lateness")
+_OURS = ("plan.json", "summary.json", "latency.hlog", "events.jsonl")
+
+
+class LineFile:
+    """A file that grows by whole lines: what does not fit is taken back, and then no more is written."""
+
+    def __init__(self, path: Path) -> None:
+        # Unbuffered, so that what is written survives whatever happens to us; never over another run's.
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        self._length = 0
+        self._broken = False
+
+    def append(self, text: str) -> None:
+        """Write lines. Raises OSError once; from then on it does nothing."""
+        if self._broken:
+            return
+        data = text.encode()
+        try:
+            if os.write(self._descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._length += len(data)
+        except OSError:
+            self._broken = True
+            os.ftruncate(self._descriptor, self._length)
+            raise
+
+    def close(self) -> None:
+        """Nothing is held back, so there is nothing to lose here."""
+        os.close(self._descriptor)
+
+
+class RunFolder:
+    """Everything that a run leaves behind, in one place."""
+
+    def __init__(self, path: Path, hlog: LineFile, events: LineFile) -> None:
+        self.path = path
+        self.failure: str | None = None
+        self._hlog = hlog
+        self._events = events
+        self._labels_since: Snapshot | None = None  # up to where labels are in the log
+        self._labels_from_s = 0.0
+        self._monotonic_ns: int | None = None  # the start, until the first event has told it
+
+    @classmethod
+    def create(cls, path: Path) -> RunFolder:
+        """Make the folder and open its files. Raises RunFolderError where that cannot be."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            for name in _OURS:
+                if (path / name).exists():
+                    raise RunFolderError(
+                        f"{path} already holds a run",
+                        hint="Choose another folder with --out, or remove that one.",
+                    )
+            hlog, events = LineFile(path / "latency.hlog"), LineFile(path / "events.jsonl")
+        except OSError as error:
+            raise RunFolderError(
+                f"the run folder {path} cannot be written: {error.strerror or error}",
+                hint="Choose another place with --out.",
+            ) from None
+        return cls(path, hlog, events)
+
+    def begin(self, opening: Opening) -> None:
+        """The plan, without secrets, and the head of the log."""
+        self._monotonic_ns = opening.monotonic_ns
+        plan_json = msgspec.json.format(opening.plan.redacted().encode(), indent=2) + b"\n"
+        self._attempt(lambda: write_whole(self.path / "plan.json", plan_json))
+        self._attempt(lambda: self._hlog.append(hlog_head(opening.started_at)))
+
+    def progress(self, progress: Progress) -> None:
+        """One interval of each total; of each label, one line a second on average over all of them."""
+        if progress.interval_s <= 0:
+            return
+        start_s = progress.elapsed_s - progress.interval_s
+        lines = [
+            hlog_line(kind, start_s, progress.interval_s, progress.interval.histogram(kind))
+            for kind in TOTALS
+        ]
+        labels = progress.total.labels
+        # A label's interval grows with the number of labels, so that an hour's log stays below 50 MB.
+        if progress.elapsed_s - self._labels_from_s >= len(labels) - 0.5 or progress.phase == "drain":
+            lines += self._label_lines(progress)
+        self._attempt(lambda: self._hlog.append("".join(lines)))
+
+    def _label_lines(self, progress: Progress) -> list[str]:
+        since, start_s = self._labels_since, self._labels_from_s
+        interval = progress.total if since is None else progress.total.since(since)
+        self._labels_since, self._labels_from_s = progress.total, progress.elapsed_s
+        return [
+            hlog_line(f"response:{quote(label, safe='')}", start_s, progress.elapsed_s - start_s, histogram)
+            for label in progress.total.labels
+            if (histogram := interval.histogram("response", label)).count
+        ]
+
+    def event(self, event: Event) -> None:
+        """One line of JSON."""
+        fields: dict[str, object] = {
+            "at_s": round(event.at_s, 3),
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "event": event.event,
+            "text": event.text,
+        }
+        if self._monotonic_ns is not None:
+            fields["monotonic_ns"], self._monotonic_ns = self._monotonic_ns, None
+        line = json.dumps(fields, ensure_ascii=False)
+        self._attempt(lambda: self._events.append(line + "\n"))
+
+    def end(self, result: Result) -> None:
+        """The summary; then nothing more is written."""
+        self._attempt(lambda: write_whole(self.path / "summary.json", result.to_json()))
+
+    def close(self) -> None:
+        """After the end, or where a run ended before it had a result."""
+        self._hlog.close()
+        self._events.close()
+
+    def _attempt(self, write: Callable[[], None]) -> None:
+        """Each file fails by itself: a log that fills the disk must not cost the summary."""
+        try:
+            write()
+        except OSError as error:
+            self.failure = self.failure or f"{self.path} could not be written: {error.strerror or error}"
+
+
+def hlog_head(now: float) -> str:
+    """The comments by which readers know the format and the time that the stamps are relative to."""
+    text = datetime.fromtimestamp(now, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
+    return (
+        "#[Histogram log format version 1.3]\n"
+        f"#[StartTime: {now:.3f} (seconds since epoch), {text}]\n"
+        f"#[BaseTime: {now:.3f} (seconds since epoch)]\n"
+        "#[Values in ns, interval maximum in ms]\n"
+        '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"\n'
+    )
+
+
+def hlog_line(tag: str, start_s: float, length_s: float, histogram: Histogram) -> str:
+    """One interval of one tag."""
+    maximum_ms = (histogram.max_ns or 0) / 1e6
+    return f"Tag={tag},{start_s:.3f},{length_s:.3f},{maximum_ms:.3f},{histogram.encode()}\n"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """All of it or nothing: a reader never finds half a file."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp's are private; this one is a file like any other
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink()
+        raise
+
+
+def default_path(name: str, now: float | None = None) -> Path:
+    """`runs/<time>-<name>`, with a number where two runs begin in one second."""
+    stamp = time.strftime("%Y-%m-%dT%H-%M-%S", time.localtime(now))
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "run"
+    path = Path("runs") / f"{stamp}-{slug}"
+    number = 2
+    while path.exists():
+        path = path.with_name(f"{stamp}-{slug}-{number}")
+        number += 1
+    return path

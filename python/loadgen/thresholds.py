@@ -1,0 +1,150 @@
+"""Thresholds: `[LABEL:] METRIC OP VALUE [over WINDOW] [after DELAY] [abort]`, judged on whole runs.
+
+    METRIC                                             VALUE
+    [KIND.]p50 p99 p99.9 p999 mean min max             a duration with its unit: 250ms
+    errors, errors.KIND                                a share, 1%, or a count, 10
+    requests ok dropped cancelled unfinished           a count
+    rate                                               requests sent per second: 500/s
+
+KIND is response (the default), service, lateness, connect, first_byte, receive or connection_wait.
+It knows the figures of a run, not where they come from.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from loadgen.units import parse_count, parse_duration_ns, parse_rate, quoted
+
+Outcome = Literal["pass", "fail", "no data"]
+Scale = Literal["ms", "share", "count", "per_second"]
+
+KINDS = ("response", "service", "lateness", "connect", "first_byte", "receive", "connection_wait")
+_COUNTS = ("requests", "ok", "dropped", "cancelled", "unfinished")
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_EXPRESSION = re.compile(
+    r"(?:(?P<label>.+):)?\s*(?P<metric>[\w.]+)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^\s<>=]+)"
+    r"(?:\s+over\s+(?P<over>\S+))?(?:\s+after\s+(?P<after>\S+))?(?P<abort>\s+abort)?"
+)
+_EXAMPLE = 'expected METRIC OP VALUE such as "p99 < 250ms" or "errors < 1%"'
+
+
+class Figures(Protocol):
+    """What a threshold asks of a run; `label` None is the whole run. None is: no data."""
+
+    def latency_ms(self, kind: str, statistic: str, label: str | None) -> float | None: ...
+    def count(self, name: str, label: str | None) -> int | None: ...
+    def rate_per_s(self, label: str | None) -> float | None: ...
+
+
+class Threshold(Struct, frozen=True):
+    """One condition on a run."""
+
+    expression: str
+    label: str | None
+    metric: str  # latency: "response.p99" with its kind always there; otherwise as written
+    op: str
+    limit: float
+    scale: Scale
+
+    def measure(self, figures: Figures) -> float | None:
+        """The metric's value, on the threshold's own scale."""
+        if self.scale == "ms":
+            kind, _, statistic = self.metric.partition(".")
+            return figures.latency_ms(kind, statistic, self.label)
+        if self.scale == "per_second":
+            return figures.rate_per_s(self.label)
+        value = figures.count(self.metric, self.label)
+        if self.scale == "count" or value is None:
+            return value
+        sent = figures.count("requests", self.label)
+        return value / sent if sent else None
+
+    def judge(self, value: float | None) -> Outcome:
+        """Whether a value passes."""
+        if value is None:
+            return "no data"
+        return "pass" if _OPERATORS[self.op](value, self.limit) else "fail"
+
+
+def parse_threshold(text: str) -> Threshold:
+    """Read an expression. Errors say what was expected."""
+    match = _EXPRESSION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{_EXAMPLE}, got {quoted(text)}")
+    for part in ("over", "after"):
+        if match[part] is not None:
+            parse_duration_ns(match[part])
+    for part in ("over", "after", "abort"):
+        if match[part] is not None:
+            raise ValueError(
+                f'"{part}" is not supported yet, in {quoted(text)}: thresholds are judged on the whole run'
+            )
+    metric, limit, scale = _metric(match["metric"], match["value"])
+    label = match["label"].strip() if match["label"] else None
+    return Threshold(" ".join(text.split()), label, metric, match["op"], limit, scale)
+
+
+def _metric(metric: str, value: str) -> tuple[str, float, Scale]:
+    if metric == "rate":
+        return metric, parse_rate(value), "per_second"
+    if metric in _COUNTS:
+        return metric, parse_count(value, at_least=0), "count"
+    if metric == "errors" or metric.startswith("errors."):
+        share = re.fullmatch(r"(\d+(?:\.\d+)?)%", value)
+        if share:
+            return metric, float(share[1]) / 100, "share"
+        if not value.isdecimal():
+            raise ValueError(
+                f'{metric}: expected a share such as "1%" or a count such as "10", got {quoted(value)}'
+            )
+        return metric, int(value), "count"
+    kind, dot, statistic = metric.partition(".")
+    if not dot or kind not in KINDS:
+        kind, statistic = "response", metric
+    if statistic not in ("mean", "min", "max"):
+        try:
+            percent_of(statistic)
+        except ValueError:
+            raise ValueError(
+                f"{quoted(metric)} is not a metric: expected p50 to p99.99, mean, min or max "
+                f"(of {', '.join(KINDS)}), errors, rate, {', '.join(_COUNTS)}"
+            ) from None
+    if re.fullmatch(r"[\d.]+", value):
+        # Elsewhere a plain number is seconds; here people would mean milliseconds as often as not.
+        raise ValueError(f'{metric}: expected a duration with its unit such as "250ms", got {quoted(value)}')
+    return f"{kind}.{statistic}", parse_duration_ns(value) / 1e6, "ms"
+
+
+def percent_of(statistic: str) -> float:
+    """`p99` is 99, `p99.9` and `p999` are 99.9, `p9999` is 99.99."""
+    match = re.fullmatch(r"p(\d\d?)(?:\.(\d+))?|p(9\d)(\d+)", statistic, re.ASCII)
+    if match is None:
+        raise ValueError(f"not a percentile: {statistic}")
+    whole, fraction = match[1] or match[3], match[2] or match[4]
+    percent = float(f"{whole}.{fraction or 0}")
+    if not 0 < percent < 100:
+        raise ValueError(f"not a percentile: {statistic}")
+    return percent
+
+
+def samples_needed(percent: float) -> int:
+    """How many samples a percentile needs before a two-sided 95 % confidence interval for it exists.
+
+    The interval's upper end is an order statistic, so it exists once p^n <= 0.025: 368 samples for p99, 3,688
+    for p99.9, 36,887 for p99.99. Below the median it is the lower end that is missing, hence the larger of p
+    and 1 - p.
+    """
+    share = max(percent, 100 - percent) / 100
+    return math.ceil(math.log(0.025) / math.log(share))

@@ -1,0 +1,45 @@
+"""A worker process: `python -m loadgen.worker_main --block-fd FD --index I`. It must import nothing heavy.
+
+The parent writes the plan and commands to stdin and reads `ready`, `done` and `error` from stdout; the engine
+does everything between. Not argparse, not click, not sys.stdin: each would cost memory or read ahead into the
+commands.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+
+def main(arguments: list[str]) -> int:
+    """Run one share of the plan; 0 when it is done, 1 with an `error` line when it cannot be."""
+    # The terminal sends Ctrl-C to the whole group; what follows from it, the parent says on stdin. The parent
+    # starts us with SIGINT blocked, so that there is no instant at which it would kill us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    options = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    try:
+        from loadgen import _engine
+
+        plan = _read_plan(0)
+        _engine.run_worker(plan, int(options["--block-fd"]), int(options["--index"]), 0, 1)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+        os.write(1, f"error {' '.join(f'{type(error).__name__}: {error}'.split())}\n".encode())
+        return 1
+    return 0
+
+
+def _read_plan(descriptor: int) -> bytes:
+    """The first line. Nothing follows it before our `ready`, so large pieces take nothing from the engine."""
+    plan = bytearray()
+    while not plan.endswith(b"\n"):
+        piece = os.read(descriptor, 65536)
+        if not piece:
+            raise EOFError("the parent went before it had sent a plan")
+        plan += piece
+    return bytes(plan[:-1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Benchmarks: off by default, `make bench` runs them. They print; nothing here is a test."""

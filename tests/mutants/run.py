@@ -1,0 +1,158 @@
+"""`python -m tests.mutants.run [NAME…]`: builds each mutant beside the true sources and demands that tests fail.
+
+The true sources go first, through all the tests that are used: a test that fails anyway proves nothing. Everything
+is built below target/mutants, in one tree that is patched and restored, so that each build is a small one.
+
+Exit code 0: every mutant was killed by every test named for it. 1: one survived. 2: the proof itself is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+from tests.mutants.mutants import MUTANTS, Mutant
+
+ROOT = Path(__file__).parents[2]
+WORK = ROOT / "target" / "mutants"
+TREE = WORK / "tree"
+ENGINE = TREE / "python" / "loadgen" / f"_engine{sysconfig.get_config_var('EXT_SUFFIX')}"
+CARGO = {
+    "CARGO_TARGET_DIR": str(WORK / "cargo"),
+    # Quick to build again, and nearly as quick to run.
+    "CARGO_PROFILE_RELEASE_LTO": "off",
+    "CARGO_PROFILE_RELEASE_INCREMENTAL": "true",
+    "CARGO_PROFILE_RELEASE_DEBUG": "0",
+    "PYO3_PYTHON": sys.executable,
+    "PYO3_BUILD_EXTENSION_MODULE": "1",
+}
+
+
+class Broken(Exception):
+    """Nothing can be said about the mutants."""
+
+
+def copy_sources() -> None:
+    """The true sources; files that are already there and the same keep their times, so cargo has little to do."""
+    wanted = {Path("Cargo.toml"), Path("Cargo.lock")}
+    for folder, skipped in (("rust", {"target", "fuzz"}), ("python", {"__pycache__"})):
+        for path in (ROOT / folder).rglob("*"):
+            relative = path.relative_to(ROOT)
+            if path.is_file() and not skipped & set(relative.parts) and path.suffix != ".so":
+                wanted.add(relative)
+    for path in list(TREE.rglob("*")):
+        if path.is_file() and path != ENGINE and path.relative_to(TREE) not in wanted:
+            path.unlink()
+    for relative in wanted:
+        source, copy = ROOT / relative, TREE / relative
+        if not copy.exists() or copy.read_bytes() != source.read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(source.read_bytes())
+
+
+def apply(mutant: Mutant) -> None:
+    for patch in mutant.patches:
+        path = TREE / patch.file
+        text = path.read_text()
+        found = text.count(patch.old)
+        if found != 1:
+            raise Broken(f"{mutant.name}: {patch.file} has {found} places instead of 1 with: {patch.old}")
+        path.write_text(text.replace(patch.old, patch.new))
+
+
+def build() -> None:
+    command = ["cargo", "build", "--release", "--locked", "--quiet", "--package", "loadgen-python"]
+    done = subprocess.run(
+        command, cwd=TREE, env=os.environ | CARGO, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Broken(f"the build failed\n{done.stderr}")
+    # A new file, not a new content: another process may have the old one mapped.
+    ENGINE.unlink(missing_ok=True)
+    shutil.copyfile(WORK / "cargo" / "release" / "lib_engine.so", ENGINE)
+
+
+def run_tests(tests: list[str]) -> tuple[set[str], set[str], str]:
+    """(passed, failed, output). A test that is parametrised goes by each of its names."""
+    environment = os.environ | {"PYTHONPATH": str(TREE / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+    where = "import loadgen, loadgen._engine as e; print(loadgen.__file__, e.__file__)"
+    found = subprocess.check_output([sys.executable, "-P", "-c", where], env=environment, text=True).split()
+    if not all(Path(path).is_relative_to(TREE) for path in found):
+        raise Broken(f"the tests would run on {found}, not on the mutant")
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "--tb=short", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise Broken(f"the tests could not be run\n{done.stdout}{done.stderr}")
+    outcome = {
+        word: set(re.findall(rf"^{word} (\S+)", done.stdout, re.MULTILINE)) for word in ("PASSED", "FAILED")
+    }
+    return outcome["PASSED"], outcome["FAILED"], done.stdout
+
+
+def survivors(mutant: Mutant, failed: set[str]) -> list[str]:
+    """The tests that did not notice. Of a parametrised test, one case is enough."""
+    return [
+        test
+        for test in mutant.tests
+        if not any(name.partition("[")[0] == test or name == test for name in failed)
+    ]
+
+
+def first_error(output: str) -> str:
+    found = re.search(r"^E +(.+)$", output, re.MULTILINE)
+    return found[1][:120] if found else "no assertion"
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def prove(mutants: list[Mutant]) -> int:
+    begun = time.monotonic()
+    copy_sources()
+    build()
+    tests = sorted({test for mutant in mutants for test in mutant.tests})
+    passed, failed, output = run_tests(tests)
+    if failed or not passed:
+        raise Broken(f"the true sources fail {sorted(failed)}: {first_error(output)}")
+    say(f"the true sources pass {len(passed)} tests, {time.monotonic() - begun:.0f} s")
+    alive = []
+    for mutant in mutants:
+        begun = time.monotonic()
+        copy_sources()
+        apply(mutant)
+        build()
+        _, failed, output = run_tests(list(mutant.tests))
+        unnoticed = survivors(mutant, failed)
+        if unnoticed:
+            alive.append(mutant.name)
+        state = f"SURVIVED {', '.join(unnoticed)}" if unnoticed else f"killed: {first_error(output)}"
+        say(f"{mutant.name:<22}{time.monotonic() - begun:>4.0f} s  {state}")
+    say(f"{len(mutants) - len(alive)} of {len(mutants)} mutants killed")
+    return 1 if alive else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(mutant.name for mutant in MUTANTS))
+    names = parser.parse_args().names
+    unknown = set(names) - {mutant.name for mutant in MUTANTS}
+    if unknown:
+        parser.error(f"no such mutant: {', '.join(sorted(unknown))}")
+    try:
+        return prove([mutant for mutant in MUTANTS if not names or mutant.name in names])
+    except Broken as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Fixtures of the system tests: the interface to the kernel that a run uses."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import cast
+
+import pytest
+
+from tests.support.command import LOADGEN
+
+
+@pytest.fixture(scope="session")
+def uring_refusal(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Why io_uring cannot be used on this machine; empty where it can, or where something else is wrong."""
+    folder = tmp_path_factory.mktemp("uring") / "run"
+    probe = subprocess.run(
+        [LOADGEN, "blast", "--reactor", "uring", "--users", "1", "--duration", "10ms", "--out", folder],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return next((line for line in probe.stderr.splitlines() if "io_uring is not available" in line), "")
+
+
+@pytest.fixture(params=["epoll", "uring"])
+def reactor(request: pytest.FixtureRequest) -> str:
+    """Each of the engine's two interfaces to the kernel; a visible skip where the system forbids one."""
+    name = cast("str", request.param)
+    if name == "uring" and (refusal := request.getfixturevalue("uring_refusal")):
+        pytest.skip(refusal)
+    return name

@@ -1,0 +1,146 @@
+"""Mistakes of the user: exit code 2, a line that names the option and says what was expected, nothing sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Target
+    from tests.support.command import CommandResult, Loadgen
+
+# What is typed, what the message must name, and what else it must say.
+MISTAKES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "a rate of nothing": (("--tps", "0"), "--tps", "above 0"),
+    "a rate in words": (("--tps", "fast"), "--tps", '"fast"'),
+    "a negative rate": (("--tps", "-5"), "--tps", '"-5"'),
+    "a rate beyond reason": (("--tps", "1000000000"), "--tps", "at most"),
+    "a negative duration": (("--tps", "5", "--duration", "-5s"), "--duration", '"-5s"'),
+    "a duration of nothing": (("--tps", "5", "-d", "0s"), "--duration", "above 0"),
+    "a duration without sense": (("--tps", "5", "-d", "1h30x"), "--duration", '"1h30x"'),
+    "a negative timeout": (("--tps", "5", "--timeout", "-1s"), "--timeout", '"-1s"'),
+    "a negative drain": (("--tps", "5", "--drain", "-1s"), "--drain", '"-1s"'),
+    "both models": (("--tps", "5", "--users", "5"), "--users", "--tps"),
+    "no users": (("--users", "0"), "--users", "1 or more"),
+    "half a user": (("--users", "1.5"), "--users", '"1.5"'),
+    "no connections": (("--tps", "5", "-c", "0"), "--connections", "1 or more"),
+    "no workers": (("--tps", "5", "-w", "0"), "--workers", "1 or more"),
+    "a stage without a rate": (("--stage", "30s"), "--stage", "T:RATE"),
+    "a stage in words": (("--stage", "30s:fast"), "--stage", '"fast"'),
+    "stages and a duration": (("--stage", "1s:5", "-d", "5s"), "--duration", "--stage"),
+    "stages in rates and users": (("--stage", "1s:5", "--stage", "1s:5users"), "--stage", "all stages"),
+    "stages without load": (("--stage", "1s:0"), "--stage", "no load"),
+    "a shape nobody knows": (("--preset", "storm", "--tps", "5"), "--preset", "smoke"),
+    "arrivals nobody knows": (("--tps", "5", "--arrivals", "pareto"), "--arrivals", "poisson"),
+    "arrivals of users": (("--users", "5", "--arrivals", "poisson"), "--arrivals", "--tps"),
+    "a seed in words": (("--tps", "5", "--seed", "lucky"), "--seed", '"lucky"'),
+    "a pacing nobody knows": (("--tps", "5", "--pacing", "calm"), "--pacing", "eco, hybrid, spin"),
+    "a header without a colon": (("--tps", "5", "-H", "Accept"), "--header", "NAME:VALUE"),
+    "a header with a space in its name": (("--tps", "5", "-H", "Acc ept: x"), "--header", '"Acc ept"'),
+    "a header that would be two": (("--tps", "5", "-H", "A: b\r\nC: d"), "--header", "control characters"),
+    "a method that would be two": (("--tps", "5", "-X", "GET /"), "--request", '"GET /"'),
+    "a threshold without sense": (("--tps", "5", "--threshold", "fast please"), "--threshold", "p99 < 250ms"),
+    "a threshold on nothing": (("--tps", "5", "--threshold", "speed < 5ms"), "--threshold", '"speed"'),
+    "a threshold without a unit": (("--tps", "5", "--threshold", "p99 < 250"), "--threshold", "unit"),
+    "two bodies": (("--tps", "5", "--body", "x", "--body-file", "y"), "--body-file", "--body"),
+    "a body that is not there": (("--tps", "5", "--body-file", "none.bin"), "--body-file", "No such file"),
+    "JSON that is none": (("--tps", "5", "--json", "{x"), "--json", "JSON"),
+    "an option nobody knows": (("--tsp", "5"), "--tsp", "--tps"),
+    "an option without its value": (("--tps",), "--tps", "argument"),
+}
+
+
+def assert_refused(result: CommandResult, *words: str, lines: int = 2) -> None:
+    """Exit code 2, a short message, nothing on stdout, no run folder."""
+    assert result.exit_code == 2, result
+    assert not result.stdout, result
+    assert "Traceback" not in result.stderr, result
+    assert len(result.stderr.splitlines()) <= lines, result
+    assert result.stderr.startswith("loadgen"), result
+    for word in words:
+        assert word in result.stderr, result
+    assert not list(result.folder.rglob("*")), "what is refused leaves nothing behind"
+
+
+@pytest.mark.parametrize(("arguments", "place", "text"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_and_nothing_is_sent(
+    loadgen: Loadgen, free_port: int, arguments: tuple[str, ...], place: str, text: str
+) -> None:
+    # Nobody listens there: had it gone so far as to look, the exit code would be 4.
+    result = loadgen("blast", f"http://127.0.0.1:{free_port}", *arguments)
+    assert_refused(result, place, text)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("https://127.0.0.1/", "https is not supported"),
+        ("ftp://127.0.0.1/", '"ftp" is not supported'),
+        ("http://", "expected a URL"),
+        ("http://127.0.0.1:port/", "expected a URL"),
+        ("http://127.0.0.1:99999/", "expected a URL"),
+        ("http://[::1/", "expected a URL"),
+        ("http://a b/", "not a host name"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused(loadgen: Loadgen, url: str, text: str) -> None:
+    assert_refused(loadgen("blast", url, "--tps", "5"), "URL", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("LOADGEN_TPS", "fast", '"fast"'),
+        ("LOADGEN_DURATION", "-1s", '"-1s"'),
+        ("LOADGEN_STAGE", "30s", "T:RATE"),
+        ("LOADGEN_HEADER", "Accept", "NAME:VALUE"),
+        ("LOADGEN_THRESHOLD", "p99 <", "p99 < 250ms"),
+        ("LOADGEN_BODY_FILE", "none.bin", "No such file"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_named_by_its_variable(
+    loadgen: Loadgen, free_port: int, name: str, value: str, text: str
+) -> None:
+    result = loadgen("blast", f"http://127.0.0.1:{free_port}", environment={name: value})
+    assert_refused(result, name, text)
+
+
+def test_all_mistakes_are_reported_at_once(loadgen: Loadgen, free_port: int) -> None:
+    result = loadgen(
+        *("blast", f"http://127.0.0.1:{free_port}", "--tps", "fast", "--duration", "-1s"),
+        *("--threshold", "p99 < 250", "--pacing", "calm"),
+    )
+    assert_refused(result, "--tps", "--duration", "--threshold", "--pacing", lines=4)
+
+
+def test_a_command_nobody_knows_is_met_with_the_nearest(loadgen: Loadgen) -> None:
+    assert_refused(loadgen("blats"), "blats", "blast")
+
+
+def test_a_run_folder_that_cannot_be_made_is_refused_before_anything_is_sent(
+    loadgen: Loadgen, target: Target, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    result = loadgen("blast", target.url, "--tps", "50", "--duration", "200ms", "--out", str(file / "run"))
+    assert_refused(result, "--out", "cannot be written", str(file / "run"))
+    assert target.requests()["total"] == 0
+    assert file.read_text() == "in the way"
+
+
+def test_another_runs_folder_is_not_written_over(loadgen: Loadgen, target: Target, tmp_path: Path) -> None:
+    arguments = ("blast", target.url, "--tps", "50", "--duration", "200ms", "--out", str(tmp_path / "run"))
+    first = loadgen(*arguments)
+    assert first.exit_code == 0, first
+    before = (tmp_path / "run/summary.json").read_bytes()
+    assert_refused(loadgen(*arguments), "already holds a run", "--out")
+    assert (tmp_path / "run/summary.json").read_bytes() == before
+    assert target.requests()["total"] == 10
+
+
+def test_a_port_that_is_taken_is_named(loadgen: Loadgen, target: Target) -> None:
+    result = loadgen("target", "--port", str(target.port))
+    assert_refused(result, str(target.port), "in use")

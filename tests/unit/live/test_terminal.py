@@ -1,0 +1,147 @@
+"""The views: what they say where there is no terminal, and that nothing they meet stops a run."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from loadgen.live.terminal import LiveView, PlainView, QuietView, make_view
+from loadgen.plan import Plan
+from loadgen.progress import Event, Opening, Phase, Progress
+from tests.unit.figures import Counted, Samples
+
+if TYPE_CHECKING:
+    from loadgen._engine import Snapshot
+
+MS = 1_000_000
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Gone(io.StringIO):
+    """A pipe that nobody reads any more."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def opening(**fields: Any) -> Opening:
+    return Opening(plan=Plan(**fields).compile(), note="a note", started_at=0.0, monotonic_ns=0)
+
+
+def tick(elapsed_s: float, *, phase: Phase = "load") -> Progress:
+    counters = {"sent": 5000, "ok": 4990, "failed": 10, "overdue": 7, "busy_ns": 1, "blocked_ns": 3}
+    snapshot = Counted(response=Samples([MS] * 5000), counters=counters)
+    return Progress(
+        phase=phase,
+        elapsed_s=elapsed_s,
+        interval_s=1.0,
+        total=cast("Snapshot", snapshot),
+        interval=cast("Snapshot", snapshot),
+        now=snapshot.counters | {"in_flight": 3, "connections": 12},
+        target_rate_per_s=5000.0,
+        target_users=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "settings", "kind"),
+    [
+        (Terminal(), {}, {"live": True, "quiet": False}, LiveView),
+        (Terminal(), {"NO_COLOR": "1"}, {"live": True, "quiet": False}, PlainView),
+        (Terminal(), {"TERM": "dumb"}, {"live": True, "quiet": False}, PlainView),
+        (Terminal(), {}, {"live": False, "quiet": False}, PlainView),
+        (io.StringIO(), {}, {"live": True, "quiet": False}, PlainView),
+        (Terminal(), {}, {"live": True, "quiet": True}, QuietView),
+    ],
+)
+def test_the_view_suits_the_place(
+    monkeypatch: pytest.MonkeyPatch,
+    stream: io.StringIO,
+    environment: dict[str, str],
+    settings: dict[str, bool],
+    kind: type,
+) -> None:
+    for name, value in ({"NO_COLOR": "", "TERM": "xterm"} | environment).items():
+        monkeypatch.setenv(name, value)
+    assert type(make_view(stream=stream, **settings)) is kind
+
+
+def test_plain_lines_come_every_five_seconds() -> None:
+    stream = io.StringIO()
+    view = PlainView(stream)
+    view.begin(opening(rate=5000))
+    for second in range(1, 12):
+        view.progress(tick(second + 0.01))
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["a note", "GET /: 5,000/s for 10s, 1 worker, hybrid pacing"]
+    assert lines[2:] == [
+        f"{second:6} s  sent 5,000/s of 5,000/s  completed 4,990/s  p50 1.00 ms  p99 1.00 ms  max 1.00 ms  "
+        "errors 10  overdue 7"
+        for second in (5, 10)
+    ]
+
+
+def test_when_the_load_is_over_it_says_what_is_waited_for() -> None:
+    stream = io.StringIO()
+    PlainView(stream).progress(tick(20, phase="drain"))
+    assert "waiting for 3 responses" in stream.getvalue()
+
+
+def test_events_have_their_time() -> None:
+    stream = io.StringIO()
+    PlainView(stream).event(Event(3.21, "worker_lost", "worker 1 was lost"))
+    assert stream.getvalue() == "   3.2 s  worker 1 was lost\n"
+
+
+def test_the_default_load_is_called_the_default() -> None:
+    stream = io.StringIO()
+    PlainView(stream).begin(opening())
+    assert "GET /: 10 users for 10s (the default; --tps sets a rate)" in stream.getvalue()
+
+
+def test_quiet_says_only_what_must_not_be_missed() -> None:
+    stream = io.StringIO()
+    view = QuietView(stream)
+    view.begin(opening())
+    view.progress(tick(5))
+    view.event(Event(1, "worker_stalled", "stalled"))
+    view.event(Event(1, "recording_failed", "the disk is full"))
+    assert stream.getvalue() == "the disk is full\n"
+
+
+@pytest.mark.parametrize("kind", [QuietView, PlainView])
+def test_a_reader_who_has_gone_stops_nothing(kind: type[QuietView]) -> None:
+    view = kind(Gone())
+    view.begin(opening())
+    view.progress(tick(5))
+    view.event(Event(1, "recording_failed", "the disk is full"))
+
+
+def test_the_live_view_draws_and_gives_the_terminal_back() -> None:
+    stream = Terminal()
+    view = LiveView(stream)
+    view.begin(opening(url="http://127.0.0.1:8000/[red]", rate=5000))
+    view.progress(tick(1))
+    view.event(Event(1.0, "worker_stalled", "worker [1] is silent"))
+    view.close()
+    view.close()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert "sent 5,000/s of 5,000/s" in text
+    assert "overdue 7" in text
+    assert "busy 25 %" in text
+    assert "12 connections" in text
+    assert "worker [1] is silent" in text
+    assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1
+
+
+def test_an_address_cannot_steer_the_terminal() -> None:
+    stream = io.StringIO()
+    PlainView(stream).begin(opening(name="evil\x1b[2J", url="http://host/%1B[2J"))
+    assert "\x1b" not in stream.getvalue()

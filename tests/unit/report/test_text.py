@@ -1,0 +1,130 @@
+"""The closing table: what must stand in it, and that it lines up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from loadgen.report.text import WIDTH, render
+from loadgen.result import GeneratorResult, Result, ThresholdResult
+from tests.unit.results import make_result
+
+
+def test_the_table() -> None:
+    assert render(make_result(), Path("runs/one")) == (
+        """\
+blast 127.0.0.1:8000                                               10s, 1 worker
+GET /items: 500/s for 10s, constant arrivals, hybrid pacing
+
+requests             count          rate
+offered              5,000         500/s
+sent                 5,000         500/s   400 kB
+completed            5,000         500/s   1.00 MB
+failed                   0
+
+latency             p50        p90        p99      p99.9        max       mean
+response        3.00 ms    5.00 ms    5.00 ms    5.00 ms    5.00 ms    3.00 ms
+service         3.00 ms    5.00 ms    5.00 ms    5.00 ms    5.00 ms    3.00 ms
+lateness        10.0 µs    10.0 µs    10.0 µs    10.0 µs    10.0 µs    10.0 µs
+connect         1.00 ms          -          -          -    1.00 ms    1.00 ms
+
+status      200 5,000
+
+thresholds
+pass     p99 < 250ms                                                     5.00 ms
+
+The numbers can be trusted: the generator kept up.
+verdict: pass (exit code 0)
+
+run folder: runs/one
+"""
+    )
+
+
+def test_failures_are_named_and_counted() -> None:
+    text = render(make_result(infinite=600))
+    assert "failed                 600                 12 %" in text
+    assert "errors                 600   no complete response within the timeout" in text
+    assert "∞ : so many requests never had an answer; mean is of those that had one" in text
+
+
+def test_percentiles_without_support_say_what_they_need() -> None:
+    result = make_result()
+    few = msgspec.structs.replace(result.latency.response, count=100, p99_ms=None, p999_ms=None)
+    text = render(
+        msgspec.structs.replace(result, latency=msgspec.structs.replace(result.latency, response=few))
+    )
+    assert "- : too few samples (p99 needs 368, there were 100)" in text
+
+
+def generator(verdict: str, *reasons: str) -> GeneratorResult:
+    sound = make_result().generator
+    return msgspec.structs.replace(sound, verdict=verdict, reasons=list(reasons))
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        (make_result(generator=generator("valid")), "The numbers can be trusted"),
+        (make_result(generator=generator("degraded", "steal")), "Read the numbers with care"),
+        (
+            make_result(generator=generator("client-limited", "lateness"), verdict="invalid", exit_code=3),
+            "Do not rely on these numbers: the generator was the limit",
+        ),
+        (
+            make_result(generator=generator("valid", "worker 1 was lost"), verdict="invalid", exit_code=3),
+            "Do not rely on these numbers: the run is incomplete",
+        ),
+    ],
+)
+def test_one_line_on_whether_the_numbers_can_be_trusted(result: Result, line: str) -> None:
+    text = render(result)
+    assert line in text
+    assert all(f"  - {reason}" in text for reason in result.generator.reasons)
+
+
+def test_an_interrupted_run_says_so() -> None:
+    assert "verdict: pass, interrupted (exit code 130)" in render(make_result(exit_code=130))
+
+
+def test_a_record_that_is_incomplete_is_called_so() -> None:
+    assert "run folder: runs/one (incomplete)" in render(make_result(exit_code=2), Path("runs/one"))
+
+
+@pytest.mark.parametrize(
+    ("expression", "value", "passed", "line_end"),
+    [
+        ("p99 < 250ms", "inf", False, "∞"),
+        ("errors < 1%", 0.004, True, "0.4 %"),
+        ("errors < 5", 3.0, True, "3"),
+        ("rate > 400/s", 500.0, True, "500/s"),
+        ("nothing: p99 < 1ms", None, None, "-"),
+    ],
+)
+def test_thresholds(expression: str, value: float, passed: bool | None, line_end: str) -> None:
+    threshold = ThresholdResult(expression=expression, value=value, passed=passed)
+    line = next(
+        line for line in render(make_result(thresholds=[threshold])).splitlines() if expression in line
+    )
+    assert line.startswith({True: "pass ", False: "FAIL ", None: "no data "}[passed])
+    assert line.endswith(f" {line_end}")
+
+
+def test_no_line_is_wider_than_the_page() -> None:
+    result = make_result(
+        infinite=1200,
+        label="GET /" + "x" * 300,
+        name="n" * 200,
+        generator=generator("degraded", "why " * 60),
+        thresholds=[ThresholdResult(expression="x" * 200 + ": p99 < 1ms", value=1e9, passed=False)],
+    )
+    status = {str(number): 1234 for number in range(200, 240)}
+    result = msgspec.structs.replace(result, requests=msgspec.structs.replace(result.requests, status=status))
+    lines = render(result).splitlines()
+    assert [line for line in lines if len(line) > WIDTH] == []
+
+
+def test_labels_and_names_cannot_steer_the_terminal() -> None:
+    assert "\x1b" not in render(make_result(name="evil\x1b[2J", label="GET /\x1b]0;title\x07"))

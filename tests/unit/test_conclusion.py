@@ -1,0 +1,150 @@
+"""From evidence to result: the parts that are decided nowhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from loadgen.conclusion import WorkerEnd, conclude_run
+from loadgen.engine_plan import EnginePlan
+from loadgen.health import Strain
+from loadgen.load import Evidence
+from loadgen.plan import Plan
+from loadgen.run import make_schedule
+from tests.unit.figures import Counted, Samples
+
+if TYPE_CHECKING:
+    from loadgen._engine import Snapshot
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+
+
+def snapshot(**fields: Any) -> Snapshot:
+    return cast("Snapshot", Counted(**fields))
+
+
+def done(sent: int, **fields: Any) -> Snapshot:
+    """So many sent and answered within a millisecond."""
+    counters = {"scheduled": sent, "sent": sent, "ok": sent, "busy_ns": 25, "spin_ns": 50, "blocked_ns": 25}
+    return snapshot(
+        response=Samples([MS] * sent),
+        service=Samples([MS] * sent),
+        statuses={200: sent},
+        histograms={"dispatch": Samples([1000] * sent), "lateness": Samples([1000] * sent)},
+        counters=counters | {"cpu_ns": 2 * SECOND, "max_rss_kb": 13_000},
+        **fields,
+    )
+
+
+def evidence(final: Snapshot, workers: list[Snapshot], **change: Any) -> Evidence:
+    fields: dict[str, Any] = {
+        "started_at": 0.0,
+        "load_ns": 10 * SECOND,
+        "due": 1000,
+        "at_gate": final,
+        "workers_at_gate": workers,
+        "final": final,
+        "final_workers": workers,
+        "strain": Strain(run_queue=0.0, steal=0.0, throttled=0.0),
+        "most_connections": 50,
+        "interrupted": False,
+    }
+    return Evidence(**fields | change)
+
+
+def plan(**fields: Any) -> EnginePlan:
+    usual: dict[str, Any] = {"url": "http://127.0.0.1:8000/", "rate": 100, "duration": "10s", "workers": 1}
+    return Plan(**usual | fields).compile()
+
+
+def test_a_sound_run() -> None:
+    compiled = plan(thresholds=["p99 < 250ms", "errors < 1%", "p99.9 < 1s"])
+    result, wrong = conclude_run(
+        compiled,
+        make_schedule(compiled),
+        evidence(done(1000), [done(1000)]),
+        [WorkerEnd(index=0, pid=7, exit=0, lost=False)],
+    )
+    assert wrong == []
+    assert (result.target_rate_per_s, result.achieved_rate_per_s, result.duration_s) == (100, 100, 10)
+    assert result.generator.verdict == "valid"
+    assert result.generator.busy == 0.25
+    assert [threshold.passed for threshold in result.thresholds] == [True, True, None]
+    assert (result.verdict, result.exit_code) == ("no-data", 1)
+    assert (result.workers[0].cpu_s, result.workers[0].max_rss_mb) == (2.0, 13.0)
+
+
+@pytest.mark.parametrize(
+    ("index", "due", "abandoned"), [(0, 1000, 400), (1, 1000, 400), (1, 999, 399), (0, 100, 0)]
+)
+def test_a_lost_worker_costs_what_was_due_in_its_share(index: int, due: int, abandoned: int) -> None:
+    compiled = plan(workers=2)
+    survivors = [done(500), done(500)]
+    survivors[index] = done(100)
+    ends = [WorkerEnd(index=number, pid=number, exit=0, lost=number == index) for number in (0, 1)]
+    result, wrong = conclude_run(
+        compiled, make_schedule(compiled), evidence(done(600), survivors, due=due), ends
+    )
+    assert wrong == []
+    assert result.arrivals.cancelled == abandoned
+    assert result.arrivals.scheduled == 600 + abandoned
+    assert (result.verdict, result.exit_code) == ("invalid", 3)
+    assert result.generator.reasons[0] == f"worker {index} (pid {index}) was lost"
+
+
+def test_a_target_that_was_never_there() -> None:
+    final = snapshot(
+        response=Samples(infinite=1000),
+        service=Samples(infinite=1000),
+        errors={"connect_refused": 990, "connect_timeout": 10},
+        counters={"scheduled": 1000, "sent": 1000, "failed": 1000},
+    )
+    compiled = plan()
+    ends = [WorkerEnd(index=0, pid=7, exit=0, lost=False)]
+    result, _ = conclude_run(compiled, make_schedule(compiled), evidence(final, [final]), ends)
+    assert (result.verdict, result.exit_code) == ("fail", 4)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "waited_for", "connect_ms", "failures", "most_connections", "verdict"),
+    [
+        ("the loop was late", "dispatch", 0, 0, 50, "client-limited"),
+        ("the cap was reached", "pool_wait", 50, 0, 100, "client-limited"),
+        ("connections took as long to be made", "pool_wait", 50, 0, 50, "valid"),
+        ("they took far less", "pool_wait", 1, 0, 50, "client-limited"),
+        ("some were never made", "pool_wait", 1, 1, 50, "valid"),
+    ],
+)
+def test_only_the_generators_own_lateness_is_held_against_it(
+    sentence: str, waited_for: str, connect_ms: int, failures: int, most_connections: int, verdict: str
+) -> None:
+    late = Samples([50 * MS] * 1000)
+    final = snapshot(
+        response=Samples([51 * MS] * 1000),
+        service=Samples([MS] * 1000),
+        statuses={200: 1000},
+        histograms={"lateness": late, waited_for: late, "connect": Samples([connect_ms * MS] * 10)},
+        counters={"scheduled": 1000, "sent": 1000, "ok": 1000, "connect_failures": failures},
+    )
+    compiled = plan(connections=100)
+    facts = evidence(final, [final], most_connections=most_connections)
+    ends = [WorkerEnd(index=0, pid=7, exit=0, lost=False)]
+    result, _ = conclude_run(compiled, make_schedule(compiled), facts, ends)
+    assert result.generator.verdict == verdict, sentence
+
+
+def test_the_closed_model_has_no_target_rate() -> None:
+    compiled = plan(rate=None, users=5)
+    ends = [WorkerEnd(index=0, pid=7, exit=0, lost=False)]
+    result, _ = conclude_run(compiled, None, evidence(done(1000), [done(1000)], due=0), ends)
+    assert result.target_rate_per_s is None
+    assert (result.verdict, result.exit_code) == ("pass", 0)
+
+
+def test_secrets_are_not_in_the_result() -> None:
+    compiled = plan(headers=[("Authorization", "secret")])
+    ends = [WorkerEnd(index=0, pid=7, exit=0, lost=False)]
+    result, _ = conclude_run(compiled, make_schedule(compiled), evidence(done(1), [done(1)], due=1), ends)
+    assert b"secret" not in result.to_json()

@@ -1,0 +1,205 @@
+"""From what people write to what the engine reads; all mistakes at once, each with its place."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadgen import Plan, PlanError, Stage
+from loadgen.engine_plan import ClosedLoad, ClosedStage, EnginePlan, OnOff, OpenLoad, OpenStage
+
+SECOND = 1_000_000_000
+URL = "http://127.0.0.1:8000/items?x=1"
+
+
+def mistakes(**fields: object) -> list[str]:
+    with pytest.raises(PlanError) as caught:
+        Plan(**fields)  # type: ignore[arg-type]
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def open_load(plan: Plan) -> OpenLoad:
+    load = plan.compile().load
+    assert isinstance(load, OpenLoad)
+    return load
+
+
+def test_the_document_is_the_one_that_the_engine_reads() -> None:
+    plan = Plan(url=URL, rate="5000/s", method="POST", headers=[("Accept", "*/*")], body=b"hi", workers=1)
+    assert msgspec.json.decode(plan.compile().encode()) == {
+        "schema": "loadgen/plan/1",
+        "name": "blast 127.0.0.1:8000",
+        "command": "blast",
+        "request": {"method": "POST", "url": URL, "headers": [["Accept", "*/*"]], "body": "aGk="},
+        "label": "POST /items",
+        "addresses": [],
+        "load": {
+            "model": "open",
+            "stages": [{"duration_ns": 10 * SECOND, "from_rate": 5000.0, "to_rate": 5000.0}],
+            "arrivals": "constant",
+            "seed": 1,
+            "drop_after_ns": None,
+        },
+        "connections": None,
+        "workers": 1,
+        "pacing": "hybrid",
+        "timeout_ns": 30 * SECOND,
+        "drain_ns": 30 * SECOND,
+        "reactor": "auto",
+        "thresholds": [],
+        "origins": {
+            "request": "plan",
+            "load": "plan",
+            "name": "default",
+            "connections": "default",
+            "workers": "plan",
+            "pacing": "default",
+            "timeout_ns": "default",
+            "drain_ns": "default",
+            "reactor": "default",
+            "thresholds": "default",
+        },
+    }
+
+
+def test_ten_users_for_ten_seconds_where_nothing_is_said() -> None:
+    assert Plan().compile().load == ClosedLoad(stages=[ClosedStage(10 * SECOND, 10, 10)])
+
+
+@pytest.mark.parametrize(
+    ("plan", "load"),
+    [
+        (Plan(users=3, duration="2s"), ClosedLoad(stages=[ClosedStage(2 * SECOND, 3, 3)])),
+        (Plan(stages=[Stage("2s", users=4)]), ClosedLoad(stages=[ClosedStage(2 * SECOND, 0, 4)])),
+        (
+            Plan(stages=[Stage("0s", rate=5), Stage("1s", rate="10/s")], seed=7),
+            OpenLoad(stages=[OpenStage(SECOND, 5.0, 10.0)], arrivals="constant", seed=7, drop_after_ns=None),
+        ),
+        (
+            Plan(rate=5, arrivals="onoff:200ms/800ms", drop_late="1s"),
+            OpenLoad(
+                stages=[OpenStage(10 * SECOND, 5.0, 5.0)],
+                arrivals=OnOff(SECOND // 5, SECOND // 5 * 4),
+                seed=1,
+                drop_after_ns=SECOND,
+            ),
+        ),
+        (Plan(preset="smoke", users=5), ClosedLoad(stages=[ClosedStage(30 * SECOND, 1, 1)])),
+    ],
+)
+def test_loads(plan: Plan, load: OpenLoad | ClosedLoad) -> None:
+    assert plan.compile().load == load
+
+
+def test_a_preset_is_scaled_by_the_rate_and_stretched_by_the_duration() -> None:
+    stages = open_load(Plan(preset="spike", rate=100, duration="100s")).stages
+    assert max(stage.to_rate for stage in stages) == 1000
+    assert sum(stage.duration_ns for stage in stages) == 100 * SECOND
+
+
+def test_all_mistakes_are_reported_together() -> None:
+    found = mistakes(
+        url="https://host/",
+        method="G ET",
+        headers=[("bad name", "x"), ("X", "a\r\nb")],
+        rate="fast",
+        duration="-1s",
+        stages=(),
+        arrivals="sometimes",
+        connections="0",
+        workers="many",
+        pacing="slow",
+        timeout="0s",
+        drain="x",
+        reactor="kqueue",
+        seed="-1",
+        thresholds=["p99 < 1ms", "p99"],
+    )
+    places = [text.split(":")[0] for text in found]
+    assert " ".join(sorted(places)) == (
+        "arrivals connections drain duration headers[0] headers[1] method pacing rate reactor seed "
+        "thresholds[1] timeout url workers"
+    )
+    assert 'rate: expected a rate such as "500/s", got "fast"' in found
+
+
+def test_places_are_those_that_the_user_knows() -> None:
+    origins = {"rate": "--tps", "timeout": "LOADGEN_TIMEOUT", "thresholds": "--threshold"}
+    found = mistakes(rate="fast", timeout="x", thresholds=["p99"], origins=origins)
+    assert [text.split(":")[0] for text in found] == ["--tps", "LOADGEN_TIMEOUT", "--threshold"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"rate": 0}, 'rate: expected a rate above 0, got "0"'),
+        ({"rate": 5, "users": 5}, "users: cannot be used with rate: a rate is the open model"),
+        ({"rate": 5, "stages": [Stage("1s", rate=5)]}, "rate: cannot be used with stages"),
+        ({"duration": 5, "stages": [Stage("1s", rate=5)]}, "duration: cannot be used with stages"),
+        (
+            {"stages": [Stage("1s", rate=5), Stage("1s", users=5)]},
+            "stages: expected all stages in rates or all",
+        ),
+        ({"stages": [Stage("1s")]}, "stages[0]: expected either a rate or users"),
+        ({"stages": [Stage("1s", rate="x")]}, 'stages[0]: expected a rate such as "500/s", got "x"'),
+        ({"stages": [Stage("1s", rate=0)]}, "stages: these stages hold no load"),
+        ({"users": 5, "arrivals": "poisson"}, "arrivals: needs a rate"),
+        ({"preset": "soup"}, 'preset: expected one of smoke, load, stress, spike, soak, got "soup"'),
+        ({"workers": 5000}, "workers: expected at most 1024 processes"),
+    ],
+)
+def test_what_does_not_go_together(fields: dict[str, object], message: str) -> None:
+    (found,) = mistakes(**fields)
+    assert found.startswith(message)
+
+
+def test_the_environment_may_speak_of_arrivals_when_there_is_no_rate() -> None:
+    Plan(users=5, arrivals="poisson", origins={"arrivals": "LOADGEN_ARRIVALS"})
+
+
+@given(st.floats(0.001, 1e6), st.integers(1, 3600), st.integers(1, 64))
+def test_a_compiled_plan_reads_back(rate: float, seconds: int, workers: int) -> None:
+    compiled = Plan(url=URL, rate=rate, duration=seconds, workers=workers).compile()
+    assert msgspec.json.decode(compiled.encode(), type=EnginePlan) == compiled
+    assert compiled.duration_ns == seconds * SECOND
+
+
+def test_unknown_fields_are_refused() -> None:
+    document = msgspec.json.decode(Plan().compile().encode())
+    with pytest.raises(msgspec.ValidationError, match="unknown field `extra`"):
+        msgspec.convert(document | {"extra": 1}, EnginePlan)
+
+
+def test_a_body_makes_it_a_post() -> None:
+    assert Plan(body=b"").compile().request.method == "POST"
+    assert Plan(body=b"", method="PUT").compile().request.method == "PUT"
+
+
+def test_secrets_stay_out_of_the_stored_copy() -> None:
+    plan = Plan(url="http://me:secret@host/", headers=[("Cookie", "secret"), ("X-Ok", "shown")]).compile()
+    assert ("Authorization", "Basic bWU6c2VjcmV0") in plan.request.headers
+    stored = plan.redacted().encode()
+    assert b"secret" not in stored
+    assert b"bWU6c2VjcmV0" not in stored
+    assert b"shown" in stored
+
+
+def test_a_path_alone_is_a_path_on_the_embedded_target() -> None:
+    plan = Plan(url="/delay/5")
+    assert plan.needs_embedded_target
+    there = plan.at("http://127.0.0.1:4321")
+    assert not there.needs_embedded_target
+    assert there.compile().request.url == "http://127.0.0.1:4321/delay/5"
+    assert there.compile().name == plan.compile().name == "blast embedded target"
+    assert there.compile().origins["name"] == "default"
+
+
+def test_closed_plans_start_no_more_workers_than_users() -> None:
+    assert Plan(users=1).compile().workers == 1
+
+
+def test_users_follow_their_stages() -> None:
+    plan = Plan(stages=[Stage("10s", users=10), Stage("10s", users=10)]).compile()
+    assert [plan.users_at(ns * SECOND) for ns in (0, 5, 10, 15, 20)] == [0, 5, 10, 10, 0]

@@ -1,0 +1,145 @@
+"""The grammar of thresholds, and their three outcomes."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
+
+
+class Given:
+    """Figures as a test wants them."""
+
+    def __init__(self, **values: float | None) -> None:
+        self.values = values
+        self.asked: list[tuple[str, str | None]] = []
+
+    def latency_ms(self, kind: str, statistic: str, label: str | None) -> float | None:
+        self.asked.append((f"{kind}.{statistic}", label))
+        return self.values.get("latency")
+
+    def count(self, name: str, label: str | None) -> int | None:
+        self.asked.append((name, label))
+        value = self.values.get(name)
+        return None if value is None else int(value)
+
+    def rate_per_s(self, label: str | None) -> float | None:
+        self.asked.append(("rate", label))
+        return self.values.get("rate")
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "metric", "op", "limit", "scale"),
+    [
+        ("p99 < 250ms", None, "response.p99", "<", 250, "ms"),
+        ("p99<250ms", None, "response.p99", "<", 250, "ms"),
+        ("p99.9 <= 1s", None, "response.p99.9", "<=", 1000, "ms"),
+        ("service.p999 < 80us", None, "service.p999", "<", 0.08, "ms"),
+        ("lateness.max < 1ms", None, "lateness.max", "<", 1, "ms"),
+        ("connection_wait.p99 < 1ms", None, "connection_wait.p99", "<", 1, "ms"),
+        ("mean > 1m", None, "response.mean", ">", 60_000, "ms"),
+        ("errors < 1%", None, "errors", "<", 0.01, "share"),
+        ("errors <= 10", None, "errors", "<=", 10, "count"),
+        ("errors.timeout < 0.5%", None, "errors.timeout", "<", 0.005, "share"),
+        ("requests >= 1000", None, "requests", ">=", 1000, "count"),
+        ("rate > 300/m", None, "rate", ">", 5, "per_second"),
+        ("GET /items: p95 < 80ms", "GET /items", "response.p95", "<", 80, "ms"),
+        ("GET http://a:80/b: errors < 1", "GET http://a:80/b", "errors", "<", 1, "count"),
+        ("a:p50<1s", "a", "response.p50", "<", 1000, "ms"),
+    ],
+)
+def test_the_grammar(text: str, label: str | None, metric: str, op: str, limit: float, scale: str) -> None:
+    threshold = parse_threshold(text)
+    assert (threshold.label, threshold.metric, threshold.op, threshold.scale) == (label, metric, op, scale)
+    assert threshold.limit == pytest.approx(limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected METRIC OP VALUE"),
+        ("p99", "expected METRIC OP VALUE"),
+        ("p99 = 5ms", "expected METRIC OP VALUE"),
+        ("p99 < 5ms please", "expected METRIC OP VALUE"),
+        ("p99 < 250", 'p99: expected a duration with its unit such as "250ms", got "250"'),
+        ("p99 < fast", "expected a duration"),
+        ("p0 < 5ms", '"p0" is not a metric'),
+        ("p100 < 5ms", '"p100" is not a metric'),
+        ("speed < 5ms", '"speed" is not a metric'),
+        ("dns.p99 < 5ms", '"dns.p99" is not a metric'),
+        ("errors < 0.5", 'errors: expected a share such as "1%" or a count such as "10"'),
+        ("requests > many", "expected a whole number"),
+        ("rate > fast", "expected a rate"),
+        ("p99 < 5ms over 30s", '"over" is not supported yet'),
+        ("p99 < 5ms after 10s", '"after" is not supported yet'),
+        ("p99 < 5ms abort", '"abort" is not supported yet'),
+        ("p99 < 5ms over soon", "expected a duration"),
+    ],
+)
+def test_what_is_no_threshold_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_threshold(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "figures", "value", "outcome"),
+    [
+        ("p99 < 250ms", Given(latency=249.9), 249.9, "pass"),
+        ("p99 < 250ms", Given(latency=250.0), 250.0, "fail"),
+        ("p99 <= 250ms", Given(latency=250.0), 250.0, "pass"),
+        ("p99 < 250ms", Given(latency=math.inf), math.inf, "fail"),
+        ("p99 < 250ms", Given(latency=None), None, "no data"),
+        ("errors < 1%", Given(errors=5, requests=1000), 0.005, "pass"),
+        ("errors < 1%", Given(errors=0, requests=0), None, "no data"),
+        ("errors < 1%", Given(errors=None, requests=0), None, "no data"),
+        ("errors < 5", Given(errors=5, requests=10), 5, "fail"),
+        ("rate > 100/s", Given(rate=100.5), 100.5, "pass"),
+        ("rate > 100/s", Given(rate=None), None, "no data"),
+    ],
+)
+def test_outcomes(text: str, figures: Given, value: float | None, outcome: str) -> None:
+    threshold = parse_threshold(text)
+    measured = threshold.measure(figures)
+    assert measured == value
+    assert threshold.judge(measured) == outcome
+
+
+def test_a_label_is_passed_on() -> None:
+    figures = Given(latency=1.0)
+    parse_threshold("GET /items: service.p95 < 80ms").measure(figures)
+    assert figures.asked == [("service.p95", "GET /items")]
+
+
+@pytest.mark.parametrize(
+    ("name", "percent"),
+    [("p50", 50), ("p5", 5), ("p99", 99), ("p99.9", 99.9), ("p999", 99.9), ("p9999", 99.99)],
+)
+def test_names_of_percentiles(name: str, percent: float) -> None:
+    assert percent_of(name) == pytest.approx(percent)
+
+
+@pytest.mark.parametrize(
+    ("percent", "samples"),
+    [(50, 6), (75, 13), (90, 36), (95, 72), (99, 368), (99.9, 3688), (99.99, 36_887), (10, 36)],
+)
+def test_samples_that_a_percentile_needs(percent: float, samples: int) -> None:
+    assert samples_needed(percent) == samples
+
+
+@given(st.floats(0.1, 99.99))
+def test_the_number_of_samples_is_the_smallest_that_will_do(percent: float) -> None:
+    share, samples = max(percent, 100 - percent) / 100, samples_needed(percent)
+    assert share**samples <= 0.025 * (1 + 1e-9)
+    assert share ** (samples - 1) >= 0.025 * (1 - 1e-9)
+
+
+@given(st.sampled_from(["<", "<=", ">", ">="]), st.floats(0, 1e6), st.floats(0, 1e6))
+def test_a_condition_and_its_opposite_never_agree(op: str, limit: float, value: float) -> None:
+    opposite = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}[op]
+    one, other = (Threshold("", None, "requests", which, limit, "count") for which in (op, opposite))
+    assert {one.judge(value), other.judge(value)} == {"pass", "fail"}
