@@ -81,8 +81,8 @@ class Snapshot:
     def label_statuses(self, label: str) -> dict[int, int]: ...
     def label_errors(self, label: str) -> dict[str, int]: ...
     def histogram(self, kind: str, label: str | None = None) -> Histogram:
-        """`kind`: response, service, lateness, connect, first_byte, receive; and what of the lateness is the
-        generator's own: pool_wait, for a free connection, or dispatch, for the loop to get round to it.
+        """`kind`: response, service, connect, first_byte, receive, lateness; and the two parts of lateness:
+        dispatch, until the loop got round to it, and pool_wait, from then on for a connection.
         """
 
 @final

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,8 +17,8 @@ from loadgen.result import (
     WorkerResult,
     conclude,
 )
-from loadgen.snapshot import milliseconds
-from loadgen.thresholds import Outcome, parse_threshold, samples_needed
+from loadgen.snapshot import busy_share, milliseconds
+from loadgen.thresholds import Outcome, parse_threshold
 from loadgen.verdict import GeneratorFigures, judge_generator
 
 # Errors that say that nothing answered at the other end, and those that say that this end had run out.
@@ -56,7 +54,7 @@ def conclude_run(
     )
     thresholds, outcomes = _judge_thresholds(plan, ledger)
     busy = max(
-        (share for one in evidence.workers_at_gate if (share := _busy(one.counters)) is not None),
+        (share for one in evidence.workers_at_gate if (share := busy_share(one.counters)) is not None),
         default=None,
     )
     generator, reasons = judge_generator(_figures(plan, evidence, ledger, busy))
@@ -128,43 +126,9 @@ def _abandoned(plan: EnginePlan, schedule: Schedule | None, evidence: Evidence, 
 
 
 def _cap_reached(plan: EnginePlan, evidence: Evidence) -> int | None:
-    """The cap on connections, where it was reached; one worker may reach its part of it before the others."""
+    """The cap on connections, where it stood in the way."""
     cap = max(plan.connections or _DEFAULT_CONNECTIONS, plan.workers)
-    return cap if evidence.most_connections >= 0.9 * cap else None
-
-
-def _own_lateness(plan: EnginePlan, evidence: Evidence, cap_reached: int | None) -> Counter[int]:
-    """What of each arrival's lateness was the generator's own: ns to the number of arrivals.
-
-    An arrival waited for the loop (dispatch) or for a connection (pool_wait), and is a sample of one or the
-    other. Below the cap it is a connection being made that is waited for; as much of the wait as that may
-    have taken is not ours.
-    """
-    final = evidence.final
-    counts: Counter[int] = Counter()
-    for _, highest, count in final.histogram("dispatch").buckets():
-        counts[highest] += count
-    connecting_ns = 0
-    if cap_reached is None:
-        connecting_ns = final.histogram("connect").max_ns or 0
-        if final.counters["connect_failures"]:
-            connecting_ns = max(connecting_ns, plan.timeout_ns)
-    for _, highest, count in final.histogram("pool_wait").buckets():
-        counts[max(0, highest - connecting_ns)] += count
-    return counts
-
-
-def _p99(counts: Counter[int]) -> float | None:
-    """Type 1; None where too few samples support it."""
-    total = counts.total()
-    if total < samples_needed(99):
-        return None
-    rank, seen = math.ceil(0.99 * total), 0
-    for value in sorted(counts):
-        seen += counts[value]
-        if seen >= rank:
-            return float(value)
-    raise AssertionError("the counts add up to their total")
+    return cap if evidence.final.counters["cap_hits"] else None
 
 
 def _judge_thresholds(plan: EnginePlan, ledger: Ledger) -> tuple[list[ThresholdResult], list[Outcome]]:
@@ -185,16 +149,11 @@ def _judge_thresholds(plan: EnginePlan, ledger: Ledger) -> tuple[list[ThresholdR
     return results, outcomes
 
 
-def _busy(counters: dict[str, int]) -> float | None:
-    """Share of the time in which a worker worked; spinning is patience, not work."""
-    total = counters["busy_ns"] + counters["spin_ns"] + counters["blocked_ns"]
-    return counters["busy_ns"] / total if total else None
-
-
 def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float | None) -> GeneratorFigures:
     final, gate = evidence.final.counters, evidence.at_gate.counters
     cap_reached = _cap_reached(plan, evidence)
-    own_lateness = _own_lateness(plan, evidence, cap_reached)
+    # Below the cap it is a connection being made that is waited for: the network's time and the target's.
+    own_lateness = "dispatch" if cap_reached is None else "lateness"
     return GeneratorFigures(
         open_model=plan.is_open,
         load_s=evidence.load_ns / 1e9,
@@ -202,9 +161,9 @@ def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float |
         # An interrupt is heard a little after the gate's snapshot; what was dropped is judged by itself.
         sent_in_time=min(gate["sent"], evidence.due),
         sent=final["sent"],
-        late_1ms=sum(count for ns, count in own_lateness.items() if ns > 1_000_000),
+        late_1ms=evidence.final.histogram(own_lateness).count_above(1_000_000),
         dropped=final["dropped"],
-        lateness_p99_ns=_p99(own_lateness),
+        lateness_p99_ns=ledger.percentile_ns(own_lateness, 99),
         response_p50_ns=ledger.percentile_ns("response", 50),
         response_p99_ns=ledger.percentile_ns("response", 99),
         service_p99_ns=ledger.percentile_ns("service", 99),

@@ -40,7 +40,6 @@ class Evidence:
     final: Snapshot
     final_workers: list[Snapshot]
     strain: Strain
-    most_connections: int  # at any look
     interrupted: bool
 
 
@@ -68,7 +67,6 @@ class Load:
         self._deadline = 0
         self._interrupted = False
         self._warned = False
-        self._most_connections = 0
         self._load_ns = 0
         self._at_gate: Snapshot | None = None
         self._workers_at_gate: list[Snapshot] = []
@@ -165,7 +163,6 @@ class Load:
         )
         self._progress(progress)
         self._last, self._last_at_ns = total, elapsed_ns
-        self._most_connections = max(self._most_connections, progress.now["connections"])
         warning = health.near_limit(progress.now["connections"], self._plan.workers)
         if warning and not self._warned:
             self._warned = True
@@ -222,6 +219,5 @@ class Load:
             final=Snapshot.read(self._crew.blocks),
             final_workers=[Snapshot.read([block]) for block in self._crew.blocks],
             strain=self._strain,
-            most_connections=self._most_connections,
             interrupted=self._interrupted,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -112,6 +113,12 @@ def _finite_ms(value_ns: float | None) -> float | None:
 
 def _to_ms(value_ns: float | None) -> Milliseconds:
     return "inf" if value_ns is not None and math.isinf(value_ns) else _finite_ms(value_ns)
+
+
+def busy_share(counters: Mapping[str, int]) -> float | None:
+    """Share of the time in which workers worked; spinning is patience, not work."""
+    elapsed = counters["busy_ns"] + counters["spin_ns"] + counters["blocked_ns"]
+    return min(1.0, counters["busy_ns"] / elapsed) if elapsed else None
 
 
 def milliseconds(value: float | None) -> Milliseconds:

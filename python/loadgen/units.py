@@ -114,6 +114,8 @@ def _three_digits(value: float) -> str:
 
 def format_duration(ns: float) -> str:
     """A length of time as people would type it: `250ms`, `2.5s`, `1h30m`."""
+    if ns == 0:
+        return "0s"
     if ns < 1_000_000_000:
         return f"{ns / 1e6:g}ms" if ns >= 1_000_000 else f"{ns / 1e3:g}us" if ns >= 1_000 else f"{ns:g}ns"
     if ns < 60_000_000_000:

@@ -16,7 +16,7 @@ Arrivals = str | dict[str, int]
 
 def make_schedule(stages: Stages, arrivals: Arrivals = "constant", seed: int = 1) -> Schedule:
     """The engine's own schedule of these stages."""
-    plan = {
+    plan: dict[str, object] = {
         "schema": "loadgen/plan/1",
         "request": {"method": "GET", "url": "http://127.0.0.1/", "headers": [], "body": None},
         "label": "GET /",
@@ -47,7 +47,7 @@ def flat(rate: float, duration_ns: int, arrivals: Arrivals = "constant", seed: i
 
 
 def due_ns(schedule: Schedule, number: int) -> int:
-    """When one arrival is due, asked of a worker whose share begins with it: nothing before it is computed."""
+    """When one arrival is due, asked of a worker whose share begins with it: no other is computed."""
     found, due = next(schedule.arrivals(number, number + 1))
     assert found == number
     return due

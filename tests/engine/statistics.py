@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def kolmogorov_p(uniforms: Sequence[float]) -> float:
-    """The probability that values uniform in [0, 1] stray further from uniformity than these sorted ones do."""
+    """The probability that uniform values stray further from uniformity than these sorted ones do."""
     count = len(uniforms)
     distance = max(
         max((rank + 1) / count - value, value - rank / count) for rank, value in enumerate(uniforms)
@@ -19,7 +19,7 @@ def kolmogorov_p(uniforms: Sequence[float]) -> float:
     scaled = distance * (math.sqrt(count) + 0.12 + 0.11 / math.sqrt(count))
     if scaled < 0.2:
         return 1.0
-    tail = 2 * sum((-1) ** (k - 1) * math.exp(-2 * (k * scaled) ** 2) for k in range(1, 101))
+    tail = 2 * math.fsum((-1.0) ** (k - 1) * math.exp(-2 * (k * scaled) ** 2) for k in range(1, 101))
     return min(max(tail, 0.0), 1.0)
 
 
@@ -34,7 +34,7 @@ def anderson_darling(uniforms: Sequence[float]) -> float:
 
 
 def anderson_darling_p(squared: float) -> float:
-    """The probability of an A squared above this, for a fully known distribution (Marsaglia's approximation)."""
+    """The probability of an A squared above this, by Marsaglia's approximation."""
     if squared <= 0:
         return 1.0
     if squared < 2:

@@ -1,4 +1,4 @@
-"""Constant arrivals are exact: number k is due at floor(k / rate) ns, and ceil(rate * duration) of them fit."""
+"""Constant arrivals are exact: number k is due at floor(k / rate), and ceil(rate * duration) of them fit."""
 
 from __future__ import annotations
 

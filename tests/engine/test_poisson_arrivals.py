@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.engine.plans import SECOND, flat
+from tests.engine.plans import SECOND, flat, make_schedule
 from tests.engine.statistics import (
     anderson_darling,
     anderson_darling_p,
@@ -48,7 +48,7 @@ def test_the_number_of_arrivals_is_poisson(lists: Lists) -> None:
 
 
 def test_arrivals_are_uniform_over_the_time(lists: Lists) -> None:
-    """Catches a rate that drifts: given their number, Poisson arrivals are uniform, and so are the p-values."""
+    """Catches a rate that drifts: arrivals are uniform, given their number, and so are the p-values."""
     p_values = sorted(kolmogorov_p([due / DURATION_NS for due in dues]) for dues in lists)
     assert kolmogorov_p(p_values) > 1e-4, p_values[:5]
 
@@ -110,9 +110,7 @@ def test_one_share_of_many_has_gaps_of_its_own_kind(workers: int, lists: Lists) 
 
 
 def test_ramped_poisson_arrivals_follow_the_ramp() -> None:
-    """Catches random arrivals that ignore the profile: a quarter of a ramp from 0 is due in its first half."""
-    from tests.engine.plans import make_schedule
-
+    """Catches random arrivals that ignore the profile: a ramp from 0 has a quarter in its first half."""
     dues = [due for _, due in make_schedule([(10 * SECOND, 0, 4000)], "poisson", 5).arrivals()]
     area = sorted((due / (10 * SECOND)) ** 2 for due in dues)
     assert abs(len(dues) - 20_000) <= 4 * math.sqrt(20_000)

@@ -49,7 +49,7 @@ def exponential(load: float) -> Callable[[], float]:
     ],
 )
 def test_sojourns_behind_exponential_service(arrivals: Arrivals, load: float, root: float) -> None:
-    """Catches arrivals that are neither even nor memoryless: sojourns are exponential of mean 1/(mu (1 - root))."""
+    """Catches arrivals neither even nor memoryless: sojourns are exponential of mean 1/(mu (1 - root))."""
     mean_ns = SECOND / (RATE / load * (1 - root))
     found = sojourns(arrivals, exponential(load))
     # Neighbours in a queue are alike: over its relaxation time they count as one sample.
@@ -63,7 +63,7 @@ def test_sojourns_behind_exponential_service(arrivals: Arrivals, load: float, ro
 
 
 def test_mean_wait_behind_constant_service() -> None:
-    """Catches too regular Poisson arrivals: Pollaczek and Khinchine give the mean wait load * D / (2 (1 - load))."""
+    """Catches too regular Poisson arrivals: the mean wait is load * D / (2 (1 - load))."""
     load = 0.6
     service_ns = load * SECOND / RATE
     found = sojourns("poisson", lambda: service_ns)

@@ -1,4 +1,4 @@
-"""The fixture of the fidelity tests: a run against an oracle that writes a log, judged, repeated if disturbed."""
+"""The fixture of the fidelity tests: a run against an oracle with a log, judged, repeated if disturbed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Stall:
         query = f"for={self.for_s * 1000:.0f}&after={after_ms}"
         if self.every_s is not None:
             query += f"&every={self.every_s * 1000:.0f}"
-        urllib.request.urlopen(f"{url}/stall?{query}", timeout=5).close()
+        urllib.request.urlopen(f"{url}/stall?{query}", timeout=5).close()  # noqa: S310
 
 
 class Oracle:
@@ -87,7 +87,7 @@ class Oracle:
         stall: Stall | None = None,
         deed: Deed | None = None,
     ) -> None:
-        """Runs and checks. The books and the log must agree in any run; the figures in one that is undisturbed."""
+        """Runs and checks, and runs again where the check fails and the run shows that it was disturbed."""
         for attempt in range(1, ATTEMPTS + 1):
             run = self.observe(path, *options, stall=stall, deed=deed)
             try:

@@ -1,9 +1,9 @@
-"""What must come out, computed from the schedule alone or from the stamps of the oracle: no I/O, no tolerance.
+"""What must come out, computed from the schedule or from the stamps of the oracle: no I/O, no tolerance.
 
-A request cannot be received before it was due, and everything that holds an answer (a delay, a queue, a gate, a
-pool of connections) is monotone in the time of arrival. So the times that these functions yield for a schedule
-are lower bounds of what a true run shows, exactly, whatever the machine does; an honest run on a quiet machine
-lies just above them.
+A request cannot be received before it was due, and everything that holds an answer (a delay, a queue, a
+gate, a pool of connections) is monotone in the time of arrival. So the times that these functions yield for
+a schedule are lower bounds of what a true run shows, exactly, whatever the machine does; an honest run on a
+quiet machine lies just above them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MASK = 2**64 - 1
 
 @dataclass(frozen=True)
 class Gate:
-    """The target's freeze: what is due in [start, start + length), repeated every `every_ns`, leaves at its end."""
+    """The target's freeze: what is due in [start, start + length), and every `every_ns`, leaves at its end."""
 
     start_ns: int
     length_ns: int

@@ -1,4 +1,4 @@
-"""One run as both sides saw it: loadgen's run folder, the oracle's log, and the schedule, all on one clock."""
+"""One run as both sides saw it: loadgen's run folder, the oracle's log, the schedule, all on one clock."""
 
 from __future__ import annotations
 
@@ -38,12 +38,17 @@ class LogLine:
     sent_ns: int
     path: str
 
+    @staticmethod
+    def parse(row: list[str]) -> LogLine:
+        seq, connection, recv_ns, due_ns, sent_ns = map(int, row[:5])
+        return LogLine(seq, connection, recv_ns, due_ns, sent_ns, row[5])
+
 
 def read_log(path: Path) -> list[LogLine]:
     with path.open(newline="") as file:
         rows = csv.reader(file)
         assert next(rows) == [*LogLine.__dataclass_fields__]
-        lines = [LogLine(*map(int, row[:5]), row[5]) for row in rows]
+        lines = [LogLine.parse(row) for row in rows]
     return sorted(lines, key=lambda line: line.seq)
 
 
@@ -193,10 +198,10 @@ def assert_follows(
     tail_slack_ms: float = 20.0,
     percents: Iterable[float] = PERCENTS,
 ) -> None:
-    """`measured` is `true` plus what the client and the loopback take: nothing less, and no more than the slack.
+    """`measured` is `true` plus what client and loopback take: nothing less, and no more than the slack.
 
-    Below `tail_from` the slack is that of a median. In the tail a busy machine shows, and every answer that waited
-    for the one before it to be written and read, as those do that a freeze lets go together.
+    Below `tail_from` the slack is that of a median. In the tail a busy machine shows, and every answer that
+    waited for the one before it to be written and read, as those do that a freeze lets go together.
     """
     assert measured.count == len(true), f"{what}: {measured.count} samples instead of {len(true)}"
     for percent in percents:
@@ -204,7 +209,7 @@ def assert_follows(
         slack_ns = (slack_ms if percent < tail_from else tail_slack_ms) * MS
         assert expected <= found, f"{what}: p{percent:g} is {found} ns, below the true {expected} ns"
         assert found <= (expected + slack_ns) * (1 + BUCKET), (
-            f"{what}: p{percent:g} is {found} ns, {(found - expected) / MS:.3f} ms above the true {expected} ns"
+            f"{what}: p{percent:g} is {found} ns, {(found - expected) / MS:.3f} ms above the true {expected}"
         )
 
 

@@ -22,7 +22,7 @@ GAP_NS = SECOND / RATE
 
 
 def assert_on_schedule(run: Observation) -> None:
-    """Nothing comes before it is due; half of it within a quarter of a ms, and loadgen says the same of itself."""
+    """Nothing comes before it is due, half of it within a quarter of a ms, and loadgen says the same."""
     assert len(run.log) == len(run.dues)
     early = [line.recv_ns - due for due, line in zip(run.dues, run.log, strict=True) if line.recv_ns < due]
     assert not early, f"{len(early)} arrivals before they were due, the first {early[0]} ns"
@@ -60,7 +60,7 @@ def test_the_check_for_microbursts_sees_connections_in_lockstep(connections: int
     dues = [round(number * GAP_NS) for number in range(4000)]
     assert_no_microbursts(dues, dues)
     lockstep = [due_ns - due_ns % round(connections * GAP_NS) for due_ns in dues]
-    with pytest.raises(AssertionError, match="in a burst|below a tenth"):
+    with pytest.raises(AssertionError, match=r"in a burst|below a tenth"):
         assert_no_microbursts(lockstep, dues)
 
 
@@ -115,7 +115,7 @@ def test_random_arrivals_reach_the_server_as_they_were_drawn(oracle: Oracle) -> 
 
 
 def test_a_ramp_reaches_the_server_as_a_ramp(oracle: Oracle) -> None:
-    """Catches a rate that is stepped or that lags: each quarter second has the arrivals of its part of the ramp."""
+    """Catches a rate that is stepped or lags: each quarter second has its part of the ramp."""
 
     def check(run: Observation) -> None:
         assert_on_schedule(run)
@@ -129,7 +129,7 @@ def test_a_ramp_reaches_the_server_as_a_ramp(oracle: Oracle) -> None:
 
 
 def test_the_load_is_on_for_as_long_as_it_was_asked(oracle: Oracle) -> None:
-    """Catches a gate that shuts early, which would count the last arrivals as missed, or one that shuts late."""
+    """Catches a gate that shuts early, which would count the last arrivals as missed, or shuts late."""
 
     def check(run: Observation) -> None:
         shut = next(event["at_s"] for event in run.events if event["event"] == "gate_shut")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def test_a_stopped_worker_is_late_and_says_so(oracle: Oracle) -> None:
-    """Catches latencies counted from when the loop woke up: a worker that stood still for 0.5 s owes them all.
+    """Catches latencies counted from when the loop woke up: a worker that stood still owes them all.
 
     Lateness and response follow the law of a stall; service does not, but for the few that were in flight.
     """
@@ -48,7 +48,8 @@ def test_a_stopped_worker_is_late_and_says_so(oracle: Oracle) -> None:
         late = spans(run.dues, delayed(run.dues, 0, freeze))
         for above_ms in (50, 100, 200, 400):
             law = sum(time_ns > above_ms * MS * (1 + 2 * BUCKET) for time_ns in late)
-            ceiling = sum(time_ns > (above_ms - 20) * MS for time_ns in late) + 20
+            # The law is the least. Catching up takes a while, and the machine has other work.
+            ceiling = sum(time_ns > (above_ms - 50) * MS for time_ns in late) + 50
             assert law - 1 <= run.lateness.above(above_ms * MS) <= ceiling, f"late by {above_ms} ms"
             assert law - 1 <= run.response.above(above_ms * MS) <= ceiling, f"answered after {above_ms} ms"
         assert late[-1] <= run.lateness.percentile(100) <= late[-1] + 50 * MS

@@ -1,7 +1,7 @@
 """Delays that are known: each response was held for a time that the oracle computed and logged.
 
-The paired check takes the sampling noise out: what loadgen measured, less what the oracle held, is the client's
-own part. It must be small, and it must not grow with what was held.
+The paired check takes the sampling noise out: what loadgen measured, less what the oracle held, is the
+client's own part. It must be small, and it must not grow with what was held.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One server behind a queue: its sojourn times are recomputed from the stamps, request by request.
 
-A queue is the finest judge of an arrival process: requests that come in bunches wait for each other. Lindley's
-recursion over the schedule gives the least that can be measured; over the log, what was there to be measured.
+A queue is the finest judge of an arrival process: requests that come in bunches wait for each other.
+Lindley's recursion over the schedule gives the least that can be measured; over the log, what was there to
+be measured.
 """
 
 from __future__ import annotations

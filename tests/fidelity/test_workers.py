@@ -27,6 +27,6 @@ def test_one_slow_worker_is_in_the_tail_and_not_in_the_median(oracle: Oracle) ->
         assert 2 <= latency["p95_ms"] < 10
         assert 100 <= latency["p99_ms"] < 120
         assert 2 * MS <= run.service.percentile(97.5) < 10 * MS
-        assert 100 * MS <= run.service.percentile(98.5)
+        assert run.service.percentile(98.5) >= 100 * MS
 
     oracle(check, "/delay/bimodal/2/100/50", "--tps", "800", "--duration", "3s", "--workers", "2")

@@ -1,7 +1,7 @@
 """The mutants: wrong ways to measure that tools have shipped, each a small change to the true sources.
 
-A mutant is alive as long as one of the tests named for it passes. Texts to replace must occur exactly once, so
-that a mutant cannot die out unnoticed when the code around it changes.
+A mutant is alive as long as one of the tests named for it passes. Texts to replace must occur exactly once,
+so that a mutant cannot die out unnoticed when the code around it changes.
 """
 
 from __future__ import annotations
@@ -117,8 +117,9 @@ MUTANTS = (
                 SOURCE,
                 "Self::Open(open) => open.next = open.arrivals.next(),",
                 "Self::Open(open) => {\n"
-                "                let step = |tick: Tick| Tick { due_ns: tick.due_ns / 20_000_000 * 20_000_000, ..tick };\n"
-                "                open.next = open.arrivals.next().map(step);\n"
+                "                let step = |due_ns: u64| due_ns - due_ns % 20_000_000;\n"
+                "                let next = open.arrivals.next();\n"
+                "                open.next = next.map(|tick| Tick { due_ns: step(tick.due_ns), ..tick });\n"
                 "            }",
             ),
         ),
@@ -183,7 +184,8 @@ MUTANTS = (
             Patch(
                 HISTOGRAM,
                 "sum_of_squares: f64::from_bits(head(HeadWord::SumOfSquares)),",
-                "sum_of_squares: f64::from_bits(head(HeadWord::SumOfSquares)),\n            parts: Vec::new(),",
+                "sum_of_squares: f64::from_bits(head(HeadWord::SumOfSquares)),\n"
+                "            parts: Vec::new(),",
             ),
             Patch(
                 HISTOGRAM,
@@ -200,7 +202,8 @@ MUTANTS = (
                 HISTOGRAM,
                 "        let total = self.count + self.infinite;\n        if total == 0 {",
                 "        if !self.parts.is_empty() {\n"
-                "            let all: Vec<f64> = self.parts.iter().filter_map(|one| one.percentile(percent)).collect();\n"
+                "            let of = |one: &Histogram| one.percentile(percent);\n"
+                "            let all: Vec<f64> = self.parts.iter().filter_map(of).collect();\n"
                 "            return (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64);\n"
                 "        }\n"
                 "        let total = self.count + self.infinite;\n        if total == 0 {",

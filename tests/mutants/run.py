@@ -1,9 +1,9 @@
-"""`python -m tests.mutants.run [NAME…]`: builds each mutant beside the true sources and demands that tests fail.
+"""`python -m tests.mutants.run [NAME…]`: builds each mutant beside the true sources, demands that tests fail.
 
-The true sources go first, through all the tests that are used: a test that fails anyway proves nothing. Everything
-is built below target/mutants, in one tree that is patched and restored, so that each build is a small one.
+The true sources go first, through all the tests that are used: a test that fails anyway proves nothing.
+Everything is built below target/mutants, in one tree that is patched and restored, so that builds are small.
 
-Exit code 0: every mutant was killed by every test named for it. 1: one survived. 2: the proof itself is broken.
+Exit code 0: every mutant was killed by every test named for it. 1: one survived. 2: the proof is broken.
 """
 
 from __future__ import annotations
@@ -40,13 +40,12 @@ class Broken(Exception):
 
 
 def copy_sources() -> None:
-    """The true sources; files that are already there and the same keep their times, so cargo has little to do."""
+    """The true sources. A file that is there and the same keeps its time, so that cargo has little to do."""
     wanted = {Path("Cargo.toml"), Path("Cargo.lock")}
-    for folder, skipped in (("rust", {"target", "fuzz"}), ("python", {"__pycache__"})):
+    for folder in ("rust/engine", "rust/python", "rust/target", "python/loadgen"):
         for path in (ROOT / folder).rglob("*"):
-            relative = path.relative_to(ROOT)
-            if path.is_file() and not skipped & set(relative.parts) and path.suffix != ".so":
-                wanted.add(relative)
+            if path.is_file() and path.suffix in {".rs", ".toml", ".py", ".pyi"}:
+                wanted.add(path.relative_to(ROOT))
     for path in list(TREE.rglob("*")):
         if path.is_file() and path != ENGINE and path.relative_to(TREE) not in wanted:
             path.unlink()

@@ -1,4 +1,4 @@
-"""Nothing is left out in silence: our counts, the server's counts and the schedule agree to the last request."""
+"""Nothing is left out in silence: our counts, the server's and the schedule agree to the last request."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from tests.support.raw_server import RawConnection
 
 LOADS = {
-    "constant": ("--tps", "400", "--duration", "500ms"),
-    "poisson": ("--tps", "400", "--duration", "500ms", "--arrivals", "poisson", "--seed", "7"),
-    "ramps": ("--stage", "300ms:800", "--stage", "0s:100", "--stage", "300ms:100"),
-    "bursts": ("--tps", "400", "--duration", "600ms", "--arrivals", "onoff:50ms/150ms"),
-    "workers": ("--tps", "600", "--duration", "500ms", "--workers", "3"),
+    "constant": ("--tps", "600", "--duration", "300ms"),
+    "poisson": ("--tps", "600", "--duration", "300ms", "--arrivals", "poisson", "--seed", "7"),
+    "ramps": ("--stage", "200ms:900", "--stage", "0s:100", "--stage", "200ms:100"),
+    "bursts": ("--tps", "400", "--duration", "400ms", "--arrivals", "onoff:50ms/150ms"),
+    "workers": ("--tps", "900", "--duration", "300ms", "--workers", "3"),
     "users": ("--users", "4", "--duration", "200ms"),
     "users come and go": ("--stage", "150ms:6users", "--stage", "150ms:1users", "--workers", "2"),
 }
@@ -59,7 +59,7 @@ def test_nginx_has_counted_what_we_have_counted(
     assert not summary["requests"]["errors"], result
 
 
-@pytest.mark.parametrize("load", [LOADS[name] for name in ("poisson", "ramps", "bursts", "workers")])
+@pytest.mark.parametrize("load", [LOADS[name] for name in ("ramps", "workers")])
 def test_every_arrival_of_the_printed_schedule_is_in_the_books(
     loadgen: Loadgen, target: Target, load: tuple[str, ...]
 ) -> None:
@@ -76,10 +76,9 @@ def test_every_arrival_of_the_printed_schedule_is_in_the_books(
     "load",
     [
         ("--stage", "0s:50", "--stage", "700ms:400"),
-        ("--tps", "200", "--duration", "700ms", "--arrivals", "onoff:100ms/200ms"),
         ("--tps", "250", "--duration", "700ms", "--arrivals", "poisson", "--workers", "2"),
     ],
-    ids=["ramp", "bursts", "poisson by two workers"],
+    ids=["ramp", "poisson by two workers"],
 )
 def test_no_arrival_reaches_the_target_before_it_is_due(
     loadgen: Loadgen, tmp_path: Path, load: tuple[str, ...]
@@ -110,7 +109,7 @@ def test_a_server_that_limits_keep_alive_costs_no_request(
     loadgen: Loadgen, nginx: NginxFactory, reactor: str
 ) -> None:
     server = nginx(locations='keepalive_requests 10; location / { return 200 "hello\\n"; }')
-    result = loadgen("blast", server.url, "--reactor", reactor, "--tps", "400", "--duration", "500ms")
+    result = loadgen("blast", server.url, "--reactor", reactor, "--tps", "800", "--duration", "250ms")
     summary = balanced(result)
     lines = server.access_log()
     assert summary["requests"]["status"] == {"200": 200}, result
@@ -145,7 +144,7 @@ def test_bodies_arrive_whole_and_every_byte_is_counted(
     result = loadgen(
         "blast",
         f"{target.url}/echo",
-        *("--reactor", reactor, "--body-file", str(file), "--tps", "60", "--duration", "500ms"),
+        *("--reactor", reactor, "--body-file", str(file), "--tps", "100", "--duration", "300ms"),
         *arguments,
     )
     summary = balanced(result)
@@ -161,7 +160,7 @@ def test_bodies_arrive_whole_and_every_byte_is_counted(
     assert target.requests()["paths"]["/echo"] == 31
 
 
-@pytest.mark.parametrize("path", ["/chunked/100000", "/bytes/70000", "/close"])
+@pytest.mark.parametrize("path", ["/chunked/100000", "/close"])
 def test_every_framing_ends_where_it_should(
     loadgen: Loadgen, target: Target, reactor: str, path: str
 ) -> None:
@@ -196,7 +195,7 @@ def test_a_body_without_a_length_ends_with_the_connection(
             connection.send(response)
 
     server = raw_server(answer_and_close)
-    result = loadgen("blast", server.url, "--reactor", reactor, "--tps", "60", "--duration", "500ms")
+    result = loadgen("blast", server.url, "--reactor", reactor, "--tps", "100", "--duration", "300ms")
     summary = balanced(result)
     assert summary["requests"]["status"] == {"200": 30}, result
     assert summary["requests"]["bytes_received"] == 30 * len(response), result

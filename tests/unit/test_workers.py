@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def plan(**fields: object) -> EnginePlan:
     """An hour of next to nothing, to nobody."""
-    usual: dict[str, object] = {"rate": "1/h", "duration": "1h", "workers": 2}
+    usual: dict[str, object] = {"rate": "1/s", "duration": "1h", "workers": 2}
     compiled = Plan(**usual | fields).compile()  # type: ignore[arg-type]
     return msgspec.structs.replace(compiled, addresses=["127.0.0.1:9"])
 

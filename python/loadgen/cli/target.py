@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from typing import NoReturn
+
 import click
 
 from loadgen.cli.options import option
@@ -32,6 +35,11 @@ def target(host: str, port: int, log: str | None) -> int:
     """
     from loadgen._engine import EngineError, serve_target
 
+    def end(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    # As Ctrl-C does, so that what was logged is written out.
+    signal.signal(signal.SIGTERM, end)
     try:
         serve_target(host, port, parent_fd=None, log=log)
     except EngineError as error:

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from loadgen.snapshot import percentile_ns
+from loadgen.snapshot import busy_share, percentile_ns
 from loadgen.units import format_count, format_ns, format_percent, format_rate, printable
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ class LiveView(QuietView):
         from rich.text import Text
 
         elapsed_s = time.monotonic() - self._begun
-        draining = elapsed_s > self._length_s
-        left = "waiting for the last responses" if draining else f"{self._length_s - elapsed_s:.0f} s left"
+        over = elapsed_s > self._length_s or (self._progress is not None and self._progress.phase == "drain")
+        left = "the load is over" if over else f"{self._length_s - elapsed_s:.0f} s left"
         head = Table.grid(padding=(0, 2), expand=False)
         bar = ProgressBar(total=self._length_s, completed=min(elapsed_s, self._length_s), width=30)
         head.add_row(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"), bar, left)
@@ -214,8 +214,8 @@ class Figures:
     def generator(self) -> list[str]:
         """The generator's own work."""
         counters = self._counters
-        whole = counters["busy_ns"] + counters["spin_ns"] + counters["blocked_ns"]
-        busy = format_percent(counters["busy_ns"] / whole) if whole else "-"
+        share = busy_share(counters)
+        busy = "-" if share is None else format_percent(share)
         lateness = percentile_ns(self._progress.interval.histogram("lateness"), 99.0)
         return [
             f"busy {busy}",

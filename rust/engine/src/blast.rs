@@ -30,9 +30,14 @@ use crate::source::{Due, Source};
 
 /// Sends between two looks at what has come.
 const DISPATCH_BATCH: usize = 64;
-/// Connections begun between two looks at what has come. Few: one costs as much as several requests, so at high rates
-/// beginning many at once would itself make the next arrivals late, and those would ask for yet more.
-const CONNECT_BATCH: usize = 8;
+/// Connections begun between two looks at what has come.
+const CONNECT_BATCH: usize = 4;
+/// Time left for requests after connections were begun, as a multiple of what beginning them took. One costs as much as
+/// ten requests: without this, a short stall at a high rate would ask for hundreds, beginning them would make the next
+/// arrivals late, and those would ask for yet more.
+const CONNECT_REST: u64 = 3;
+/// The longest such rest: time in which the kernel ran somebody else counts as ours.
+const LONGEST_REST_NS: u64 = SECOND / 1000;
 /// Events between two looks at what is due.
 const EVENT_BATCH: usize = 16;
 const HEARTBEAT_NS: u64 = SECOND / 5;
@@ -71,11 +76,10 @@ struct Worker<R> {
     drain_ns: u64,
     /// Past this, nothing that is in flight is waited for.
     drain_until_ns: u64,
-    /// When a request last found no connection ready: what was due by then has waited for one.
-    starved_at_ns: Option<u64>,
-    /// The last look at the schedule ended so.
-    starved: bool,
+    /// Since when requests wait because no connection is ready; `None` while none does.
+    starved_since_ns: Option<u64>,
     cpu_at_start_ns: u64,
+    next_growth_ns: u64,
     next_sweep_ns: u64,
     next_heartbeat_ns: u64,
     /// The end of the last wait, or the last look at the schedule.
@@ -102,9 +106,9 @@ impl<R: Reactor> Worker<R> {
             start_ns: 0,
             drain_ns: plan.drain_ns,
             drain_until_ns: u64::MAX,
-            starved_at_ns: None,
-            starved: false,
+            starved_since_ns: None,
             cpu_at_start_ns: 0,
+            next_growth_ns: 0,
             next_sweep_ns: 0,
             next_heartbeat_ns: 0,
             looked_ns: 0,
@@ -181,7 +185,7 @@ impl<R: Reactor> Worker<R> {
         let now = now_ns();
         let next_due_ns = self.dispatch(now);
         // Only when all that has come is read: a response that lies unread is a connection about to be free.
-        let growing = self.starved && self.client.reactor.is_drained() && self.grow(now);
+        let grow_next_ns = if self.starved_since_ns.is_some() && self.client.reactor.is_drained() { self.grow(now) } else { None };
         if now >= self.next_heartbeat_ns {
             self.heartbeat(now);
         }
@@ -189,8 +193,7 @@ impl<R: Reactor> Worker<R> {
             self.sweep(now);
         }
         let timer_ns = self.next_heartbeat_ns.min(self.next_sweep_ns).min(self.drain_until_ns);
-        match next_due_ns {
-            _ if growing => Wake::Timer(now),
+        match next_due_ns.or(grow_next_ns) {
             Some(due_ns) if due_ns <= timer_ns => Wake::Arrival(due_ns),
             _ => Wake::Timer(timer_ns),
         }
@@ -202,7 +205,6 @@ impl<R: Reactor> Worker<R> {
     fn dispatch(&mut self, mut now: u64) -> Option<u64> {
         self.recorder.raise(Word::MaxGapNs, now.saturating_sub(self.looked_ns));
         self.looked_ns = now;
-        self.starved = false;
         if now < self.start_ns {
             return Some(self.start_ns);
         }
@@ -214,11 +216,13 @@ impl<R: Reactor> Worker<R> {
                     self.recorder.given_up(self.label, Word::Dropped, 1);
                     continue;
                 }
-                Due::Nothing(next_ns) => return next_ns.map(|ns| self.start_ns + ns),
+                Due::Nothing(next_ns) => {
+                    self.starved_since_ns = None;
+                    return next_ns.map(|ns| self.start_ns + ns);
+                }
             };
             let Some(slot) = self.client.acquire() else {
-                self.starved_at_ns = Some(now);
-                self.starved = true;
+                self.starved_since_ns.get_or_insert(now);
                 return None;
             };
             if sends > 0 {
@@ -234,11 +238,12 @@ impl<R: Reactor> Worker<R> {
     fn take(&mut self, due_ns: u64, now: u64) {
         self.source.take();
         self.recorder.taken(self.label);
-        if self.starved_at_ns.is_some_and(|starved_ns| due_ns <= starved_ns) {
+        // Until somebody looked it was the generator that kept the request waiting, then the lack of a connection.
+        let looked_ns = self.starved_since_ns.map_or(now, |since_ns| since_ns.max(due_ns));
+        self.recorder.sample(self.label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
+        if self.starved_since_ns.is_some() {
             self.recorder.add(Word::PoolWaits, 1);
-            self.recorder.sample(self.label, Kind::PoolWait, now.saturating_sub(due_ns));
-        } else {
-            self.recorder.sample(self.label, Kind::Dispatch, now.saturating_sub(due_ns));
+            self.recorder.sample(self.label, Kind::PoolWait, now.saturating_sub(looked_ns));
         }
     }
 
@@ -248,18 +253,24 @@ impl<R: Reactor> Worker<R> {
         self.client.send(slot, due_ns, now, &self.request, self.is_head);
     }
 
-    /// Begins as many connections as there are requests waiting for one, a few at a time. Whether more are wanted.
-    fn grow(&mut self, now: u64) -> bool {
+    /// Begins as many connections as there are requests waiting for one, a few at a time. When to go on, if more are
+    /// wanted.
+    fn grow(&mut self, now: u64) -> Option<u64> {
+        if now < self.next_growth_ns {
+            return Some(self.next_growth_ns);
+        }
         let waiting = self.source.overdue(now.saturating_sub(self.start_ns)).max(1) as usize;
         let wanted = waiting.saturating_sub(self.client.pool().connecting());
         for _ in 0..wanted.min(CONNECT_BATCH) {
             let Some(happened) = self.client.connect(now) else {
                 self.recorder.add(Word::CapHits, 1);
-                return false;
+                return None;
             };
             self.account(happened, now);
         }
-        wanted > CONNECT_BATCH
+        let done_ns = now_ns();
+        self.next_growth_ns = done_ns + LONGEST_REST_NS.min((done_ns - now) * CONNECT_REST);
+        (wanted > CONNECT_BATCH).then_some(self.next_growth_ns)
     }
 
     /// Counts what happened, and lets those go on who waited for it.

@@ -134,8 +134,8 @@ impl Source {
             Self::Closed(closed) => {
                 closed.stages.clear();
                 closed.next_look_ns = u64::MAX;
-                closed.active = 0;
                 // A user that waits has asked for something that was never scheduled: only arrivals are.
+                closed.active -= closed.waiting.len() as u64;
                 closed.waiting.clear();
                 0
             }
@@ -258,5 +258,16 @@ mod tests {
         source.ended(SECOND + 2);
         assert!(matches!(source.due(SECOND + 3), Due::Nothing(_)));
         assert_eq!(source.active_users(), 0);
+    }
+
+    #[test]
+    fn when_finished_nobody_asks_again() {
+        let mut source = Source::Closed(closed(&[(10, 2, 2)], 0, 1));
+        assert_eq!(source.due(0), Due::Send(0));
+        source.take();
+        assert_eq!(source.finish(5), 0);
+        source.ended(6);
+        assert_eq!(source.due(7), Due::Nothing(None));
+        assert!(source.is_exhausted(7) && source.active_users() == 0);
     }
 }

@@ -64,8 +64,6 @@ pub enum Word {
     MaxRssKb,
     /// Longest time between two looks at the schedule while arrivals were to come.
     MaxGapNs,
-    /// Sent more than a millisecond after they were due.
-    Late1Ms,
     /// Sends that had waited for a connection.
     PoolWaits,
     /// Times when the cap on connections stood in the way.
@@ -114,7 +112,7 @@ pub enum Kind {
     FirstByte,
     /// From the first byte to done.
     Receive,
-    /// From due to sent where it had to wait for a connection.
+    /// From then until it was sent, where it had to wait for a connection.
     PoolWait,
 }
 

@@ -65,16 +65,11 @@ impl Recorder {
         raise(self.block.word(word), value);
     }
 
-    /// A request is about to be written. `dispatch_ns` is the generator's own part of its lateness, where the loop,
-    /// not the cap on connections, decided.
+    /// A request is about to be written.
     #[inline]
     pub fn sent(&self, label: usize, due_ns: u64, sent_ns: u64, bytes: u64) {
         add(self.block.label_word(label, LabelWord::BytesSent), bytes);
-        let lateness_ns = sent_ns.saturating_sub(due_ns);
-        self.sample(label, Kind::Lateness, lateness_ns);
-        if lateness_ns > 1_000_000 {
-            self.add(Word::Late1Ms, 1);
-        }
+        self.sample(label, Kind::Lateness, sent_ns.saturating_sub(due_ns));
     }
 
     /// An arrival was taken up: from here on it counts as sent.

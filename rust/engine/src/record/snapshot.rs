@@ -10,7 +10,7 @@ use crate::outcome::ErrorKind;
 
 /// The words that sum over workers, with the names that summaries use. All of them only grow but for the last group,
 /// which tells the present state.
-const WORDS: [(&str, Word, Reading); 20] = {
+const WORDS: [(&str, Word, Reading); 19] = {
     use Reading::{Grows, Most, Now};
     [
         ("scheduled", Word::Scheduled, Grows),
@@ -22,7 +22,6 @@ const WORDS: [(&str, Word, Reading); 20] = {
         ("spin_ns", Word::SpinNs, Grows),
         ("blocked_ns", Word::BlockedNs, Grows),
         ("cpu_ns", Word::CpuNs, Grows),
-        ("late_1ms", Word::Late1Ms, Grows),
         ("pool_waits", Word::PoolWaits, Grows),
         ("cap_hits", Word::CapHits, Grows),
         ("connections", Word::Connections, Now),
