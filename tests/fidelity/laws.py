@@ -23,7 +23,7 @@ _MASK = 2**64 - 1
 
 @dataclass(frozen=True)
 class Gate:
-    """The target's freeze: what is due in [start, start + length), and every `every_ns`, leaves at its end."""
+    """The target's freeze: what is due in [start, start + length), every `every_ns`, leaves at its end."""
 
     start_ns: int
     length_ns: int

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fidelity.laws import MS, SECOND, quantile
-from tests.fidelity.observation import assert_follows
+from tests.fidelity.observation import BUCKET, assert_follows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,19 +27,23 @@ def assert_on_schedule(run: Observation) -> None:
     early = [line.recv_ns - due for due, line in zip(run.dues, run.log, strict=True) if line.recv_ns < due]
     assert not early, f"{len(early)} arrivals before they were due, the first {early[0]} ns"
     assert quantile(run.true_lateness, 50) < 0.25 * MS, quantile(run.true_lateness, 50)
-    # Receipt is sending and the way through the loopback: the same times, less a little.
+    # Receipt is sending and the way through the loopback: the same times, less a little. The mean does not
+    # mind who overtook whom.
+    mean_ns = sum(run.true_lateness) / len(run.true_lateness)
+    assert run.summary["latency"]["lateness"]["mean_ms"] * MS <= mean_ns
     for percent in (50, 75, 90, 95, 99, 99.9, 100):
         received_ns = quantile(run.true_lateness, percent)
         told_ns = run.lateness.percentile(percent)
-        assert told_ns <= received_ns * (1 + 2**-10), f"p{percent} lateness {told_ns}, received {received_ns}"
-        slack_ns = MS if percent <= 90 else 20 * MS
-        assert received_ns <= told_ns + slack_ns, f"p{percent} lateness {told_ns}, received {received_ns}"
+        wrong = f"p{percent} lateness {told_ns}, received {received_ns}"
+        assert told_ns <= received_ns * (1 + BUCKET) + (5 * MS if percent > 95 else 0), wrong
+        assert received_ns <= told_ns + (MS if percent <= 90 else 20 * MS), wrong
 
 
 def assert_no_microbursts(received: Sequence[int], dues: Sequence[int]) -> None:
-    """Hardly any gap below a tenth of the mean, except behind a pause: who was held up catches up.
+    """Few gaps below a tenth of the mean, except behind a pause: who was held up catches up.
 
-    A lockstep of connections is nothing but pauses and bursts, so pauses must be few.
+    A lockstep of n connections makes n - 1 of n gaps short, or is nothing but pauses and bursts. Where a worker
+    waits for a processor while another one goes on, a few per cent are short without anybody's fault.
     """
     catching_up_until_ns, held_up, short, gaps = 0, 0, 0, 0
     for due_ns, (before_ns, after_ns) in zip(dues[1:], pairwise(received), strict=True):
@@ -51,7 +55,7 @@ def assert_no_microbursts(received: Sequence[int], dues: Sequence[int]) -> None:
         gaps += 1
         short += after_ns - before_ns < GAP_NS / 10
     assert held_up <= 0.1 * len(dues), f"{held_up} of {len(dues)} arrivals came in a burst behind a pause"
-    assert short <= 0.02 * gaps, f"{short} of {gaps} gaps are below a tenth of the mean"
+    assert short <= 0.1 * gaps, f"{short} of {gaps} gaps are below a tenth of the mean"
 
 
 @pytest.mark.parametrize("connections", [2, 10, 50])
@@ -104,7 +108,7 @@ def test_random_arrivals_reach_the_server_as_they_were_drawn(oracle: Oracle) -> 
 
     def check(run: Observation) -> None:
         assert_on_schedule(run)
-        assert_follows(run.response, run.true_response, "response")
+        assert_follows(run.response, run.true_response, "response", reordered_ms=5)
         together = sum(after - before < GAP_NS / 10 for before, after in pairwise(run.dues))
         came_together = sum(
             after.recv_ns - before.recv_ns < GAP_NS / 10 + 0.2 * MS for before, after in pairwise(run.log)

@@ -25,7 +25,7 @@ def assert_true_times(run: Observation, percents: Sequence[float] = PERCENTS) ->
     """Response and service are the oracle's own times and a small client part."""
     assert run.result.exit_code == 0, run.result
     assert_follows(run.service, run.true_service, "service", percents=percents)
-    assert_follows(run.response, run.true_response, "response", percents=percents)
+    assert_follows(run.response, run.true_response, "response", reordered_ms=5, percents=percents)
 
 
 def assert_client_part_is_constant(run: Observation) -> None:

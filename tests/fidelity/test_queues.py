@@ -49,8 +49,8 @@ def test_sojourns_are_those_of_the_queue(
             for line, departure_ns in zip(run.log, departures, strict=True)
         ), "the oracle is no queue"
         assert_follows(run.service, run.true_service, "sojourn against the log")
-        assert_follows(run.response, run.true_response, "response against the log")
+        assert_follows(run.response, run.true_response, "response against the log", reordered_ms=5)
         ideal = spans(run.dues, queued(run.dues, service_ns))
-        assert_follows(run.response, ideal, "response against the schedule", slack_ms=3)
+        assert_follows(run.response, ideal, "response against the schedule", slack_ms=3, reordered_ms=5)
 
     oracle(check, path, "--tps", "600", "--duration", "4s", "--arrivals", arrivals, "--seed", "9")

@@ -37,7 +37,9 @@ def assert_ideal(run: Observation, hold_ns: int, *, tail_from: float) -> list[fl
     """Responses are those of a server without bound behind the gate. Returns those."""
     ideal = spans(run.dues, delayed(run.dues, hold_ns, run.gate))
     assert_follows(run.response, ideal, "response against the schedule", slack_ms=2, tail_from=tail_from)
-    assert_follows(run.response, run.true_response, "response against the log", tail_from=tail_from)
+    assert_follows(
+        run.response, run.true_response, "response against the log", tail_from=tail_from, reordered_ms=5
+    )
     assert_follows(run.service, run.true_service, "service against the log", tail_from=tail_from)
     return ideal
 
@@ -107,7 +109,9 @@ def test_a_cap_on_connections_hides_no_stall(oracle: Oracle) -> None:
         # The way through the loopback lengthens every use of a connection, and a backlog adds that up.
         assert_follows(run.response, ideal, "response", slack_ms=40, tail_slack_ms=40)
         assert_follows(run.lateness, waits, "lateness", slack_ms=40, tail_slack_ms=40)
-        assert_follows(run.response, run.true_response, "response against the log", tail_from=75)
+        assert_follows(
+            run.response, run.true_response, "response against the log", tail_from=75, reordered_ms=5
+        )
         assert 1 <= run.service.above(100 * MS) <= connections
         assert run.response.above(100 * MS) >= sum(time_ns > 101 * MS for time_ns in ideal) - 1
         assert run.summary["metrics"]["connection_wait"]["max_ms"] >= 480

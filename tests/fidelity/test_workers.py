@@ -21,7 +21,7 @@ def test_one_slow_worker_is_in_the_tail_and_not_in_the_median(oracle: Oracle) ->
 
     def check(run: Observation) -> None:
         assert_follows(run.service, run.true_service, "service")
-        assert_follows(run.response, run.true_response, "response")
+        assert_follows(run.response, run.true_response, "response", reordered_ms=5)
         latency = run.summary["latency"]["service"]
         assert 2 <= latency["p50_ms"] < 4
         assert 2 <= latency["p95_ms"] < 10

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.support.raw_server import RawConnection
 
 LOADS = {
-    "constant": ("--tps", "600", "--duration", "300ms"),
     "poisson": ("--tps", "600", "--duration", "300ms", "--arrivals", "poisson", "--seed", "7"),
     "ramps": ("--stage", "200ms:900", "--stage", "0s:100", "--stage", "200ms:100"),
     "bursts": ("--tps", "400", "--duration", "400ms", "--arrivals", "onoff:50ms/150ms"),

@@ -63,7 +63,7 @@ def test_a_disk_that_fills_up_takes_nothing_of_what_was_written(
     """A limit on the size of files, set while the run goes on, is met just as a full disk is."""
     folder = tmp_path / "run"
     started = loadgen.start(
-        *("blast", target.url, "--tps", "6", "--duration", "1500ms"),
+        *("blast", target.url, "--tps", "11", "--duration", "800ms"),
         *("--out", str(folder), "--summary-json", "-"),
     )
     target.wait_for_requests(2)

@@ -159,7 +159,6 @@ def blast(loadgen: Loadgen, url: str, reactor: str, *arguments: str) -> CommandR
     "case",
     [
         "closes within the body",
-        "resets",
         "sends an endless header",
         "answers after the timeout",
         "never answers",

@@ -173,7 +173,7 @@ def test_a_worker_that_stands_still_for_a_while_is_late_and_says_so(
     loadgen: Loadgen, target: Target, reactor: str
 ) -> None:
     started = loadgen.start(
-        *("blast", target.url, "--reactor", reactor, "--tps", "400", "--duration", "1500ms"),
+        *("blast", target.url, "--reactor", reactor, "--tps", "400", "--duration", "1s"),
         *("--workers", "1"),
     )
     (worker,) = started.wait_for_workers(1)
@@ -184,8 +184,8 @@ def test_a_worker_that_stands_still_for_a_while_is_late_and_says_so(
     result = started.wait()
     summary = balanced(result)
     response, service, lateness = (summary["latency"][kind] for kind in ("response", "service", "lateness"))
-    assert summary["requests"]["status"] == {"200": 600}, "all of them, late or not"
-    # Some 240 of 600 were due while it stood still.
+    assert summary["requests"]["status"] == {"200": 400}, "all of them, late or not"
+    # Some 240 of 400 were due while it stood still.
     assert lateness["max_ms"] >= 590 and lateness["p90_ms"] > 200, result
     assert response["p90_ms"] > 200, "the user would have waited, so the response carries it"
     assert service["p90_ms"] < lateness["p90_ms"] / 2, "the server did nothing wrong"
@@ -193,9 +193,10 @@ def test_a_worker_that_stands_still_for_a_while_is_late_and_says_so(
     assert result.exit_code == 3, result
 
 
+@pytest.mark.slow
 def test_a_worker_that_stands_still_to_the_end_is_named(loadgen: Loadgen, target: Target) -> None:
     started = loadgen.start(
-        *("blast", target.url, "--tps", "200", "--duration", "1500ms", "--workers", "2", "--drain", "100ms")
+        *("blast", target.url, "--tps", "200", "--duration", "1200ms", "--workers", "2", "--drain", "100ms")
     )
     workers = started.wait_for_workers(2)
     target.wait_for_requests(20)
@@ -206,8 +207,8 @@ def test_a_worker_that_stands_still_to_the_end_is_named(loadgen: Loadgen, target
     told = {event["event"]: event["text"] for event in events(result)}
     assert f"pid {workers[0]}" in told["worker_stalled"], result
     assert f"pid {workers[0]}" in told["worker_lost"], result
-    assert summary["arrivals"]["scheduled"] == 300, "the share of the one that stood still is in the books"
-    assert summary["requests"]["ok"] >= 150, "the other did its own"
+    assert summary["arrivals"]["scheduled"] == 240, "the share of the one that stood still is in the books"
+    assert summary["requests"]["ok"] >= 120, "the other did its own"
     assert state_of(workers[0]) == "", "it was ended"
 
 
