@@ -17,13 +17,12 @@ from loadgen.url import Url
 PATIENCE_S = 5.0
 
 
-async def reach(url: Url, timeout_s: float) -> str:
+async def reach(url: Url) -> str:
     """The first of the host's addresses, in the resolver's order, that accepts a connection: `host:port`."""
-    wait_s = min(PATIENCE_S, timeout_s)
-    addresses = await _look_up(url, wait_s)
+    addresses = await _look_up(url)
     failures: list[str] = []
     for family, address in addresses:
-        problem = await _try(family, address, wait_s)
+        problem = await _try(family, address)
         if problem is None:
             return _text(family, address)
         failures.append(f"{_text(family, address)}: {problem}")
@@ -33,9 +32,9 @@ async def reach(url: Url, timeout_s: float) -> str:
     )
 
 
-async def _look_up(url: Url, wait_s: float) -> list[tuple[int, tuple[object, ...]]]:
+async def _look_up(url: Url) -> list[tuple[int, tuple[object, ...]]]:
     try:
-        async with asyncio.timeout(wait_s):
+        async with asyncio.timeout(PATIENCE_S):
             found = await _getaddrinfo(url)
     except socket.gaierror as error:
         raise TargetError(
@@ -44,7 +43,7 @@ async def _look_up(url: Url, wait_s: float) -> list[tuple[int, tuple[object, ...
         ) from None
     except TimeoutError:
         raise TargetError(
-            f'the name "{url.host}" was not resolved within {format_duration(wait_s * 1e9)}',
+            f'the name "{url.host}" was not resolved within {format_duration(PATIENCE_S * 1e9)}',
             hint="Check the name server, or give an address.",
         ) from None
     return [(family, address) for family, _, _, _, address in found]
@@ -52,6 +51,8 @@ async def _look_up(url: Url, wait_s: float) -> list[tuple[int, tuple[object, ...
 
 async def _getaddrinfo(url: Url) -> list[Any]:
     """In a daemon thread: the loop's own executor is waited for at the end, even if the resolver hangs."""
+    with contextlib.suppress(socket.gaierror):  # an address needs no resolver
+        return socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[Any]] = loop.create_future()
 
@@ -74,15 +75,15 @@ async def _getaddrinfo(url: Url) -> list[Any]:
     return await answer
 
 
-async def _try(family: int, address: tuple[object, ...], wait_s: float) -> str | None:
+async def _try(family: int, address: tuple[object, ...]) -> str | None:
     """What is wrong with an address; None where it accepts."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(PATIENCE_S):
                 await asyncio.get_running_loop().sock_connect(probe, address)
         except TimeoutError:
-            return f"no answer within {format_duration(wait_s * 1e9)}"
+            return f"no answer within {format_duration(PATIENCE_S * 1e9)}"
         except OSError as error:
             known = {
                 errno.ECONNREFUSED: "connection refused",

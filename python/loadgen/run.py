@@ -120,7 +120,7 @@ class Conductor:
             )
         plan = asked.compile()
         schedule = make_schedule(plan)
-        address = await reach(parse_url(plan.request.url), plan.timeout_ns / 1e9)
+        address = await reach(parse_url(plan.request.url))
         plan = msgspec.structs.replace(plan, addresses=[address])
         if self._out is not None:
             self._folder = RunFolder.create(self._out)

@@ -186,7 +186,11 @@ def hlog_line(tag: str, start_s: float, length_s: float, histogram: Histogram) -
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """All of it or nothing: a reader never finds half a file."""
+    """All of it or nothing: a reader never finds half a file. A device or a pipe is written to as it is."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

@@ -42,8 +42,8 @@ def assert_on_schedule(run: Observation) -> None:
 def assert_no_microbursts(received: Sequence[int], dues: Sequence[int]) -> None:
     """Few gaps below a tenth of the mean, except behind a pause: who was held up catches up.
 
-    A lockstep of n connections makes n - 1 of n gaps short, or is nothing but pauses and bursts. Where a worker
-    waits for a processor while another one goes on, a few per cent are short without anybody's fault.
+    A lockstep of n connections makes n - 1 of n gaps short, or is nothing but pauses and bursts. Where a
+    worker waits for a processor while another one goes on, a few per cent are short without anybody's fault.
     """
     catching_up_until_ns, held_up, short, gaps = 0, 0, 0, 0
     for due_ns, (before_ns, after_ns) in zip(dues[1:], pairwise(received), strict=True):

@@ -69,8 +69,7 @@ MUTANTS = (
             Patch(
                 BLAST,
                 "self.send(slot, due_ns, now);",
-                "let waited = self.starved_at_ns.is_some_and(|starved_ns| due_ns <= starved_ns);\n"
-                "            self.send(slot, if waited { now } else { due_ns }, now);",
+                "self.send(slot, if self.starved_since_ns.is_some() { now } else { due_ns }, now);",
             ),
         ),
         (CAPPED,),

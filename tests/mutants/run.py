@@ -16,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.mutants.mutants import MUTANTS, Mutant
@@ -123,20 +124,27 @@ def prove(mutants: list[Mutant]) -> int:
     if failed or not passed:
         raise Broken(f"the true sources fail {sorted(failed)}: {first_error(output)}")
     say(f"the true sources pass {len(passed)} tests, {time.monotonic() - begun:.0f} s")
-    alive = []
-    for mutant in mutants:
-        begun = time.monotonic()
+    verdicts = Counter(judge(mutant) for mutant in mutants)
+    say(f"{verdicts['killed']} of {len(mutants)} mutants killed")
+    return 2 if verdicts["broken"] else 1 if verdicts["alive"] else 0
+
+
+def judge(mutant: Mutant) -> str:
+    """Build one, run its tests, tell. One that cannot be built says nothing about the others."""
+    begun = time.monotonic()
+    try:
         copy_sources()
         apply(mutant)
         build()
         _, failed, output = run_tests(list(mutant.tests))
+    except Broken as error:
+        verdict, words = "broken", str(error)
+    else:
         unnoticed = survivors(mutant, failed)
-        if unnoticed:
-            alive.append(mutant.name)
-        state = f"SURVIVED {', '.join(unnoticed)}" if unnoticed else f"killed: {first_error(output)}"
-        say(f"{mutant.name:<22}{time.monotonic() - begun:>4.0f} s  {state}")
-    say(f"{len(mutants) - len(alive)} of {len(mutants)} mutants killed")
-    return 1 if alive else 0
+        verdict = "alive" if unnoticed else "killed"
+        words = f"SURVIVED {', '.join(unnoticed)}" if unnoticed else f"killed: {first_error(output)}"
+    say(f"{mutant.name:<22}{time.monotonic() - begun:>4.0f} s  {words}")
+    return verdict
 
 
 def main() -> int:

@@ -71,7 +71,7 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     found = origins(ctx)
     prefer_flags(values, found)
     headers = read_headers(values["headers"], found["headers"])
-    body = read_body(values["body"], values["body_file"], values["json_text"], headers)
+    body = read_body(values, found, headers)
     return Plan(
         url=url,
         headers=headers,

@@ -178,27 +178,24 @@ def read_headers(texts: tuple[str, ...], place: str) -> list[tuple[str, str]]:
     return headers
 
 
-def read_body(
-    body: str | None, body_file: str | None, json_text: str | None, headers: list[tuple[str, str]]
-) -> bytes | None:
+def read_body(values: dict[str, Any], found: dict[str, str], headers: list[tuple[str, str]]) -> bytes | None:
     """The one body that was asked for; JSON brings its headers along, where they are not given."""
-    given = [
-        name
-        for name, value in (("--body", body), ("--body-file", body_file), ("--json", json_text))
-        if value is not None
-    ]
+    body, body_file, json_text = values["body"], values["body_file"], values["json_text"]
+    given = [found[name] for name in ("body", "body_file", "json_text") if values[name] is not None]
     if len(given) > 1:
         raise UsageError(f"{given[1]}: cannot be used with {given[0]}")
     if body_file is not None:
         try:
             return sys.stdin.buffer.read() if body_file == "-" else Path(body_file).read_bytes()
         except OSError as error:
-            raise UsageError(f"--body-file: {body_file} cannot be read: {error.strerror or error}") from None
+            raise UsageError(f"{given[0]}: {body_file} cannot be read: {error.strerror or error}") from None
     if json_text is not None:
         try:
             json.loads(json_text)
         except ValueError as error:
-            raise UsageError(f"--json: expected a JSON document, got {quoted(json_text)}: {error}") from None
+            raise UsageError(
+                f"{given[0]}: expected a JSON document, got {quoted(json_text)}: {error}"
+            ) from None
         named = {name.lower() for name, _ in headers}
         brought = [(name, "application/json") for name in ("Content-Type", "Accept")]
         headers += [header for header in brought if header[0].lower() not in named]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+import time
 from typing import NoReturn
 
 import click
@@ -29,7 +32,7 @@ Paths: / and /health; /delay/MS answers after exactly that long; /status/CODE;
 )
 @option("--log", metavar="FILE", help="Write a line for each request here.")
 def target(host: str, port: int, log: str | None) -> int:
-    """Serve the embedded target until Ctrl-C.
+    """Serve the embedded target until Ctrl-C, or until the program that started it has gone.
 
     The first line on stdout is "listening on http://HOST:PORT"; from then on it takes requests.
     """
@@ -40,6 +43,7 @@ def target(host: str, port: int, log: str | None) -> int:
 
     # As Ctrl-C does, so that what was logged is written out.
     signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True, name="parent watch").start()
     try:
         serve_target(host, port, parent_fd=None, log=log)
     except EngineError as error:
@@ -47,3 +51,14 @@ def target(host: str, port: int, log: str | None) -> int:
     except KeyboardInterrupt:
         pass
     return 0
+
+
+def _end_with_parent(parent: int) -> None:
+    """A server that a killed script left behind would keep its port for ever. One started in the background by a
+    shell that has ended already belongs to nobody, and stays.
+    """
+    while parent > 1:
+        time.sleep(0.2)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return

@@ -40,6 +40,8 @@ const CONNECT_REST: u64 = 3;
 const LONGEST_REST_NS: u64 = SECOND / 1000;
 /// Events between two looks at what is due.
 const EVENT_BATCH: usize = 16;
+/// Events between two looks at timeouts and orders: a target that never stops sending must not keep us from those.
+const TURN_EVENTS: usize = 4096;
 const HEARTBEAT_NS: u64 = SECOND / 5;
 /// Connections of a run that sets no cap of its own, over all workers.
 pub const DEFAULT_CONNECTIONS: usize = 10_000;
@@ -124,15 +126,14 @@ impl<R: Reactor> Worker<R> {
             let wake = self.turn();
             self.pacer.wait(&mut self.client.reactor, now_ns(), wake)?;
             self.looked_ns = now_ns();
-            let mut handled = 0;
-            while let Some(event) = self.client.reactor.next() {
+            for handled in 1..=TURN_EVENTS {
+                let Some(event) = self.client.reactor.next() else { break };
                 if event == Event::Control {
                     self.obey(&mut control);
                 } else {
                     let (happened, now) = self.client.handle(event);
                     self.account(happened, now);
                 }
-                handled += 1;
                 if handled % EVENT_BATCH == 0 {
                     self.dispatch(now_ns());
                 }

@@ -114,15 +114,20 @@ def test_what_cannot_be_read_is_said(arguments: list[str], message: str) -> None
         compile_plan(*arguments)
 
 
+FLAGS = {"body": "--body", "body_file": "--body-file", "json_text": "--json"}
+
+
 def test_json_brings_its_headers_where_they_are_not_given() -> None:
     headers = [("accept", "text/plain")]
-    assert read_body(None, None, '{"a": 1}', headers) == b'{"a": 1}'
+    values = {"body": None, "body_file": None, "json_text": '{"a": 1}'}
+    assert read_body(values, FLAGS, headers) == b'{"a": 1}'
     assert headers == [("accept", "text/plain"), ("Content-Type", "application/json")]
 
 
 def test_a_body_comes_from_a_file_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b"\x00\xff\n")
-    assert read_body(None, str(tmp_path / "body"), None, []) == b"\x00\xff\n"
+    values = {"body": None, "body_file": str(tmp_path / "body"), "json_text": None}
+    assert read_body(values, FLAGS, []) == b"\x00\xff\n"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ pub struct ResponseReader {
     is_head: bool,
     /// The beginning of a head that came in pieces; empty in the common case.
     partial: Vec<u8>,
+    /// Bytes of interim responses before this one.
+    interim: usize,
 }
 
 impl ResponseReader {
@@ -75,6 +77,7 @@ impl ResponseReader {
         let reusable = self.keep_alive && at_end && !matches!(self.body, Body::Close(_));
         self.body = Body::Head;
         self.partial = Vec::new();
+        self.interim = 0;
         Progress::Complete { status: self.status, reusable }
     }
 
@@ -93,8 +96,13 @@ impl ResponseReader {
             };
             rest = &rest[used..];
             match self.status {
-                // An interim response: the real one follows.
-                100..=199 => {}
+                // An interim response: the real one follows, before long.
+                100..=199 => {
+                    self.interim += used;
+                    if self.interim > HEAD_LIMIT {
+                        return Err(ErrorKind::HeaderTooLarge);
+                    }
+                }
                 _ => return self.feed_body(rest),
             }
         }
@@ -325,6 +333,13 @@ mod tests {
     fn a_response_to_head_has_no_body() {
         let text = b"HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n";
         assert_eq!(read(&[text], true), complete(200, true));
+    }
+
+    #[test]
+    fn endless_interim_responses_are_cut() {
+        let mut reader = ResponseReader::default();
+        let error = (0..10_000).find_map(|_| reader.feed(b"HTTP/1.1 102 Processing\r\n\r\n").err());
+        assert_eq!(error, Some(ErrorKind::HeaderTooLarge));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A reactor on `epoll`: edge-triggered, one read per response, one write per request, one shared read buffer.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,8 +38,8 @@ pub struct Epoll {
     connections: Vec<Connection>,
     events: Vec<epoll::Event>,
     at: usize,
-    /// The connection that filled the whole buffer: there may be more to read.
-    again: Option<Slot>,
+    /// Connections with more to read: they filled the whole buffer, or were closed behind what was read.
+    again: VecDeque<(Slot, Generation)>,
     /// Connections whose write failed; told on the next call of `next`.
     failed: Vec<(Slot, Generation, Errno)>,
     buffer: Box<[u8]>,
@@ -56,7 +57,7 @@ impl Epoll {
             connections: Vec::new(),
             events: Vec::with_capacity(BATCH),
             at: 0,
-            again: None,
+            again: VecDeque::new(),
             failed: Vec::new(),
             buffer: vec![0; READ_BYTES].into(),
             filled: 0,
@@ -70,7 +71,9 @@ impl Epoll {
             Ok((length, _)) => {
                 self.filled = length;
                 // A short read has drained the socket; the edge comes again with the next bytes.
-                self.again = (length == self.buffer.len()).then_some(slot);
+                if length == self.buffer.len() {
+                    self.read_again(slot);
+                }
                 Some(Event::Received(slot))
             }
             Err(Errno::AGAIN | Errno::INTR) => None,
@@ -139,14 +142,16 @@ impl Reactor for Epoll {
         let connection = &mut self.connections[slot as usize];
         // Closing takes it out of the epoll set as well.
         *connection = Connection { generation: connection.generation.next(), ..Connection::default() };
-        self.again = self.again.filter(|&again| again != slot);
     }
 
     #[inline]
     fn wait(&mut self, deadline_ns: Option<u64>) -> io::Result<bool> {
+        if self.at < self.events.len() {
+            return Ok(true);
+        }
         self.events.clear();
         self.at = 0;
-        let ready = self.again.is_some() || !self.failed.is_empty();
+        let ready = !self.again.is_empty() || !self.failed.is_empty();
         let timeout = match deadline_ns {
             _ if ready => Some(clock::timespec(0)),
             Some(0) => Some(clock::timespec(0)),
@@ -161,11 +166,6 @@ impl Reactor for Epoll {
 
     #[inline]
     fn next(&mut self) -> Option<Event> {
-        if let Some(slot) = self.again.take()
-            && let Some(event) = self.read(slot)
-        {
-            return Some(event);
-        }
         while let Some((slot, generation, error)) = self.failed.pop() {
             if self.connections[slot as usize].generation == generation {
                 return Some(Event::Ended(slot, Some(error)));
@@ -197,11 +197,19 @@ impl Reactor for Epoll {
                 return found;
             }
         }
+        // Last, so that one that floods is no quicker served than the others.
+        while let Some((slot, generation)) = self.again.pop_front() {
+            if self.connections[slot as usize].generation == generation
+                && let Some(event) = self.read(slot)
+            {
+                return Some(event);
+            }
+        }
         None
     }
 
     fn is_drained(&self) -> bool {
-        self.events.len() < BATCH && self.again.is_none()
+        self.at == self.events.len() && self.at < BATCH && self.again.is_empty()
     }
 
     #[inline]
@@ -219,9 +227,13 @@ impl Epoll {
         let event = self.read(slot);
         // A short read, and the peer has closed behind it: that edge has been seen and will not come again.
         if matches!(event, Some(Event::Received(_))) && flags.intersects(EventFlags::RDHUP | EventFlags::HUP) {
-            self.again = Some(slot);
+            self.read_again(slot);
         }
         event
+    }
+
+    fn read_again(&mut self, slot: Slot) {
+        self.again.push_back((slot, self.connections[slot as usize].generation));
     }
 }
 

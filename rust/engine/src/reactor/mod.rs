@@ -50,10 +50,10 @@ pub trait Reactor {
     /// Waits for events until an instant (`None`: for ever; one that is past: not at all). Whether it found any.
     fn wait(&mut self, deadline_ns: Option<u64>) -> io::Result<bool>;
 
-    /// The next event of the last wait.
+    /// The next event of the last wait. Those that are not asked for come after the next wait.
     fn next(&mut self) -> Option<Event>;
 
-    /// Whether the last wait brought everything that had happened; else the next one brings more at once.
+    /// Whether everything that had happened by the last wait was told; else the next one has more at once.
     fn is_drained(&self) -> bool;
 
     /// The bytes of the last [`Event::Received`].

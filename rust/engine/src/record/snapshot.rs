@@ -119,7 +119,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// Reads and sums blocks. The same label in several blocks is one.
     pub fn read<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
-        let mut snapshot = Self { taken_at_ns: clock::now_ns(), ..Self::default() };
+        let words = WORDS.iter().map(|&(name, _, _)| (name, 0)).collect();
+        let mut snapshot = Self { taken_at_ns: clock::now_ns(), words, labels: BTreeMap::new() };
         for block in blocks {
             // Labels first: what has ended or been sent by then is counted in the words that are read after them.
             for label in 0..block.labels() {
