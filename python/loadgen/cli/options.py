@@ -180,7 +180,9 @@ def read_headers(texts: tuple[str, ...], place: str) -> list[tuple[str, str]]:
 
 def read_body(values: dict[str, Any], found: dict[str, str], headers: list[tuple[str, str]]) -> bytes | None:
     """The one body that was asked for; JSON brings its headers along, where they are not given."""
-    body, body_file, json_text = values["body"], values["body_file"], values["json_text"]
+    body: str | None = values["body"]
+    body_file: str | None = values["body_file"]
+    json_text: str | None = values["json_text"]
     given = [found[name] for name in ("body", "body_file", "json_text") if values[name] is not None]
     if len(given) > 1:
         raise UsageError(f"{given[1]}: cannot be used with {given[0]}")

@@ -54,8 +54,9 @@ def target(host: str, port: int, log: str | None) -> int:
 
 
 def _end_with_parent(parent: int) -> None:
-    """A server that a killed script left behind would keep its port for ever. One started in the background by a
-    shell that has ended already belongs to nobody, and stays.
+    """A server that a killed script left behind would keep its port for ever.
+
+    One that a shell started in the background, and that shell has ended already, belongs to nobody and stays.
     """
     while parent > 1:
         time.sleep(0.2)
