@@ -79,6 +79,13 @@ def test_even_arrivals_reach_the_server_evenly(oracle: Oracle) -> None:
     oracle(check, "/delay/50", "--tps", str(RATE), "--duration", "4s")
 
 
+@pytest.mark.parametrize("pacing", ["eco", "hybrid"])
+def test_a_slow_rate_is_punctual(oracle: Oracle, pacing: str) -> None:
+    """Catches sleeps in whole ms: here nothing but the pacer wakes the loop, no answer comes to its help."""
+    options = ("--tps", "97", "--duration", "3s", "--pacing", pacing)
+    oracle(assert_on_schedule, "/delay/2", *options)
+
+
 def test_two_workers_take_turns(oracle: Oracle) -> None:
     """Catches workers that each keep a period of their own: together they must be as even as one."""
 

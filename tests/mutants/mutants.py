@@ -85,7 +85,7 @@ MUTANTS = (
                 "        let found = reactor.wait(Some(slept_from_ns + rounded_ns))?;",
             ),
         ),
-        (EVEN, TURNS),
+        (ARRIVALS + "test_a_slow_rate_is_punctual",),
     ),
     Mutant(
         "lockstep",
