@@ -71,6 +71,10 @@ format: $(TOOLS) cargo-present ## rewrite the sources the way `make check` wants
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+.PHONY: mutants
+mutants: build ## prove that the tests can fail: wrong ways to measure, each built and refused; about four minutes
+	$(BIN)/python -m tests.mutants.run $(MUTANTS)
+
 .PHONY: bench
 bench: build ## loadgen beside other tools on one nginx, pacing, memory; takes about ten minutes
 	$(BIN)/python -m tests.bench.compare
