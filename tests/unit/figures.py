@@ -81,7 +81,7 @@ COUNTERS = (
         "busy_ns",
         "spin_ns",
     ),
-    *("blocked_ns", "cpu_ns", "max_rss_kb", "max_gap_ns", "cap_hits", "pool_waits", "margin_ns"),
+    *("blocked_ns", "cpu_ns", "max_rss_kb", "cap_hits", "pool_waits", "margin_ns"),
 )
 
 

@@ -29,14 +29,15 @@ use crate::record::recorder::Recorder;
 use crate::source::{Due, Source};
 
 /// Sends between two looks at what has come.
-const DISPATCH_BATCH: usize = 64;
+const DISPATCH_BATCH: usize = 16;
 /// Connections begun between two looks at what has come.
 const CONNECT_BATCH: usize = 4;
 /// Time left for requests after connections were begun, as a multiple of what beginning them took. One costs as much as
 /// ten requests: without this, a short stall at a high rate would ask for hundreds, beginning them would make the next
 /// arrivals late, and those would ask for yet more.
 const CONNECT_REST: u64 = 3;
-/// The longest such rest: time in which the kernel ran somebody else counts as ours.
+/// The longest such rest, and the time between two looks at what waits while connections are being made. It is also the
+/// pace at which users try again to whom no connection can be made.
 const LONGEST_REST_NS: u64 = SECOND / 1000;
 /// Events between two looks at what is due.
 const EVENT_BATCH: usize = 16;
@@ -84,8 +85,6 @@ struct Worker<R> {
     next_growth_ns: u64,
     next_sweep_ns: u64,
     next_heartbeat_ns: u64,
-    /// The end of the last wait, or the last look at the schedule.
-    looked_ns: u64,
     stopped: bool,
 }
 
@@ -113,7 +112,6 @@ impl<R: Reactor> Worker<R> {
             next_growth_ns: 0,
             next_sweep_ns: 0,
             next_heartbeat_ns: 0,
-            looked_ns: 0,
             stopped: false,
         })
     }
@@ -125,7 +123,6 @@ impl<R: Reactor> Worker<R> {
         while !self.is_done() {
             let wake = self.turn();
             self.pacer.wait(&mut self.client.reactor, now_ns(), wake)?;
-            self.looked_ns = now_ns();
             for handled in 1..=TURN_EVENTS {
                 let Some(event) = self.client.reactor.next() else { break };
                 if event == Event::Control {
@@ -136,6 +133,7 @@ impl<R: Reactor> Worker<R> {
                 }
                 if handled % EVENT_BATCH == 0 {
                     self.dispatch(now_ns());
+                    self.client.reactor.flush()?;
                 }
             }
         }
@@ -151,9 +149,8 @@ impl<R: Reactor> Worker<R> {
             }
             self.recorder.heartbeat(now_ns());
         }
-        (self.pacer.blocked_ns, self.pacer.spin_ns) = (0, 0);
+        self.pacer.spin_ns = 0;
         self.cpu_at_start_ns = cpu_ns();
-        self.looked_ns = self.start_ns;
         self.drain_until_ns = self.start_ns + self.source.duration_ns() + self.drain_ns;
         Ok(())
     }
@@ -162,6 +159,7 @@ impl<R: Reactor> Worker<R> {
         for order in control.orders() {
             match order {
                 Order::Start(ns) => self.start_ns = ns,
+                Order::Finish if self.start_ns == 0 => self.stopped = true,
                 Order::Finish => {
                     let now = now_ns();
                     self.give_up_the_rest(now);
@@ -185,16 +183,19 @@ impl<R: Reactor> Worker<R> {
     fn turn(&mut self) -> Wake {
         let now = now_ns();
         let next_due_ns = self.dispatch(now);
-        // Only when all that has come is read: a response that lies unread is a connection about to be free.
-        let grow_next_ns = if self.starved_since_ns.is_some() && self.client.reactor.is_drained() { self.grow(now) } else { None };
         if now >= self.next_heartbeat_ns {
             self.heartbeat(now);
         }
         if now >= self.next_sweep_ns {
             self.sweep(now);
         }
-        let timer_ns = self.next_heartbeat_ns.min(self.next_sweep_ns).min(self.drain_until_ns);
-        match next_due_ns.or(grow_next_ns) {
+        let mut timer_ns = self.next_heartbeat_ns.min(self.next_sweep_ns).min(self.drain_until_ns);
+        if self.starved_since_ns.is_some() {
+            // Only when all that has come is read: a response that lies unread is a connection about to be free.
+            let look_ns = if self.client.reactor.is_drained() { self.grow(now) } else { Some(now) };
+            timer_ns = timer_ns.min(look_ns.unwrap_or(u64::MAX));
+        }
+        match next_due_ns {
             Some(due_ns) if due_ns <= timer_ns => Wake::Arrival(due_ns),
             _ => Wake::Timer(timer_ns),
         }
@@ -204,8 +205,6 @@ impl<R: Reactor> Worker<R> {
     /// caller has just read the clock; it is read again only when a write has taken time.
     #[inline]
     fn dispatch(&mut self, mut now: u64) -> Option<u64> {
-        self.recorder.raise(Word::MaxGapNs, now.saturating_sub(self.looked_ns));
-        self.looked_ns = now;
         if now < self.start_ns {
             return Some(self.start_ns);
         }
@@ -254,8 +253,8 @@ impl<R: Reactor> Worker<R> {
         self.client.send(slot, due_ns, now, &self.request, self.is_head);
     }
 
-    /// Begins as many connections as there are requests waiting for one, a few at a time. When to go on, if more are
-    /// wanted.
+    /// Begins as many connections as there are requests waiting for one, a few at a time. When to look again: at the
+    /// cap that is when one is free, and that will be heard of.
     fn grow(&mut self, now: u64) -> Option<u64> {
         if now < self.next_growth_ns {
             return Some(self.next_growth_ns);
@@ -271,7 +270,7 @@ impl<R: Reactor> Worker<R> {
         }
         let done_ns = now_ns();
         self.next_growth_ns = done_ns + LONGEST_REST_NS.min((done_ns - now) * CONNECT_REST);
-        (wanted > CONNECT_BATCH).then_some(self.next_growth_ns)
+        Some(if wanted > CONNECT_BATCH { self.next_growth_ns } else { done_ns + LONGEST_REST_NS })
     }
 
     /// Counts what happened, and lets those go on who waited for it.
@@ -310,26 +309,31 @@ impl<R: Reactor> Worker<R> {
     fn sweep(&mut self, now: u64) {
         for slot in self.client.expired(now) {
             let happened = self.client.expire(slot, now);
-            self.account(happened, now);
+            self.account(happened, now_ns());
         }
         self.next_sweep_ns = now + self.client.sweep_ns();
     }
 
     fn heartbeat(&mut self, now: u64) {
-        let since_start_ns = now.saturating_sub(self.start_ns);
+        // A worker that was stopped before it began has no time behind it.
+        let since_start_ns = if self.start_ns == 0 { 0 } else { now.saturating_sub(self.start_ns) };
         self.recorder.heartbeat(now);
         // CPU time, not time awake: an io_uring works for us within the wait.
         let busy_ns = cpu_ns().saturating_sub(self.cpu_at_start_ns + self.pacer.spin_ns);
+        let blocked_ns = since_start_ns.saturating_sub(busy_ns + self.pacer.spin_ns);
         for (word, value) in [
             (Word::Connections, self.client.pool().opened() as u64),
             (Word::Overdue, self.source.overdue(since_start_ns)),
             (Word::ActiveUsers, self.source.active_users()),
             (Word::BusyNs, busy_ns),
             (Word::SpinNs, self.pacer.spin_ns),
-            (Word::BlockedNs, self.pacer.blocked_ns),
+            (Word::BlockedNs, blocked_ns),
             (Word::MarginNs, self.pacer.margin_ns()),
         ] {
             self.recorder.set(word, value);
+        }
+        if now % SECOND < HEARTBEAT_NS {
+            self.recorder.memory();
         }
         self.next_heartbeat_ns = now + HEARTBEAT_NS;
     }
@@ -347,6 +351,7 @@ impl<R: Reactor> Worker<R> {
         }
         self.recorder.unfinished(self.label, self.client.pool().in_flight() as u64);
         self.heartbeat(now);
+        self.recorder.memory();
         self.recorder.set(Word::Connections, 0);
     }
 }

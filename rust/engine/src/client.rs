@@ -122,7 +122,7 @@ impl<R: Reactor> Client<R> {
             }
             Ok(Progress::Complete { status, reusable }) => {
                 let outcome = self.outcome(slot, now, End::Response(status));
-                if reusable {
+                if reusable && !self.reactor.is_sending(slot) {
                     self.pool.idle(slot);
                 } else {
                     self.close(slot);

@@ -27,13 +27,11 @@ pub enum Wake {
     Timer(u64),
 }
 
-/// Waits, and knows how the time went.
+/// Waits, and knows how much of the time it spun.
 #[derive(Debug)]
 pub struct Pacer {
     pacing: Pacing,
     margin_ns: f64,
-    /// Time slept so far.
-    pub blocked_ns: u64,
     /// Time spun so far.
     pub spin_ns: u64,
 }
@@ -43,7 +41,7 @@ impl Pacer {
     pub fn new(pacing: Pacing) -> Self {
         // Timers may else be late by 50 µs on purpose. Where it is refused, the margin will show it.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        Self { pacing, margin_ns: 60_000.0, blocked_ns: 0, spin_ns: 0 }
+        Self { pacing, margin_ns: 60_000.0, spin_ns: 0 }
     }
 
     /// Learns how late this machine wakes, before anything is due.
@@ -61,21 +59,21 @@ impl Pacer {
         self.margin_ns as u64
     }
 
-    /// Waits for events until the instant. Whether it found any.
+    /// Waits for events, at most until the instant.
     #[inline]
-    pub fn wait(&mut self, reactor: &mut impl Reactor, now: u64, wake: Wake) -> io::Result<bool> {
+    pub fn wait(&mut self, reactor: &mut impl Reactor, now: u64, wake: Wake) -> io::Result<()> {
         let (until_ns, spin_from_ns) = match (wake, self.pacing) {
             (Wake::Arrival(due) | Wake::Timer(due), Pacing::Spin) => (due, 0),
             (Wake::Arrival(due), Pacing::Hybrid) => (due, due.saturating_sub(self.margin_ns())),
             (Wake::Arrival(due) | Wake::Timer(due), _) => (due, due),
         };
         if until_ns <= now {
-            return reactor.wait(Some(0));
+            return reactor.wait(Some(0)).map(drop);
         }
         if now < spin_from_ns {
             let (found, woke_ns) = self.sleep(reactor, spin_from_ns)?;
             if found || spin_from_ns == until_ns || woke_ns >= until_ns {
-                return Ok(found);
+                return Ok(());
             }
             return self.spin(reactor, woke_ns, until_ns);
         }
@@ -83,10 +81,8 @@ impl Pacer {
     }
 
     fn sleep(&mut self, reactor: &mut impl Reactor, until_ns: u64) -> io::Result<(bool, u64)> {
-        let slept_from_ns = now_ns();
         let found = reactor.wait(Some(until_ns))?;
         let woke_ns = now_ns();
-        self.blocked_ns += woke_ns - slept_from_ns;
         if !found && woke_ns >= until_ns {
             // A running estimate of the 99th percentile: up by 99 parts when exceeded, else down by one.
             let exceeded = (woke_ns - until_ns) as f64 > self.margin_ns;
@@ -96,13 +92,13 @@ impl Pacer {
         Ok((found, woke_ns))
     }
 
-    fn spin(&mut self, reactor: &mut impl Reactor, from_ns: u64, until_ns: u64) -> io::Result<bool> {
+    fn spin(&mut self, reactor: &mut impl Reactor, from_ns: u64, until_ns: u64) -> io::Result<()> {
         loop {
             let found = reactor.wait(Some(0))?;
             let now = now_ns();
             if found || now >= until_ns {
                 self.spin_ns += now - from_ns;
-                return Ok(found);
+                return Ok(());
             }
         }
     }

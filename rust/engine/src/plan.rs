@@ -164,7 +164,7 @@ impl std::error::Error for PlanError {}
 /// million a second.
 pub const MOST_ARRIVALS: f64 = 1e11;
 
-/// The longest stage, a year.
+/// The longest span that a plan may name, a year.
 pub const LONGEST_STAGE_NS: u64 = 365 * 86_400 * 1_000_000_000;
 
 /// The highest rate that a stage may name.
@@ -187,11 +187,12 @@ impl Plan {
         refuse(self.addresses.is_empty(), "addresses: expected at least one")?;
         refuse(self.connections == Some(0), "connections: expected at least 1")?;
         refuse(self.timeout_ns == 0, "timeout_ns: expected more than 0")?;
+        refuse(self.timeout_ns.max(self.drain_ns) > LONGEST_STAGE_NS, "timeout_ns, drain_ns: longer than a year")?;
         match &self.load {
             Load::Open { stages, arrivals, .. } => check_rates(stages, *arrivals),
             Load::Closed { stages } => {
                 refuse(stages.is_empty(), "load.stages: expected at least one")?;
-                refuse(stages.iter().any(|s| s.duration_ns > LONGEST_STAGE_NS), "load.stages: longer than a year")
+                check_durations(stages.iter().map(|stage| stage.duration_ns))
             }
         }
     }
@@ -205,6 +206,13 @@ impl Plan {
     }
 }
 
+fn check_durations(mut durations: impl Iterator<Item = u64>) -> Result<(), PlanError> {
+    match durations.try_fold(0u64, u64::checked_add) {
+        Some(whole_ns) if whole_ns <= LONGEST_STAGE_NS => Ok(()),
+        _ => Err(PlanError("load.stages: longer than a year".into())),
+    }
+}
+
 fn check_rates(stages: &[RateStage], arrivals: ArrivalProcess) -> Result<(), PlanError> {
     if stages.is_empty() {
         return Err(PlanError("load.stages: expected at least one".into()));
@@ -215,11 +223,9 @@ fn check_rates(stages: &[RateStage], arrivals: ArrivalProcess) -> Result<(), Pla
         if !sound(stage.from_rate) || !sound(stage.to_rate) {
             return Err(PlanError(format!("load.stages[{i}]: expected rates from 0 to {HIGHEST_RATE}")));
         }
-        if stage.duration_ns > LONGEST_STAGE_NS {
-            return Err(PlanError(format!("load.stages[{i}].duration_ns: longer than a year")));
-        }
         expected += f64::midpoint(stage.from_rate, stage.to_rate) * stage.duration_ns as f64 / 1e9;
     }
+    check_durations(stages.iter().map(|stage| stage.duration_ns))?;
     if expected > MOST_ARRIVALS {
         return Err(PlanError(format!("load.stages: {expected:.0} arrivals are more than {MOST_ARRIVALS:.0}")));
     }

@@ -125,7 +125,7 @@ impl Pool {
         self.opened - self.connecting - self.idle.len()
     }
 
-    /// Slots whose present step began before an instant, with what they do.
+    /// Slots whose present step, connecting or a request, began before an instant.
     pub fn started_before(&self, ns: u64) -> Vec<Slot> {
         let slow = |c: &Connection| matches!(c.state, State::Connecting | State::Busy) && c.since_ns < ns;
         (0..).zip(&self.connections).filter(|(_, c)| slow(c)).map(|(slot, _)| slot).collect()

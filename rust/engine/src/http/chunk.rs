@@ -32,6 +32,7 @@ enum State {
     Trailer,
     TrailerLf,
     EndLf,
+    Complete,
 }
 
 /// The state of a chunked body between two slices.
@@ -39,7 +40,7 @@ enum State {
 pub struct ChunkReader {
     state: State,
     remaining: u64,
-    digits: u8,
+    has_digits: bool,
     line: u32,
     /// Bytes of data so far, without the framing.
     pub data_bytes: u64,
@@ -47,7 +48,7 @@ pub struct ChunkReader {
 
 impl Default for ChunkReader {
     fn default() -> Self {
-        Self { state: State::Size, remaining: 0, digits: 0, line: 0, data_bytes: 0 }
+        Self { state: State::Size, remaining: 0, has_digits: false, line: 0, data_bytes: 0 }
     }
 }
 
@@ -69,7 +70,7 @@ impl ChunkReader {
             let byte = bytes[at];
             at += 1;
             self.state = self.step(byte)?;
-            if self.state == State::Size && self.line == u32::MAX {
+            if self.state == State::Complete {
                 return Ok(Some(at));
             }
         }
@@ -88,15 +89,15 @@ impl ChunkReader {
                     return Err(ChunkError::Malformed);
                 }
                 self.remaining = self.remaining << 4 | u64::from(digit);
-                self.digits = 1;
+                self.has_digits = true;
                 State::Size
             }
-            (State::Size, b'\r') if self.digits > 0 => State::SizeLf,
-            (State::Size, b';' | b' ' | b'\t') if self.digits > 0 => State::Extension,
+            (State::Size, b'\r') if self.has_digits => State::SizeLf,
+            (State::Size, b';' | b' ' | b'\t') if self.has_digits => State::Extension,
             (State::Extension, b'\r') => State::SizeLf,
             (State::Extension, byte) if byte != b'\n' => State::Extension,
             (State::SizeLf, b'\n') => {
-                (self.line, self.digits) = (0, 0);
+                (self.line, self.has_digits) = (0, false);
                 if self.remaining == 0 { State::TrailerStart } else { State::Data }
             }
             (State::DataCr, b'\r') => State::DataLf,
@@ -113,10 +114,7 @@ impl ChunkReader {
                 }
             }
             (State::TrailerLf, b'\n') => State::TrailerStart,
-            (State::EndLf, b'\n') => {
-                self.line = u32::MAX;
-                State::Size
-            }
+            (State::EndLf, b'\n') => State::Complete,
             _ => return Err(ChunkError::Malformed),
         })
     }

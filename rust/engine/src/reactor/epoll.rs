@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::{Event, Generation, Reactor, Rest, Slot, borrow, connected, open};
+use super::{Event, Generation, Reactor, Slot, borrow, connected, open};
 use crate::clock;
 
 /// Events taken from the kernel at once.
@@ -21,6 +21,13 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// The slot that stands for the control descriptor in the kernel's data.
 const CONTROL: Slot = Slot::MAX;
+
+/// What is left of a write.
+#[derive(Debug)]
+struct Rest {
+    bytes: Rc<[u8]>,
+    from: usize,
+}
 
 #[derive(Debug, Default)]
 struct Connection {
@@ -40,6 +47,8 @@ pub struct Epoll {
     at: usize,
     /// Connections with more to read: they filled the whole buffer, or were closed behind what was read.
     again: VecDeque<(Slot, Generation)>,
+    /// How many of them have their turn before the kernel is asked anew.
+    again_now: usize,
     /// Connections whose write failed; told on the next call of `next`.
     failed: Vec<(Slot, Generation, Errno)>,
     buffer: Box<[u8]>,
@@ -58,6 +67,7 @@ impl Epoll {
             events: Vec::with_capacity(BATCH),
             at: 0,
             again: VecDeque::new(),
+            again_now: 0,
             failed: Vec::new(),
             buffer: vec![0; READ_BYTES].into(),
             filled: 0,
@@ -66,7 +76,7 @@ impl Epoll {
 
     fn read(&mut self, slot: Slot) -> Option<Event> {
         let socket = borrow(self.connections[slot as usize].socket.as_ref())?;
-        match recv(socket, &mut *self.buffer, RecvFlags::empty()) {
+        match retry_on_intr(|| recv(socket, &mut *self.buffer, RecvFlags::empty())) {
             Ok((0, _)) => Some(Event::Ended(slot, None)),
             Ok((length, _)) => {
                 self.filled = length;
@@ -76,7 +86,7 @@ impl Epoll {
                 }
                 Some(Event::Received(slot))
             }
-            Err(Errno::AGAIN | Errno::INTR) => None,
+            Err(Errno::AGAIN) => None,
             Err(error) => Some(Event::Ended(slot, Some(error))),
         }
     }
@@ -138,6 +148,14 @@ impl Reactor for Epoll {
         }
     }
 
+    fn is_sending(&self, slot: Slot) -> bool {
+        self.connections[slot as usize].rest.is_some()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn close(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
         // Closing takes it out of the epoll set as well.
@@ -151,6 +169,7 @@ impl Reactor for Epoll {
         }
         self.events.clear();
         self.at = 0;
+        self.again_now = self.again.len();
         let ready = !self.again.is_empty() || !self.failed.is_empty();
         let timeout = match deadline_ns {
             _ if ready => Some(clock::timespec(0)),
@@ -197,8 +216,10 @@ impl Reactor for Epoll {
                 return found;
             }
         }
-        // Last, so that one that floods is no quicker served than the others.
-        while let Some((slot, generation)) = self.again.pop_front() {
+        // Last, and each once: one that floods is no quicker served than the others.
+        while self.again_now > 0 {
+            self.again_now -= 1;
+            let Some((slot, generation)) = self.again.pop_front() else { break };
             if self.connections[slot as usize].generation == generation
                 && let Some(event) = self.read(slot)
             {
@@ -215,10 +236,6 @@ impl Reactor for Epoll {
     #[inline]
     fn received(&self) -> &[u8] {
         &self.buffer[..self.filled]
-    }
-
-    fn name(&self) -> &'static str {
-        "epoll"
     }
 }
 
@@ -243,10 +260,4 @@ fn data(slot: Slot, generation: Generation) -> EventData {
 
 fn undo(data: EventData) -> (Slot, Generation) {
     (data.u64() as Slot, Generation((data.u64() >> 32) as u32))
-}
-
-impl AsFd for Epoll {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.set.as_fd()
-    }
 }

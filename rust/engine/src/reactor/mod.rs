@@ -44,6 +44,12 @@ pub trait Reactor {
     /// comes as [`Event::Ended`].
     fn send(&mut self, slot: Slot, bytes: &Rc<[u8]>);
 
+    /// Whether a request is still being written. A connection on which the answer came first must not carry another.
+    fn is_sending(&self, slot: Slot) -> bool;
+
+    /// Hands over what was queued, where sends are queued.
+    fn flush(&mut self) -> io::Result<()>;
+
     /// Closes a connection. Nothing more is heard of it.
     fn close(&mut self, slot: Slot);
 
@@ -58,9 +64,6 @@ pub trait Reactor {
 
     /// The bytes of the last [`Event::Received`].
     fn received(&self) -> &[u8];
-
-    /// The name that a result tells.
-    fn name(&self) -> &'static str;
 }
 
 /// A new socket, connecting. Both reactors connect the same way: it happens once in a connection's life.
@@ -91,13 +94,6 @@ impl Generation {
     fn next(self) -> Self {
         Self((self.0 + 1) & 0xff_ffff)
     }
-}
-
-/// What is left of a write.
-#[derive(Debug)]
-struct Rest {
-    bytes: Rc<[u8]>,
-    from: usize,
 }
 
 fn borrow(socket: Option<&OwnedFd>) -> Option<BorrowedFd<'_>> {

@@ -1,10 +1,13 @@
 //! A reactor on `io_uring`: one multishot receive per connection into provided buffers, sends queued and submitted
 //! with the wait, so a busy loop makes one system call for many requests.
 //!
-//! The kernel holds pointers into two kinds of memory, and both outlive its use of them: the provided buffers live as
-//! long as the ring, and the bytes of a send are kept in their connection until the kernel has reported the end of
-//! every operation on it.
+//! The kernel holds pointers into two kinds of memory, and both outlive its use of them. The provided buffers live as
+//! long as the ring. The bytes of a send are kept in their connection: those of a large one until the kernel has
+//! reported its end, those of a small one, which fits into the socket's empty buffer and is taken at once, until the
+//! next send or the end of the connection.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -30,6 +33,10 @@ const BUFFERS: u16 = 256;
 const BUFFER_BYTES: usize = 16 * 1024;
 const GROUP: u16 = 0;
 
+/// A request up to this size is taken by the socket at once. The kernel does not report that it was, which saves a
+/// completion for each; the end of a larger one is reported.
+const SMALL_SEND: usize = 16 * 1024;
+
 /// What a completion belongs to: the low byte of its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -47,8 +54,20 @@ struct Connection {
     generation: Generation,
     /// Operations that the kernel has not reported the end of.
     pending: u32,
-    /// The bytes that it may still be sending.
+    /// The bytes of the last send.
     sending: Option<Rc<[u8]>>,
+    /// They are many, and the kernel has not reported that it has taken them.
+    unsent: bool,
+}
+
+impl Connection {
+    /// An operation on it has ended.
+    fn operation_ended(&mut self, operation: Operation) {
+        // A small send is heard of only when it fails, and was not counted.
+        if operation != Operation::Send || std::mem::take(&mut self.unsent) {
+            self.pending -= 1;
+        }
+    }
 }
 
 /// Memory that the kernel writes received bytes to, and the ring in which they are offered to it.
@@ -65,8 +84,8 @@ pub struct Uring {
     buffers: Buffers,
     control: OwnedFd,
     connections: Vec<Connection>,
-    /// Connections that were closed while the kernel still worked on them: (slot's generation, what it may touch).
-    closing: Vec<(Slot, Connection)>,
+    /// Connections that were closed while the kernel still worked on them, by slot and generation.
+    closing: HashMap<(Slot, u32), Connection>,
     /// The buffer of the last received bytes, to be given back, and their number.
     held: Option<(u16, usize)>,
 }
@@ -84,7 +103,7 @@ impl Uring {
         let buffers = Buffers::new()?;
         // SAFETY: the entries are page-aligned, `BUFFERS` long, and live until after the ring (field order).
         unsafe { ring.submitter().register_buf_ring_with_flags(buffers.ring.as_ptr() as u64, BUFFERS, GROUP, 0)? };
-        let mut uring = Self { ring, buffers, control, connections: Vec::new(), closing: Vec::new(), held: None };
+        let mut uring = Self { ring, buffers, control, connections: Vec::new(), closing: HashMap::new(), held: None };
         for buffer in 0..BUFFERS {
             uring.buffers.offer(buffer);
         }
@@ -136,14 +155,13 @@ impl Uring {
             if let Some(buffer) = buffer {
                 self.buffers.offer(buffer);
             }
-            // The end of a send is reported only when it fails, so it is not among those waited for.
-            if !more && operation != Operation::Send {
-                self.forget(slot, generation);
+            if !more {
+                self.forget(slot, generation, operation);
             }
             return None;
         }
-        if !more && operation != Operation::Send {
-            connection.pending -= 1;
+        if !more {
+            connection.operation_ended(operation);
         }
         let error = (result < 0).then(|| Errno::from_raw_os_error(-result));
         match operation {
@@ -177,21 +195,17 @@ impl Uring {
                     Some(error) => Some(Event::Ended(slot, Some(error))),
                 }
             }
-            Operation::Send => {
-                connection.sending = None;
-                error.map(|error| Event::Ended(slot, Some(error)))
-            }
+            Operation::Send => error.map(|error| Event::Ended(slot, Some(error))),
             Operation::Cancel | Operation::Control => None,
         }
     }
 
     /// The kernel has ended an operation on a connection that is closed for us.
-    fn forget(&mut self, slot: Slot, generation: Generation) {
-        let same = |(s, c): &(Slot, Connection)| *s == slot && c.generation == generation;
-        if let Some(at) = self.closing.iter().position(same) {
-            self.closing[at].1.pending -= 1;
-            if self.closing[at].1.pending == 0 {
-                self.closing.swap_remove(at);
+    fn forget(&mut self, slot: Slot, generation: Generation, operation: Operation) {
+        if let Entry::Occupied(mut closing) = self.closing.entry((slot, generation.0)) {
+            closing.get_mut().operation_ended(operation);
+            if closing.get().pending == 0 {
+                closing.remove();
             }
         }
     }
@@ -223,13 +237,24 @@ impl Reactor for Uring {
             return;
         };
         connection.sending = Some(Rc::clone(bytes));
-        // MSG_WAITALL: the kernel goes on after a partial write. Success is not reported: the response says it.
+        connection.unsent = bytes.len() > SMALL_SEND;
+        connection.pending += u32::from(connection.unsent);
+        let reported = if connection.unsent { squeue::Flags::empty() } else { squeue::Flags::SKIP_SUCCESS };
+        // MSG_WAITALL: the kernel goes on after a partial write.
         let entry = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32)
             .flags(MSG_NOSIGNAL | MSG_WAITALL)
             .build()
-            .flags(squeue::Flags::SKIP_SUCCESS)
+            .flags(reported)
             .user_data(data(slot, connection.generation, Operation::Send));
         self.push(&entry);
+    }
+
+    fn is_sending(&self, slot: Slot) -> bool {
+        self.connections[slot as usize].unsent
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.ring.submission().is_empty() { Ok(()) } else { forgive(self.ring.submit().map(drop)) }
     }
 
     fn close(&mut self, slot: Slot) {
@@ -242,7 +267,7 @@ impl Reactor for Uring {
         };
         // What the kernel still does on the connection is called off; socket and bytes stay until it has said so.
         closed.pending += 1;
-        self.closing.push((slot, closed));
+        self.closing.insert((slot, generation.0), closed);
         let cancel = opcode::AsyncCancel2::new(CancelBuilder::fd(Fd(fd)).all()).build();
         self.push(&cancel.user_data(data(slot, generation, Operation::Cancel)));
     }
@@ -269,12 +294,7 @@ impl Reactor for Uring {
             }
             None => self.ring.submit_and_wait(1),
         };
-        if let Err(error) = found {
-            let harmless = [Errno::TIME, Errno::INTR, Errno::AGAIN, Errno::BUSY].map(Errno::raw_os_error);
-            if !error.raw_os_error().is_some_and(|code| harmless.contains(&code)) {
-                return Err(error);
-            }
-        }
+        forgive(found.map(drop))?;
         Ok(!self.ring.completion().is_empty())
     }
 
@@ -298,10 +318,6 @@ impl Reactor for Uring {
     #[inline]
     fn received(&self) -> &[u8] {
         self.held.map_or(&[], |(buffer, length)| self.buffers.bytes(buffer, length))
-    }
-
-    fn name(&self) -> &'static str {
-        "io_uring"
     }
 }
 
@@ -354,6 +370,15 @@ impl Drop for Buffers {
             let _ = munmap(self.base.as_ptr().cast(), BUFFERS as usize * BUFFER_BYTES);
             let _ = munmap(self.ring.as_ptr().cast(), RING_BYTES);
         }
+    }
+}
+
+/// What an enter may say although all is well: the time is up, or there is more to do before more can be done.
+fn forgive(result: io::Result<()>) -> io::Result<()> {
+    let harmless = [Errno::TIME, Errno::INTR, Errno::AGAIN, Errno::BUSY].map(Errno::raw_os_error);
+    match result {
+        Err(error) if error.raw_os_error().is_some_and(|code| harmless.contains(&code)) => Ok(()),
+        result => result,
     }
 }
 

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -52,21 +52,19 @@ pub enum Word {
     Overdue,
     /// Users active now.
     ActiveUsers,
-    /// Time in which the loop worked.
+    /// CPU time of the run but for spinning.
     BusyNs,
     /// Time in which it spun, waiting for an instant.
     SpinNs,
-    /// Time in which it slept.
+    /// The rest of the time: asleep, or kept from running.
     BlockedNs,
     /// CPU time of the process.
     CpuNs,
     /// Largest resident size of the process.
     MaxRssKb,
-    /// Longest time between two looks at the schedule while arrivals were to come.
-    MaxGapNs,
     /// Sends that had waited for a connection.
     PoolWaits,
-    /// Times when the cap on connections stood in the way.
+    /// Looks at the schedule that found the cap on connections in the way.
     CapHits,
     /// Present margin of the pacer.
     MarginNs,
@@ -253,7 +251,9 @@ impl Block {
 
     /// The labels in use.
     pub fn labels(&self) -> usize {
-        self.get(Word::Labels).min(self.get(Word::Capacity)) as usize
+        // Acquire: whoever sees a label sees its name, see `add_label`.
+        let labels = self.word(Word::Labels).load(Ordering::Acquire);
+        labels.min(self.get(Word::Capacity)) as usize
     }
 
     /// Takes the next slot for a label, or `None` when all are in use. Writer only.
@@ -273,7 +273,7 @@ impl Block {
         }
         self.label_word(label as usize, LabelWord::NameLength).store(end as u64, Relaxed);
         // Release: whoever sees the new count sees the name too.
-        self.word(Word::Labels).store(label + 1, std::sync::atomic::Ordering::Release);
+        self.word(Word::Labels).store(label + 1, Ordering::Release);
         Some(label as usize)
     }
 

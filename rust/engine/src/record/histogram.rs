@@ -31,7 +31,11 @@ impl Histogram {
         let filled: Vec<_> = block.filled(label, kind).collect();
         // The buckets are the truth about the count: read while the writer works, the head may be one ahead.
         let count = filled.iter().map(|(_, count)| count).sum();
-        let bounds = (count > 0).then(|| (!head(HeadWord::MinComplement), head(HeadWord::Max)));
+        // A writer that was stopped between a bucket and the extremes leaves these behind it.
+        let bounds = filled.first().zip(filled.last()).map(|(&(first, _), &(last, _))| {
+            let min = (!head(HeadWord::MinComplement)).min(buckets::highest(first as usize));
+            (min, head(HeadWord::Max).max(buckets::lowest(last as usize)))
+        });
         Self {
             filled,
             count,

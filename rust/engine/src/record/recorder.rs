@@ -1,6 +1,7 @@
 //! The recorder: the one writer of a block. It counts; it holds no opinion on what it counts.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use super::block::{Block, HeadWord, Kind, LabelWord, Word};
 use super::buckets::{self, SEGMENT};
@@ -13,10 +14,11 @@ pub struct Recorder {
     block: Block,
 }
 
-/// With a single writer a load and a store are enough, and cheaper than a locked addition.
+/// With a single writer a load and a store are enough, and cheaper than a locked addition. Release: a reader that sees
+/// that a request ended also sees that it was sent.
 #[inline]
 fn add(word: &AtomicU64, amount: u64) {
-    word.store(word.load(Relaxed).wrapping_add(amount), Relaxed);
+    word.store(word.load(Relaxed).wrapping_add(amount), Release);
 }
 
 #[inline]
@@ -44,6 +46,10 @@ impl Recorder {
     pub fn heartbeat(&self, now_ns: u64) {
         self.set(Word::Heartbeat, now_ns);
         self.set(Word::CpuNs, clock::cpu_ns());
+    }
+
+    /// How much memory the process has used so far. Costs three system calls.
+    pub fn memory(&self) {
         self.set(Word::MaxRssKb, max_rss_kb());
     }
 
@@ -57,12 +63,6 @@ impl Recorder {
     #[inline]
     pub fn set(&self, word: Word, value: u64) {
         self.block.word(word).store(value, Relaxed);
-    }
-
-    /// Raises a word that tells a maximum.
-    #[inline]
-    pub fn raise(&self, word: Word, value: u64) {
-        raise(self.block.word(word), value);
     }
 
     /// A request is about to be written.

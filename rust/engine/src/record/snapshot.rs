@@ -1,7 +1,7 @@
 //! A snapshot: all blocks summed at one instant. Two of them subtract to an interval.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use super::block::{Block, Kind, LabelWord, STATUSES, Word};
 use super::histogram::Histogram;
@@ -10,7 +10,7 @@ use crate::outcome::ErrorKind;
 
 /// The words that sum over workers, with the names that summaries use. All of them only grow but for the last group,
 /// which tells the present state.
-const WORDS: [(&str, Word, Reading); 19] = {
+const WORDS: [(&str, Word, Reading); 18] = {
     use Reading::{Grows, Most, Now};
     [
         ("scheduled", Word::Scheduled, Grows),
@@ -28,7 +28,6 @@ const WORDS: [(&str, Word, Reading); 19] = {
         ("overdue", Word::Overdue, Now),
         ("active_users", Word::ActiveUsers, Now),
         ("max_rss_kb", Word::MaxRssKb, Now),
-        ("max_gap_ns", Word::MaxGapNs, Most),
         ("margin_ns", Word::MarginNs, Most),
         ("heartbeat_ns", Word::Heartbeat, Most),
         ("labels", Word::Labels, Most),
@@ -75,7 +74,7 @@ impl Label {
         // Ended before begun: read the other way round, a request could seem to have ended before it was sent.
         let mut counters: BTreeMap<_, _> = BTreeMap::new();
         for (name, word) in LABEL_WORDS.into_iter().rev() {
-            counters.insert(name, block.label_word(label, word).load(Relaxed));
+            counters.insert(name, block.label_word(label, word).load(Acquire));
         }
         let some = |count: u64| (count > 0).then_some(count);
         let status = |status: u16| Some((status, some(block.status(label, status).load(Relaxed))?));
