@@ -7,6 +7,7 @@ use std::rc::Rc;
 use rustix::io::Errno;
 
 use crate::clock::{SECOND, now_ns};
+use crate::http::head::HeadReader;
 use crate::http::response::Progress;
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::{Pool, State};
@@ -33,6 +34,7 @@ pub struct Client<R> {
     /// What moves the bytes.
     pub reactor: R,
     pool: Pool,
+    heads: HeadReader,
     addresses: Vec<SocketAddr>,
     next_address: usize,
     timeout_ns: u64,
@@ -41,7 +43,7 @@ pub struct Client<R> {
 impl<R: Reactor> Client<R> {
     /// A client of `addresses`, dealt round-robin from the `first`, with at most `cap` connections.
     pub fn new(reactor: R, addresses: Vec<SocketAddr>, first: usize, cap: usize, timeout_ns: u64) -> Self {
-        Self { reactor, pool: Pool::new(cap), addresses, next_address: first, timeout_ns }
+        Self { reactor, pool: Pool::new(cap), heads: HeadReader::default(), addresses, next_address: first, timeout_ns }
     }
 
     /// The connections.
@@ -109,7 +111,7 @@ impl<R: Reactor> Client<R> {
             connection.first_byte_ns = now;
         }
         connection.received += bytes.len() as u64;
-        let progress = connection.reader.feed(bytes);
+        let progress = connection.reader.feed(bytes, &mut self.heads);
         self.advance(slot, now, progress)
     }
 

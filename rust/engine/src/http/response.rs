@@ -1,18 +1,10 @@
-//! Reads a response from slices: its status, how its body is framed, where it ends. It does no I/O, keeps no body,
-//! and bounds what a hostile server can make it hold.
-//!
-//! The framing follows RFC 9112, section 6.3; where that leaves a client room, an ambiguous response (two different
-//! lengths, a length beside a transfer coding) is refused, because its end could not be trusted.
-
-use std::mem::MaybeUninit;
+//! Reads a response from slices: its head, its body, where it ends. It does no I/O, keeps no body, and bounds what a
+//! hostile server can make it hold.
 
 use super::chunk::{ChunkError, ChunkReader};
+use super::head::{Framing, HEAD_LIMIT, HeadReader};
 use crate::outcome::ErrorKind;
 
-/// Largest head of a response, in bytes.
-pub const HEAD_LIMIT: usize = 64 * 1024;
-/// Most headers of a response.
-pub const HEADER_LIMIT: usize = 128;
 /// Largest body of a response, in bytes.
 pub const BODY_LIMIT: u64 = 1 << 30;
 
@@ -64,8 +56,8 @@ impl ResponseReader {
     /// Takes the next bytes of the connection. Bytes beyond the end belong to no request: the response counts, the
     /// connection cannot be trusted any more.
     #[inline]
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, ErrorKind> {
-        if matches!(self.body, Body::Head) { self.feed_head(bytes) } else { self.feed_body(bytes) }
+    pub fn feed(&mut self, bytes: &[u8], heads: &mut HeadReader) -> Result<Progress, ErrorKind> {
+        if matches!(self.body, Body::Head) { self.feed_head(bytes, heads) } else { self.feed_body(bytes) }
     }
 
     /// The peer closed. The end of a response without a length; for any other an error.
@@ -81,36 +73,43 @@ impl ResponseReader {
         Progress::Complete { status: self.status, reusable }
     }
 
-    fn feed_head(&mut self, bytes: &[u8]) -> Result<Progress, ErrorKind> {
+    #[inline]
+    fn feed_head(&mut self, bytes: &[u8], heads: &mut HeadReader) -> Result<Progress, ErrorKind> {
         if !self.partial.is_empty() {
-            return self.feed_split_head(bytes);
+            return self.feed_split_head(bytes, heads);
         }
         let mut rest = bytes;
         loop {
-            let Some(used) = self.read_head(rest)? else {
+            let Some(head) = heads.read(rest, self.is_head)? else {
                 if rest.len() > HEAD_LIMIT {
                     return Err(ErrorKind::HeaderTooLarge);
                 }
                 self.partial.extend_from_slice(rest);
                 return Ok(Progress::More);
             };
-            rest = &rest[used..];
-            match self.status {
-                // An interim response: the real one follows, before long.
-                100..=199 => {
-                    self.interim += used;
+            rest = &rest[head.bytes..];
+            self.body = match head.framing {
+                // The real response follows, before long.
+                Framing::Interim => {
+                    self.interim += head.bytes;
                     if self.interim > HEAD_LIMIT {
                         return Err(ErrorKind::HeaderTooLarge);
                     }
+                    continue;
                 }
-                _ => return self.feed_body(rest),
-            }
+                Framing::Length(length) if length > BODY_LIMIT => return Err(ErrorKind::BodyTooLarge),
+                Framing::Length(length) => Body::Length(length),
+                Framing::Chunked => Body::Chunked(ChunkReader::default()),
+                Framing::Close => Body::Close(0),
+            };
+            (self.status, self.keep_alive) = (head.status, head.keep_alive);
+            return self.feed_body(rest);
         }
     }
 
     /// A head that comes in pieces is parsed when its end has come, not at every byte: a server that sends it byte by
     /// byte must not cost the square of its length.
-    fn feed_split_head(&mut self, bytes: &[u8]) -> Result<Progress, ErrorKind> {
+    fn feed_split_head(&mut self, bytes: &[u8], heads: &mut HeadReader) -> Result<Progress, ErrorKind> {
         let seen = self.partial.len().saturating_sub(2);
         let room = HEAD_LIMIT.saturating_sub(self.partial.len());
         self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -121,70 +120,7 @@ impl ResponseReader {
         }
         let mut whole = std::mem::take(&mut self.partial);
         whole.extend_from_slice(&bytes[bytes.len().min(room)..]);
-        self.feed_head(&whole)
-    }
-
-    /// Parses a head at the beginning of `bytes`; how many of them it takes, or `None` if it is not complete.
-    fn read_head(&mut self, bytes: &[u8]) -> Result<Option<usize>, ErrorKind> {
-        let mut headers = [const { MaybeUninit::uninit() }; HEADER_LIMIT];
-        let mut response = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default()
-            .parse_response_with_uninit_headers(&mut response, bytes, &mut headers)
-            .map_err(|error| match error {
-                httparse::Error::TooManyHeaders => ErrorKind::HeaderTooLarge,
-                _ => ErrorKind::BadResponse,
-            })?;
-        let httparse::Status::Complete(used) = parsed else {
-            return Ok(None);
-        };
-        if used > HEAD_LIMIT {
-            return Err(ErrorKind::HeaderTooLarge);
-        }
-        self.status = response.code.unwrap_or(0);
-        self.keep_alive = response.version == Some(1);
-        let (mut length, mut chunked, mut coded) = (None, false, false);
-        for header in response.headers.iter() {
-            // Comparing lengths first skips most headers with one comparison.
-            match header.name.len() {
-                14 if header.name.eq_ignore_ascii_case("content-length") => {
-                    let value = parse_length(header.value)?;
-                    if length.is_some_and(|other| other != value) {
-                        return Err(ErrorKind::BadResponse);
-                    }
-                    length = Some(value);
-                }
-                17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
-                    coded = true;
-                    chunked = last_token(header.value).eq_ignore_ascii_case(b"chunked");
-                }
-                10 if header.name.eq_ignore_ascii_case("connection") => {
-                    for token in header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-                        if token.eq_ignore_ascii_case(b"close") {
-                            self.keep_alive = false;
-                        } else if token.eq_ignore_ascii_case(b"keep-alive") {
-                            self.keep_alive = true;
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.body = match self.status {
-            // Nobody asked to switch protocols.
-            101 => return Err(ErrorKind::BadResponse),
-            100..=199 => Body::Head,
-            204 | 304 => Body::Length(0),
-            200..=999 if self.is_head => Body::Length(0),
-            200..=999 if coded && length.is_some() => return Err(ErrorKind::BadResponse),
-            200..=999 if chunked => Body::Chunked(ChunkReader::default()),
-            200..=999 if coded => Body::Close(0),
-            200..=999 => length.map_or(Body::Close(0), Body::Length),
-            _ => return Err(ErrorKind::BadResponse),
-        };
-        if matches!(self.body, Body::Length(length) if length > BODY_LIMIT) {
-            return Err(ErrorKind::BodyTooLarge);
-        }
-        Ok(Some(used))
+        self.feed_head(&whole, heads)
     }
 
     fn feed_body(&mut self, bytes: &[u8]) -> Result<Progress, ErrorKind> {
@@ -220,25 +156,6 @@ impl ResponseReader {
     }
 }
 
-/// A length is digits and nothing else; a list of equal ones, which a proxy may make, is that one.
-fn parse_length(value: &[u8]) -> Result<u64, ErrorKind> {
-    let mut length = None;
-    for part in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-        let digits = !part.is_empty() && part.len() <= 19 && part.iter().all(u8::is_ascii_digit);
-        let parsed = std::str::from_utf8(part).ok().filter(|_| digits).and_then(|text| text.parse().ok());
-        match (length, parsed) {
-            (None, Some(value)) => length = Some(value),
-            (Some(before), Some(value)) if before == value => {}
-            _ => return Err(ErrorKind::BadResponse),
-        }
-    }
-    length.ok_or(ErrorKind::BadResponse)
-}
-
-fn last_token(value: &[u8]) -> &[u8] {
-    value.rsplit(|&byte| byte == b',').next().unwrap_or(value).trim_ascii()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,10 +167,10 @@ mod tests {
     }
 
     fn read(parts: &[&[u8]], is_head: bool) -> Result<Progress, ErrorKind> {
-        let mut reader = ResponseReader::default();
+        let (mut reader, mut heads) = (ResponseReader::default(), HeadReader::default());
         reader.expect(is_head);
         for part in parts {
-            match reader.feed(part)? {
+            match reader.feed(part, &mut heads)? {
                 Progress::More => {}
                 done @ Progress::Complete { .. } => return Ok(done),
             }
@@ -337,17 +254,17 @@ mod tests {
 
     #[test]
     fn endless_interim_responses_are_cut() {
-        let mut reader = ResponseReader::default();
-        let error = (0..10_000).find_map(|_| reader.feed(b"HTTP/1.1 102 Processing\r\n\r\n").err());
+        let (mut reader, mut heads) = (ResponseReader::default(), HeadReader::default());
+        let error = (0..10_000).find_map(|_| reader.feed(b"HTTP/1.1 102 Processing\r\n\r\n", &mut heads).err());
         assert_eq!(error, Some(ErrorKind::HeaderTooLarge));
     }
 
     #[test]
     fn an_endless_head_is_cut() {
         let line = b"X-Filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n";
-        let mut reader = ResponseReader::default();
-        assert_eq!(reader.feed(b"HTTP/1.1 200 OK\r\n"), Ok(Progress::More));
-        let error = (0..10_000).find_map(|_| reader.feed(line).err());
+        let (mut reader, mut heads) = (ResponseReader::default(), HeadReader::default());
+        assert_eq!(reader.feed(b"HTTP/1.1 200 OK\r\n", &mut heads), Ok(Progress::More));
+        let error = (0..10_000).find_map(|_| reader.feed(line, &mut heads).err());
         assert_eq!(error, Some(ErrorKind::HeaderTooLarge));
         assert!(reader.partial.capacity() <= 2 * HEAD_LIMIT);
     }

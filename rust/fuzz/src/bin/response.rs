@@ -3,14 +3,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use loadgen_engine::http::head::HeadReader;
 use loadgen_engine::http::response::{Progress, ResponseReader};
 use loadgen_engine::outcome::ErrorKind;
 
 fn read<'a>(parts: impl Iterator<Item = &'a [u8]>, is_head: bool) -> Result<(u16, bool), ErrorKind> {
-    let mut reader = ResponseReader::default();
+    let (mut reader, mut heads) = (ResponseReader::default(), HeadReader::default());
     reader.expect(is_head);
     for part in parts {
-        if let Progress::Complete { status, reusable } = reader.feed(part)? {
+        if let Progress::Complete { status, reusable } = reader.feed(part, &mut heads)? {
             return Ok((status, reusable));
         }
     }
