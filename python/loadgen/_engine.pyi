@@ -97,7 +97,7 @@ class Histogram:
         """Samples that never ended: dropped, cancelled, failed without an answer, unfinished."""
     @property
     def overflow(self) -> int:
-        """Samples clamped at the top, which is one hour."""
+        """Samples clamped at the top, which is 2^42 ns, 73 minutes."""
     @property
     def mean_ns(self) -> float | None: ...
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from loadgen._engine import Schedule, __version__
+from loadgen._engine import Schedule, Snapshot, __version__
 from loadgen.engine_plan import EnginePlan
 from loadgen.ledger import Ledger
 from loadgen.load import Evidence
@@ -24,8 +24,6 @@ from loadgen.verdict import GeneratorFigures, judge_generator
 # Errors that say that nothing answered at the other end, and those that say that this end had run out.
 _NO_TARGET = frozenset({"connect_refused", "connect_timeout", "connect_failed"})
 _OWN_LIMITS = ("no_descriptors", "no_ports")
-# What the engine stops at where the plan has no cap.
-_DEFAULT_CONNECTIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +123,17 @@ def _abandoned(plan: EnginePlan, schedule: Schedule | None, evidence: Evidence, 
     return max(0, share - evidence.final_workers[worker.index].counters["scheduled"])
 
 
-def _cap_reached(plan: EnginePlan, evidence: Evidence) -> int | None:
-    """The cap on connections, where it stood in the way."""
-    cap = max(plan.connections or _DEFAULT_CONNECTIONS, plan.workers)
-    return cap if evidence.final.counters["cap_hits"] else None
+def _connecting(final: Snapshot) -> bool:
+    """Whether what kept sends waiting were connections being made: the network's time and the target's.
+
+    It must show in the connects themselves: they failed, or a slow one takes a good part of the usual wait.
+    """
+    if final.counters["cap_hits"]:
+        return False
+    if any(final.errors.get(kind) for kind in _NO_TARGET):
+        return True
+    connect, wait = final.histogram("connect").percentile(99), final.histogram("pool_wait").percentile(50)
+    return connect is not None and wait is not None and connect >= wait / 5
 
 
 def _judge_thresholds(plan: EnginePlan, ledger: Ledger) -> tuple[list[ThresholdResult], list[Outcome]]:
@@ -151,9 +156,8 @@ def _judge_thresholds(plan: EnginePlan, ledger: Ledger) -> tuple[list[ThresholdR
 
 def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float | None) -> GeneratorFigures:
     final, gate = evidence.final.counters, evidence.at_gate.counters
-    cap_reached = _cap_reached(plan, evidence)
-    # Below the cap it is a connection being made that is waited for: the network's time and the target's.
-    own_lateness = "dispatch" if cap_reached is None else "lateness"
+    connecting = _connecting(evidence.final)
+    own_lateness = "dispatch" if connecting else "lateness"
     return GeneratorFigures(
         open_model=plan.is_open,
         load_s=evidence.load_ns / 1e9,
@@ -168,7 +172,8 @@ def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float |
         response_p99_ns=ledger.percentile_ns("response", 99),
         service_p99_ns=ledger.percentile_ns("service", 99),
         waited_for_connection=final["pool_waits"],
-        cap_reached=cap_reached,
+        connecting=connecting,
+        cap_reached=plan.connections if final["cap_hits"] else None,
         own_errors=sum(evidence.final.errors.get(kind, 0) for kind in _OWN_LIMITS),
         busy=busy,
         steal=evidence.strain.steal,

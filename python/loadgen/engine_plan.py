@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from loadgen.units import format_duration, format_rate
+from loadgen.units import counted, format_duration, format_rate
 
 Pacing = Literal["eco", "hybrid", "spin"]
 Reactor = Literal["auto", "epoll", "uring"]
@@ -56,7 +56,7 @@ class ClosedStage(Struct, frozen=True, forbid_unknown_fields=True):
     to_users: int
 
     def __str__(self) -> str:
-        return _words(f"{self.from_users:,} users", f"{self.to_users:,} users", self.duration_ns)
+        return _words(counted(self.from_users, "user"), counted(self.to_users, "user"), self.duration_ns)
 
 
 class OnOff(Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +86,11 @@ class ClosedLoad(Struct, frozen=True, forbid_unknown_fields=True, tag_field="mod
 
     stages: list[ClosedStage]
 
+    @property
+    def most_users(self) -> int:
+        """At any time."""
+        return max(max(stage.from_users, stage.to_users) for stage in self.stages)
+
 
 class EnginePlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that a run needs."""
@@ -97,14 +102,16 @@ class EnginePlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     label: str
     addresses: list[str]  # resolved before the run; empty until then
     load: OpenLoad | ClosedLoad
-    connections: int | None
+    connections: int  # the cap, over all workers
     workers: int
     pacing: Pacing
     timeout_ns: int
     drain_ns: int
     reactor: Reactor
     thresholds: list[str]
-    origins: dict[str, str]  # where each value came from: --tps, LOADGEN_TIMEOUT, plan, default
+    # Where each value came from that is not a default, by the names of Plan: {"rate": "--tps", "timeout":
+    # "LOADGEN_TIMEOUT", "preset": "--preset spike"}; "plan" is a script.
+    origins: dict[str, str]
 
     def encode(self) -> bytes:
         """One line of JSON."""
@@ -128,7 +135,7 @@ class EnginePlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if isinstance(self.load, OpenLoad):
             top = format_rate(max(max(stage.from_rate, stage.to_rate) for stage in self.load.stages))
         else:
-            top = f"{max(max(stage.from_users, stage.to_users) for stage in self.load.stages):,} users"
+            top = counted(self.load.most_users, "user")
         return f"up to {top} for {format_duration(self.duration_ns)}"
 
     def redacted(self) -> EnginePlan:

@@ -74,13 +74,13 @@ def strain(earlier: Health, later: Health) -> Strain:
 
 def _run_queue_ns(pid: int) -> int | None:
     """Second field of schedstat, which is about the main thread: a worker's engine runs on that."""
-    fields = _read(PROC / str(pid) / "schedstat").split()
+    fields = read(PROC / str(pid) / "schedstat").split()
     return int(fields[1]) if len(fields) == 3 else None
 
 
 def _steal() -> tuple[int | None, int | None]:
     """(steal, all) ticks of all processors. Guest time is in user time already, so the sum stops at steal."""
-    line = _read(PROC / "stat").partition("\n")[0].split()
+    line = read(PROC / "stat").partition("\n")[0].split()
     if len(line) < 9 or line[0] != "cpu":
         return None, None
     ticks = [int(value) for value in line[1:9]]
@@ -89,7 +89,7 @@ def _steal() -> tuple[int | None, int | None]:
 
 def _cgroups() -> list[Path]:
     """Where our control group's files may be: v2, seen from outside or inside its namespace, then v1."""
-    lines = _read(PROC / "self/cgroup").splitlines()
+    lines = read(PROC / "self/cgroup").splitlines()
     path = next((line.split(":", 2)[2] for line in lines if line.startswith("0::")), "/")
     return [CGROUP / path.lstrip("/"), CGROUP, CGROUP / "cpu"]
 
@@ -97,7 +97,7 @@ def _cgroups() -> list[Path]:
 def _throttled_us() -> int | None:
     """How long the processor quota held our control group back, since it was made."""
     for directory in _cgroups():
-        lines = _read(directory / "cpu.stat").splitlines()
+        lines = read(directory / "cpu.stat").splitlines()
         stat = dict(line.split() for line in lines if line.count(" ") == 1)
         if "throttled_usec" in stat:
             return int(stat["throttled_usec"])
@@ -109,18 +109,19 @@ def _throttled_us() -> int | None:
 def processor_quota() -> float | None:
     """How many processors' time our control group may use; None for no limit."""
     for directory in _cgroups():
-        fields = _read(directory / "cpu.max").split()
+        fields = read(directory / "cpu.max").split()
         if len(fields) == 2:
             return None if fields[0] == "max" else int(fields[0]) / int(fields[1])
-        quota, period = (_read(directory / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+        quota, period = (read(directory / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
         if quota and period:
             return None if quota == "-1" else int(quota) / int(period)
     return None
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """A file of the system without the space around it; empty where there is none."""
     try:
-        return path.read_text()
+        return path.read_text().strip()
     except OSError:
         return ""
 
@@ -146,7 +147,7 @@ def descriptor_limits() -> tuple[int, int]:
 
 def port_range() -> tuple[int, int] | None:
     """The ports that outgoing connections are given, both ends included."""
-    fields = _read(PROC / "sys/net/ipv4/ip_local_port_range").split()
+    fields = read(PROC / "sys/net/ipv4/ip_local_port_range").split()
     return (int(fields[0]), int(fields[1])) if len(fields) == 2 else None
 
 

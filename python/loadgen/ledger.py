@@ -73,6 +73,12 @@ class Ledger:
             "response": self.arrivals.scheduled - response.count - response.infinite,
             "service": self.arrivals.sent - service.count - service.infinite,
         }
+        self._of_label = {
+            label: _requests(
+                snapshot.label_counters(label), snapshot.label_statuses(label), snapshot.label_errors(label)
+            )
+            for label in snapshot.labels
+        }
         self.errors = self._check(worker_lost)
 
     def _check(self, worker_lost: bool) -> list[str]:
@@ -130,18 +136,9 @@ class Ledger:
 
     def labels(self) -> list[LabelResult]:
         """Each label's share."""
-        snapshot = self.snapshot
         return [
-            LabelResult(
-                label=label,
-                requests=_requests(
-                    snapshot.label_counters(label),
-                    snapshot.label_statuses(label),
-                    snapshot.label_errors(label),
-                ),
-                latency=self.latencies(label),
-            )
-            for label in snapshot.labels
+            LabelResult(label=label, requests=requests, latency=self.latencies(label))
+            for label, requests in self._of_label.items()
         ]
 
     # What thresholds ask (thresholds.Figures).
@@ -155,7 +152,7 @@ class Ledger:
 
     def count(self, name: str, label: str | None) -> int | None:
         """A count; None for no data: a label that was never seen, or errors where nothing was sent."""
-        requests = self.requests if label is None else self._label_requests(label)
+        requests = self.requests if label is None else self._of_label.get(label)
         if requests is None:
             return None
         if name.startswith("errors."):
@@ -176,14 +173,6 @@ class Ledger:
             return self._rate_per_s
         sent = self.count("requests", label)
         return None if sent is None else sent / self._load_s
-
-    def _label_requests(self, label: str) -> Requests | None:
-        if label not in self.snapshot.labels:
-            return None
-        snapshot = self.snapshot
-        return _requests(
-            snapshot.label_counters(label), snapshot.label_statuses(label), snapshot.label_errors(label)
-        )
 
 
 def _requests(

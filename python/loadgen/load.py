@@ -139,7 +139,8 @@ class Load:
         if also_shut:
             waits.append(asyncio.ensure_future(self._shut.wait()))
         try:
-            delay_s = max(0.0, (moment_ns - self._elapsed_ns()) / 1e9)
+            # Not from the clamped time: the gate opens a little after the order to open it.
+            delay_s = max(0.0, (self._begin + moment_ns - monotonic_ns()) / 1e9)
             done, _ = await asyncio.wait(waits, timeout=delay_s, return_when=asyncio.FIRST_COMPLETED)
             return not done
         finally:

@@ -81,7 +81,7 @@ def _ports() -> Finding:
 
 
 def _backlog() -> Finding:
-    text = _read("/proc/sys/net/core/somaxconn")
+    text = health.read(health.PROC / "sys/net/core/somaxconn")
     if not text.isdigit():
         return _unknown("somaxconn")
     enough = int(text) >= ENOUGH_BACKLOG
@@ -96,7 +96,7 @@ def _backlog() -> Finding:
 
 
 def _timer_slack() -> Finding:
-    text = _read("/proc/self/timerslack_ns")
+    text = health.read(health.PROC / "self/timerslack_ns")
     if not text.isdigit():
         return _unknown("timer slack")
     # Workers set their own to 1 ns, so what is inherited does not matter; it is shown for those who compare
@@ -107,12 +107,14 @@ def _timer_slack() -> Finding:
 
 
 def _clock() -> Finding:
-    source = _read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    source = health.read(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource"))
     if not source:
         return _unknown("clock source")
     # These are read without entering the kernel: 20 ns instead of a microsecond, several times a request.
     quick = source in ("tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter")
-    available = _read("/sys/devices/system/clocksource/clocksource0/available_clocksource").split()
+    available = health.read(
+        Path("/sys/devices/system/clocksource/clocksource0/available_clocksource")
+    ).split()
     remedy = (
         "echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource"
         if "tsc" in available
@@ -155,7 +157,7 @@ def _quota() -> Finding:
 
 
 def _io_uring() -> Finding:
-    disabled = _read("/proc/sys/kernel/io_uring_disabled")
+    disabled = health.read(health.PROC / "sys/kernel/io_uring_disabled")
     if not disabled:
         return _unknown("io_uring")
     return Finding(
@@ -180,10 +182,3 @@ def _versions() -> list[Finding]:
 
 def _unknown(name: str) -> Finding:
     return Finding(name=name, status="unknown", value="this system does not tell")
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""

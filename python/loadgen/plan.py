@@ -25,7 +25,7 @@ from loadgen.engine_plan import (
 from loadgen.errors import Mistake, PlanError
 from loadgen.health import processors
 from loadgen.shapes import Stage
-from loadgen.thresholds import parse_threshold
+from loadgen.thresholds import Threshold, parse_threshold
 from loadgen.units import parse_count, parse_duration_ns, quoted
 from loadgen.url import Url, parse_url
 
@@ -33,23 +33,12 @@ T = TypeVar("T")
 
 EMBEDDED = "embedded target"
 DEFAULT_USERS = 10
+DEFAULT_CONNECTIONS = 10_000  # in the open model; in the closed one each user has one
+MAX_CONNECTIONS = 1_000_000
 MAX_WORKERS = 1024
+MAX_SEED = 2**64 - 1
 DEFAULT_DURATION = "10s"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-# Which of our fields settle which of the engine's: that is how origins are carried over.
-_ENGINE_FIELDS = {
-    "request": ("url", "method", "headers", "body"),
-    "load": ("rate", "users", "stages", "preset", "duration", "arrivals", "seed", "drop_late"),
-    "name": ("name",),
-    "connections": ("connections",),
-    "workers": ("workers",),
-    "pacing": ("pacing",),
-    "timeout_ns": ("timeout",),
-    "drain_ns": ("drain",),
-    "reactor": ("reactor",),
-    "thresholds": ("thresholds",),
-}
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -61,8 +50,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     url: str | None = None  # None: the embedded target; "/path": that path on it
     method: str | None = None  # default GET, or POST where there is a body
-    headers: Sequence[tuple[str, str]] = ()
-    body: bytes | None = None
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    body: bytes | str | None = None
 
     rate: str | float | None = None
     users: str | int | None = None
@@ -107,20 +96,29 @@ class Plan(Struct, frozen=True, kw_only=True):
             return self.origins[field]
         default = next(spec.default for spec in msgspec.structs.fields(Plan) if spec.name == field)
         value = getattr(self, field)
-        return "default" if value == default or not (value or default) else "plan"
+        # As text, because the command line's defaults are.
+        return "default" if str(value) == str(default) or not (value or default) else "plan"
 
     def compile(self) -> EnginePlan:
         """The engine's plan, without addresses. Raises PlanError with every mistake."""
         check = _Checker(self)
+        _check_types(self, check)
+        if check.mistakes:  # nothing can be read into what is not even of the right kind
+            raise PlanError(check.mistakes)
         url = check(
             "url", parse_url, f"http://localhost{self.url or '/'}" if self.needs_embedded_target else self.url
         )
         request = _request(self, url, check)
+        label = label_of(request.method, request.url) if request else None
         load = _load(self, check)
+        connections = check.optional("connections", _at_most(MAX_CONNECTIONS), self.connections)
+        workers = check.optional("workers", _at_most(MAX_WORKERS), self.workers)
+        if connections and workers and connections < workers:
+            check.wrong(
+                "workers",
+                f"cannot be more than {check.named('connections')} ({connections}): each needs a connection",
+            )
         compiled: dict[str, Any] = {
-            "load": load,
-            "connections": check("connections", parse_count, self.connections),
-            "workers": check("workers", _parse_workers, self.workers) or _default_workers(load),
             "pacing": check("pacing", _one_of(get_args(Pacing)), self.pacing),
             "timeout_ns": check("timeout", shapes.check_duration, self.timeout),
             "drain_ns": check("drain", partial(shapes.check_duration, at_least_ns=0), self.drain),
@@ -128,24 +126,32 @@ class Plan(Struct, frozen=True, kw_only=True):
             "thresholds": [
                 threshold.expression
                 for index, text in enumerate(self.thresholds)
-                if (threshold := check(f"thresholds[{index}]", parse_threshold, text))
+                if (threshold := check(f"thresholds[{index}]", partial(_parse_threshold, label), text))
             ],
         }
-        if check.mistakes or request is None or url is None or load is None:
+        if check.mistakes or request is None or label is None or url is None or load is None:
             raise PlanError(check.mistakes)
+        most_users = load.most_users if isinstance(load, ClosedLoad) else None
         return EnginePlan(
             name=self.name or f"{self.command} {EMBEDDED if self.needs_embedded_target else url.authority}",
             command=self.command,
             request=request,
-            label=label_of(request.method, request.url),
+            label=label,
             addresses=[],
-            origins={engine: self._first_origin(ours) for engine, ours in _ENGINE_FIELDS.items()},
+            load=load,
+            connections=connections or most_users or DEFAULT_CONNECTIONS,
+            workers=workers or _default_workers(connections or most_users),
+            origins=self._origins_of_values(),
             **compiled,
         )
 
-    def _first_origin(self, fields: Sequence[str]) -> str:
-        """The origin of the first field that was given at all."""
-        return next((origin for field in fields if (origin := self.origin(field)) != "default"), "default")
+    def _origins_of_values(self) -> dict[str, str]:
+        """Where each value came from that is not a default."""
+        fields = [field for field in Plan.__struct_fields__ if field not in ("command", "origins")]
+        found = {field: origin for field in fields if (origin := self.origin(field)) != "default"}
+        if "preset" in found:  # of which the engine's plan has only the stages
+            found["preset"] += f" {self.preset}"
+        return found
 
 
 class _Checker:
@@ -155,9 +161,10 @@ class _Checker:
         self._origins = plan.origins
         self.mistakes: list[Mistake] = []
 
+    def optional(self, place: str, parse: Callable[[Any], T], value: Any) -> T | None:
+        return None if value is None else self(place, parse, value)
+
     def __call__(self, place: str, parse: Callable[[Any], T], value: Any) -> T | None:
-        if value is None:
-            return None
         try:
             return parse(value)
         except ValueError as error:
@@ -172,12 +179,43 @@ class _Checker:
         return self._origins.get(field, field)
 
 
+def _check_types(plan: Plan, check: _Checker) -> None:
+    """What a script got wrong by kind. Numbers and lengths of time are left to their parsers."""
+    for field in ("url", "method", "preset", "name", "arrivals", "command"):
+        value, required = getattr(plan, field), field in ("arrivals", "command")
+        if not isinstance(value, str) and (required or value is not None):
+            check.wrong(field, f"expected text, got {quoted(value)}")
+    body: object = plan.body
+    if not isinstance(body, (bytes, str, type(None))):
+        check.wrong("body", f"expected bytes or text, got {quoted(body)}")
+    lists: list[tuple[str, object, Callable[[object], bool], str]] = [
+        ("headers", _pairs(plan.headers), _is_header, 'a header such as ("Accept", "text/html")'),
+        ("stages", plan.stages, lambda item: isinstance(item, Stage), 'a stage such as Stage("30s", rate=5)'),
+        ("thresholds", plan.thresholds, lambda item: isinstance(item, str), 'text such as "p99 < 250ms"'),
+    ]
+    for field, items, is_right, words in lists:
+        if isinstance(items, (str, bytes)) or not isinstance(items, Sequence):
+            check.wrong(field, f"expected a list, each {words}, got {quoted(items)}")
+            continue
+        for index, item in enumerate(items):
+            if not is_right(item):
+                check.wrong(f"{field}[{index}]", f"expected {words}, got {quoted(item)}")
+
+
+def _pairs(headers: Any) -> Any:
+    return list(headers.items()) if isinstance(headers, Mapping) else headers
+
+
+def _is_header(item: object) -> bool:
+    return isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(part, str) for part in item)
+
+
 def _request(plan: Plan, url: Url | None, check: _Checker) -> Request | None:
     method = plan.method or ("GET" if plan.body is None else "POST")
     if not _TOKEN.fullmatch(method):
         check.wrong("method", f'expected a method such as "POST", got {quoted(method)}')
     headers = []
-    for index, (name, value) in enumerate(plan.headers):
+    for index, (name, value) in enumerate(_pairs(plan.headers)):
         if not _TOKEN.fullmatch(name):
             check.wrong(f"headers[{index}]", f"expected a header name, got {quoted(name)}")
         elif re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
@@ -189,23 +227,24 @@ def _request(plan: Plan, url: Url | None, check: _Checker) -> Request | None:
     named = {name.lower() for name, _ in headers}
     if url.userinfo is not None and "authorization" not in named:
         headers.append(("Authorization", basic_authorization(url.userinfo)))
-    return Request(method=method, url=url.text, headers=headers, body=plan.body)
+    body = plan.body.encode(errors="surrogateescape") if isinstance(plan.body, str) else plan.body
+    return Request(method=method, url=url.text, headers=headers, body=body)
 
 
 def _load(plan: Plan, check: _Checker) -> OpenLoad | ClosedLoad | None:
     before = len(check.mistakes)
     _check_combination(plan, check)
-    rate = check("rate", shapes.check_rate, plan.rate)
-    users = check("users", shapes.check_users, plan.users)
-    duration_ns = check("duration", shapes.check_duration, plan.duration)
+    rate = check.optional("rate", shapes.check_rate, plan.rate)
+    users = check.optional("users", shapes.check_users, plan.users)
+    duration_ns = check.optional("duration", shapes.check_duration, plan.duration)
     stages = [
         checked
         for index, stage in enumerate(plan.stages)
         if (checked := check(f"stages[{index}]", shapes.check_stage, stage)) is not None
     ]
-    seed = check("seed", lambda value: parse_count(value, at_least=0), plan.seed)
+    seed = check("seed", _at_most(MAX_SEED, at_least=0), plan.seed)
     arrivals = check("arrivals", _parse_arrivals, plan.arrivals)
-    drop_after_ns = check("drop_late", shapes.check_duration, plan.drop_late)
+    drop_after_ns = check.optional("drop_late", shapes.check_duration, plan.drop_late)
     if len(check.mistakes) > before:
         return None
     closed = (rate is None and not plan.stages) or shapes.is_closed(plan.stages)
@@ -265,11 +304,24 @@ def _parse_arrivals(text: str) -> Any:
     return OnOff(shapes.check_duration(on), shapes.check_duration(off))
 
 
-def _parse_workers(value: str | int) -> int:
-    workers = parse_count(value)
-    if workers > MAX_WORKERS:
-        raise ValueError(f"expected at most {MAX_WORKERS} processes, got {quoted(value)}")
-    return workers
+def _parse_threshold(label: str | None, text: str) -> Threshold:
+    """`label` is the one there is; None where it is not known."""
+    threshold = parse_threshold(text)
+    if threshold.label is not None and label is not None and threshold.label != label:
+        raise ValueError(
+            f"no request is counted as {quoted(threshold.label)}: the only label is {quoted(label)}"
+        )
+    return threshold
+
+
+def _at_most(limit: int, *, at_least: int = 1) -> Callable[[str | int], int]:
+    def parse(value: str | int) -> int:
+        count = parse_count(value, at_least=at_least)
+        if count > limit:
+            raise ValueError(f"expected at most {limit:,}, got {quoted(value)}")
+        return count
+
+    return parse
 
 
 def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
@@ -281,9 +333,7 @@ def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
     return choose
 
 
-def _default_workers(load: OpenLoad | ClosedLoad | None) -> int:
-    """The cores that this process may use, less one where there are several; never more than users."""
+def _default_workers(at_most: int | None) -> int:
+    """The cores that this process may use, less one where there are several; none without a connection."""
     workers = max(1, processors() - 1)
-    if isinstance(load, ClosedLoad):
-        workers = min(workers, max(max(stage.from_users, stage.to_users) for stage in load.stages))
-    return workers
+    return min(workers, at_most or workers)

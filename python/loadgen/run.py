@@ -35,7 +35,29 @@ def run(plan: Plan, *, out: str | Path | None = None, observers: Sequence[Observ
     more stops at once. Works in any thread, and where an event loop is running already: it blocks that loop.
     """
     conductor = Conductor(plan, Path(out) if out is not None else None, observers)
-    return _run_beside(conductor) if _loop_is_running() else asyncio.run(conductor.conduct())
+    with _signals(conductor):
+        return _run_beside(conductor) if _loop_is_running() else asyncio.run(conductor.conduct())
+
+
+@contextlib.contextmanager
+def _signals(conductor: Conductor) -> Iterator[None]:
+    """Ctrl-C and SIGTERM are ours while the run lasts, if this is the main thread: others get none.
+
+    Not by the loop's own handlers: where a loop was running already, ours runs in another thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, _frame: object) -> None:
+        conductor.interrupt_from_outside("interrupted" if number == signal.SIGINT else "terminated")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _loop_is_running() -> bool:
@@ -59,11 +81,7 @@ def _run_beside(conductor: Conductor) -> Result:
 
     thread = threading.Thread(target=work, name="loadgen")
     thread.start()
-    while thread.is_alive():
-        try:
-            thread.join()
-        except KeyboardInterrupt:
-            conductor.interrupt_from_another_thread()
+    thread.join()
     if problem:
         raise problem[0]
     return outcome[0]
@@ -95,18 +113,19 @@ class Conductor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._load: Load | None = None
-        self._cancelled = False
+        self._asked_to_stop = False
 
     async def conduct(self) -> Result:
         """The whole way."""
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         health.raise_descriptor_limit()
         try:
-            with self._signals():
-                async with contextlib.AsyncExitStack() as stack:
-                    return await self._prepare_and_play(stack)
+            if self._asked_to_stop:
+                raise asyncio.CancelledError
+            async with contextlib.AsyncExitStack() as stack:
+                return await self._prepare_and_play(stack)
         except asyncio.CancelledError:
-            if self._cancelled:
+            if self._asked_to_stop:
                 raise Interrupted("interrupted before the load began") from None
             raise
 
@@ -114,10 +133,10 @@ class Conductor:
         asked, note = self._asked, None
         if asked.needs_embedded_target:
             target = await stack.enter_async_context(EmbeddedTarget())
-            asked, note = (
-                asked.at(target.url),
-                f"no URL given: the embedded target at {target.url} takes the load",
-            )
+            note = f"the embedded target at {target.url} takes the load"
+            if asked.url is None:
+                note = f"no URL given: {note}"
+            asked = asked.at(target.url)
         plan = asked.compile()
         schedule = make_schedule(plan)
         address = await reach(parse_url(plan.request.url))
@@ -181,29 +200,13 @@ class Conductor:
         if self._load is not None:
             self._load.interrupt(reason)
         elif self._task is not None:
-            self._cancelled = True
             self._task.cancel()
 
-    def interrupt_from_another_thread(self) -> None:
-        """The same, for a thread that only waits for us."""
+    def interrupt_from_outside(self, reason: str) -> None:
+        """The same, from a signal handler: at any time, and maybe in another thread."""
+        self._asked_to_stop = (
+            True  # before the loop is looked at: if it is not there yet, it will look at this
+        )
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.interrupt, "interrupted")
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM are ours while the run lasts, if this is the main thread: others get none."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in before:
-            loop.add_signal_handler(
-                number, self.interrupt, "interrupted" if number == signal.SIGINT else "terminated"
-            )
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                loop.remove_signal_handler(number)
-                signal.signal(number, handler)
+            with contextlib.suppress(RuntimeError):  # closed: all is over already
+                self._loop.call_soon_threadsafe(self.interrupt, reason)

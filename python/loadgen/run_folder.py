@@ -11,8 +11,8 @@ latency.hlog is an HdrHistogram interval log, format 1.3, which public tools rea
     Tag=response:GET%20%2Fitems,12.000,1.000,3.482,HIS...  one label's, percent-encoded: no commas, no spaces
 
 The maximum is in milliseconds (values are ns, divided by the format's customary 1,000,000), because that is
-what the readers of the format assume. Samples that never ended have no value and are not in it: summary.json
-counts them.
+what the readers of the format assume. It holds the finite samples only: those that never ended have no value.
+So its percentiles are those of summary.json only where all samples ended; summary.json counts the others.
 
 events.jsonl has one event a line; `at_s` counts from the start of the run. The first line also says when that
 was on CLOCK_MONOTONIC (`monotonic_ns`), so that the schedule can be laid beside the stamps of a server on the
@@ -25,7 +25,7 @@ import errno
 import json
 import os
 import re
-import tempfile
+import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -191,17 +191,14 @@ def write_whole(path: Path, data: bytes) -> None:
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    # Not mkstemp's, which are private: this one is a file like any other.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp's are private; this one is a file like any other
         temporary.replace(path)
     except BaseException:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -17,21 +17,15 @@ STOP_S = 5.0
 
 
 class EmbeddedTarget:
-    """`async with EmbeddedTarget() as target: target.url`. Port 0 is a free one."""
+    """`async with EmbeddedTarget() as target: target.url`, on a free port."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, log: str | None = None) -> None:
-        self._arguments = [host, str(port), log or ""]
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._process: asyncio.subprocess.Process | None = None
         self._life: int | None = (
             None  # our end of a pipe: when we go, however that is, the child sees its end
         )
         self.url = ""
-
-    @property
-    def pid(self) -> int:
-        """The child's."""
-        assert self._process is not None
-        return self._process.pid
 
     async def __aenter__(self) -> Self:
         theirs, self._life = os.pipe()
@@ -42,7 +36,7 @@ class EmbeddedTarget:
                 "-m",
                 "loadgen.target",
                 str(theirs),
-                *self._arguments,
+                self._host,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 pass_fds=[theirs],
@@ -90,8 +84,8 @@ class EmbeddedTarget:
 def _serve(arguments: list[str]) -> None:
     from loadgen._engine import serve_target
 
-    parent_fd, host, port, log = arguments
-    serve_target(host, int(port), parent_fd=int(parent_fd), log=log or None)
+    parent_fd, host = arguments
+    serve_target(host, 0, parent_fd=int(parent_fd), log=None)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _EXPRESSION = re.compile(
-    r"(?:(?P<label>.+):)?\s*(?P<metric>[\w.]+)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^\s<>=]+)"
+    r"(?:(?P<label>.+):)?\s*(?P<metric>[\w.]+)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^\s<>=]+(?:\s+%)?)"
     r"(?:\s+over\s+(?P<over>\S+))?(?:\s+after\s+(?P<after>\S+))?(?P<abort>\s+abort)?"
 )
 _EXAMPLE = 'expected METRIC OP VALUE such as "p99 < 250ms" or "errors < 1%"'
@@ -102,7 +102,7 @@ def _metric(metric: str, value: str) -> tuple[str, float, Scale]:
     if metric in _COUNTS:
         return metric, parse_count(value, at_least=0), "count"
     if metric == "errors" or metric.startswith("errors."):
-        share = re.fullmatch(r"(\d+(?:\.\d+)?)%", value)
+        share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value)
         if share:
             return metric, float(share[1]) / 100, "share"
         if not value.isdecimal():

@@ -82,6 +82,11 @@ def format_count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def counted(count: float, noun: str) -> str:
+    """`1 user`, `2,000 users`."""
+    return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def format_rate(per_second: float) -> str:
     """`5,000/s`, `12.5/s`, `6/m`: in the unit in which it is not a fraction."""
     if per_second >= 100 or per_second == 0:

@@ -11,14 +11,15 @@
     failed for want of descriptors or ports   none                 above 0.1 %
     busy share of the busiest worker          80 %                 -
     steal, run-queue wait, throttling         1 %, 5 %, none       -
+    waited for a connection, cap reached      0.1 %                -      (also in the closed model)
 
 What is past the first bound is degraded. Causes (busy, steal, throttling) alone never make a run invalid:
 what they did to the measurement shows in lateness and adherence, and only that makes the numbers wrong.
 Spinning for precision is not busy.
 
-Lateness here is the generator's own: until its loop got round to an arrival, or until a connection was free
-within the cap. A connection that had to be made first delays a request too, but that is the network and the
-target. So what was not sent in time is only degraded where the loop kept up and the cap was not reached.
+Lateness here is the generator's own: all of it, but for the wait for connections that were being made, where
+the time that connecting took explains it. That is the network and the target. Adherence knows no such excuse:
+a load that was not sent is no load, whoever is to blame.
 
 Short runs must not flap. A share is judged only when at least TEN events speak for it: in a hundred requests
 one late send would be 1 %. The p99s need the samples that any p99 needs. And shares of processor time, which
@@ -57,6 +58,7 @@ class GeneratorFigures(Struct, frozen=True, kw_only=True):
     response_p99_ns: float | None = None
     service_p99_ns: float | None = None
     waited_for_connection: int = 0
+    connecting: bool = False  # connections being made explain that; they are not in late_1ms and lateness_p99
     cap_reached: int | None = None  # the cap on connections, where it was reached
     own_errors: int = 0  # requests that failed for want of descriptors or ports
     busy: float | None = None  # of the busiest worker, spinning not counted
@@ -72,6 +74,7 @@ def judge_generator(figures: GeneratorFigures) -> tuple[GeneratorVerdict, list[s
     if figures.open_model:
         _judge_schedule(figures, limited, degraded)
     _judge_own_errors(figures, limited, degraded)
+    _judge_cap(figures, degraded)
     _judge_machine(figures, degraded)
     verdict: GeneratorVerdict = "client-limited" if limited else "degraded" if degraded else "valid"
     return verdict, limited + degraded
@@ -82,7 +85,7 @@ def _judge_schedule(figures: GeneratorFigures, limited: list[str], degraded: lis
     adherence = (figures.due - missed) / figures.due if figures.due else 1.0
     if missed >= TEN and adherence < 0.999:
         text = f"only {format_percent(adherence)} of what was due was sent in time{_pool(figures)}"
-        (limited if adherence < 0.95 and not _connecting(figures) else degraded).append(text)
+        (limited if adherence < 0.95 else degraded).append(text)
     if figures.dropped:
         share = figures.dropped / figures.due if figures.due else 1.0
         text = (
@@ -114,28 +117,25 @@ def _makes_the_p99(figures: GeneratorFigures, lateness: float) -> bool:
     if response is None or service is None or math.isinf(service):
         return False
     if math.isinf(response):  # what was never sent decides
-        return not _connecting(figures)
+        return not (figures.connecting and lateness <= _MS)
     return min(lateness, response - service) > max(0.2 * response, _MS)
-
-
-def _connecting(figures: GeneratorFigures) -> bool:
-    """Whether sends were held up by connections that were being made, and by nothing of our own."""
-    return (
-        figures.waited_for_connection >= TEN
-        and figures.cap_reached is None
-        and not figures.own_errors
-        and (figures.lateness_p99_ns or 0) <= _MS
-    )
 
 
 def _pool(figures: GeneratorFigures) -> str:
     """Names the cause where it is connections: it is the commonest one."""
-    if figures.sent == 0 or figures.waited_for_connection / figures.sent < 0.01:
+    if figures.cap_reached is not None or figures.waited_for_connection < 0.01 * max(figures.sent, 1):
         return ""
     share = format_percent(figures.waited_for_connection / figures.sent)
-    if figures.cap_reached is None:
-        return f" ({share} of sends waited for a connection to be made)"
-    return f" ({share} of sends waited for a free connection; the cap is {format_count(figures.cap_reached)})"
+    return f" ({share} of sends waited for a connection to be made)"
+
+
+def _judge_cap(figures: GeneratorFigures, degraded: list[str]) -> None:
+    share = figures.waited_for_connection / max(figures.sent, 1)
+    if figures.cap_reached is not None and figures.waited_for_connection >= TEN and share > 0.001:
+        degraded.append(
+            f"{format_percent(share)} of sends waited for a free connection; "
+            f"the cap is {format_count(figures.cap_reached)}"
+        )
 
 
 def _judge_own_errors(figures: GeneratorFigures, limited: list[str], degraded: list[str]) -> None:

@@ -36,7 +36,7 @@ def test_a_pipe_gets_plain_lines_of_80_columns(loadgen: Loadgen, target: Target)
     assert is_plain(result.stdout) and is_plain(result.stderr), result
     table = result.stdout.partition("run folder:")[0].splitlines()
     assert max(map(len, table)) <= 80, result
-    for word in ("offered", "sent", "completed", "response", "service", "lateness", "status", "verdict"):
+    for word in ("offered", "sent", "ok", "response", "service", "lateness", "status", "verdict"):
         assert re.search(rf"^{word}\b", result.stdout, re.MULTILINE), result
 
 
@@ -168,15 +168,51 @@ def test_every_option_reads_the_environment(loadgen: Loadgen, target: Target) ->
     assert result.stderr == "", result
     request = summary["plan"]["request"]
     assert (request["method"], request["headers"]) == ("POST", [["X-One", "1"], ["X-Two", "2"]])
-    assert summary["plan"]["origins"]["load"] == "LOADGEN_TPS"
+    assert summary["plan"]["origins"]["rate"] == "LOADGEN_TPS"
     # What is typed goes before what the environment says.
     typed = loadgen("blast", target.url, "--tps", "100", environment={**environment, "LOADGEN_BODY": ""})
     assert typed.summary["plan"]["load"]["stages"][0]["from_rate"] == 100.0
 
 
+def test_what_cannot_be_printed_changes_no_verdict(target: Target, tmp_path: Path) -> None:
+    command = f"'{LOADGEN}' blast {target.url} {' '.join(SHORT)} --quiet --summary-json copy.json"
+    for number, (out, threshold, exit_code, words) in enumerate(
+        [
+            ("> /dev/full", "p50 < 10s", 0, "stdout cannot be written: No space left on device"),
+            ("> /dev/full", "p50 < 1ns", 1, "stdout cannot be written: No space left on device"),
+            ("| true", "p50 < 1ns", 1, ""),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        shown = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command} --threshold '{threshold}' {out}"],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            timeout=30,
+            check=False,
+        )
+        assert shown.returncode == exit_code, shown
+        assert words in shown.stderr and "Traceback" not in shown.stderr, shown
+        assert json.loads((folder / "copy.json").read_text())["exit_code"] == exit_code
+
+
+def test_a_table_comes_in_any_encoding(loadgen: Loadgen, target: Target) -> None:
+    result = loadgen("blast", target.url, *SHORT, environment={"PYTHONIOENCODING": "iso8859-5"})
+    assert result.exit_code == 0, result
+    assert "verdict: pass" in result.stdout and "?s" in result.stdout, result
+
+
+def test_a_bare_command_shows_the_help(loadgen: Loadgen) -> None:
+    result = loadgen()
+    assert result.exit_code == 2, result
+    assert result.stderr == loadgen("--help").stdout, result
+
+
 def test_a_reader_that_has_seen_enough_ends_a_dry_run_in_peace(loadgen: Loadgen, tmp_path: Path) -> None:
     shown = subprocess.run(
-        ["sh", "-c", f"'{LOADGEN}' blast --tps 1000000 --dry-run | head -n 3"],
+        ["bash", "-c", f"set -o pipefail; '{LOADGEN}' blast --tps 1000000 --dry-run | head -n 3"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -184,5 +220,5 @@ def test_a_reader_that_has_seen_enough_ends_a_dry_run_in_peace(loadgen: Loadgen,
         check=False,
     )
     assert shown.stdout.splitlines() == ["0 0.000000000", "1 0.000001000", "2 0.000002000"]
-    assert shown.stderr == ""
+    assert (shown.returncode, shown.stderr) == (0, "")
     assert loadgen("blast", "--users", "5", "--dry-run").exit_code == 2

@@ -45,6 +45,13 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "a threshold without sense": (("--tps", "5", "--threshold", "fast please"), "--threshold", "p99 < 250ms"),
     "a threshold on nothing": (("--tps", "5", "--threshold", "speed < 5ms"), "--threshold", '"speed"'),
     "a threshold without a unit": (("--tps", "5", "--threshold", "p99 < 250"), "--threshold", "unit"),
+    "a threshold on a label that is not there": (
+        ("--tps", "5", "--threshold", "GET /other: p99 < 1s"),
+        "--threshold",
+        'the only label is "GET /"',
+    ),
+    "more workers than connections": (("-c", "2", "-w", "3"), "--workers", "--connections"),
+    "a seed beyond 64 bits": (("--tps", "5", "--seed", str(2**64)), "--seed", "at most"),
     "two bodies": (("--tps", "5", "--body", "x", "--body-file", "y"), "--body-file", "--body"),
     "a body that is not there": (("--tps", "5", "--body-file", "none.bin"), "--body-file", "No such file"),
     "JSON that is none": (("--tps", "5", "--json", "{x"), "--json", "JSON"),

@@ -42,25 +42,14 @@ def test_the_document_is_the_one_that_the_engine_reads() -> None:
             "seed": 1,
             "drop_after_ns": None,
         },
-        "connections": None,
+        "connections": 10_000,
         "workers": 1,
         "pacing": "hybrid",
         "timeout_ns": 30 * SECOND,
         "drain_ns": 30 * SECOND,
         "reactor": "auto",
         "thresholds": [],
-        "origins": {
-            "request": "plan",
-            "load": "plan",
-            "name": "default",
-            "connections": "default",
-            "workers": "plan",
-            "pacing": "default",
-            "timeout_ns": "default",
-            "drain_ns": "default",
-            "reactor": "default",
-            "thresholds": "default",
-        },
+        "origins": dict.fromkeys(("url", "method", "headers", "body", "rate", "workers"), "plan"),
     }
 
 
@@ -147,12 +136,70 @@ def test_places_are_those_that_the_user_knows() -> None:
         ({"stages": [Stage("1s", rate=0)]}, "stages: these stages hold no load"),
         ({"users": 5, "arrivals": "poisson"}, "arrivals: needs a rate"),
         ({"preset": "soup"}, 'preset: expected one of smoke, load, stress, spike, soak, got "soup"'),
-        ({"workers": 5000}, "workers: expected at most 1024 processes"),
+        ({"workers": 5000}, "workers: expected at most 1,024, got"),
     ],
 )
 def test_what_does_not_go_together(fields: dict[str, object], message: str) -> None:
     (found,) = mistakes(**fields)
     assert found.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "words"),
+    [
+        ({"url": 5}, "url", 'expected text, got "5"'),
+        ({"method": 5}, "method", "expected text"),
+        ({"preset": []}, "preset", "expected text"),
+        ({"rate": 5, "arrivals": None}, "arrivals", "expected text"),
+        ({"body": 5}, "body", "expected bytes or text"),
+        ({"headers": "A: b"}, "headers", "expected a list, each a header"),
+        ({"headers": ["ab"]}, "headers[0]", "expected a header"),
+        ({"headers": {"A": 5}}, "headers[0]", "expected a header"),
+        ({"thresholds": "p99 < 1s"}, "thresholds", "expected a list"),
+        ({"thresholds": ["p99 < 1s", 5]}, "thresholds[1]", "expected text"),
+        ({"thresholds": None}, "thresholds", "expected a list"),
+        ({"stages": "30s:5"}, "stages", "expected a list"),
+        ({"stages": Stage("30s", rate=5)}, "stages", "expected a list"),
+        ({"stages": ["30s:5"]}, "stages[0]", "expected a stage"),
+        ({"timeout": None}, "timeout", 'expected a duration such as "30s"'),
+        ({"drain": []}, "drain", "expected a duration"),
+        ({"pacing": None}, "pacing", "expected one of eco, hybrid, spin"),
+        ({"rate": []}, "rate", "expected a rate"),
+        ({"users": 1.5}, "users", "expected a whole number"),
+        ({"rate": 5, "seed": 2**64}, "seed", "expected at most 18,446,744,073,709,551,615"),
+        ({"connections": 2_000_000}, "connections", "expected at most 1,000,000"),
+        ({"thresholds": ["GET /b: p99 < 1s"]}, "thresholds[0]", 'the only label is "GET /"'),
+        ({"connections": 2, "workers": 3}, "workers", "cannot be more than connections (2)"),
+    ],
+)
+def test_what_a_script_gets_wrong_has_its_place(fields: dict[str, object], place: str, words: str) -> None:
+    (found,) = mistakes(**fields)
+    assert found.startswith(f"{place}: ")
+    assert words in found
+
+
+def test_headers_may_be_a_mapping_and_a_body_text() -> None:
+    request = Plan(headers={"A": "b"}, body="é").compile().request
+    assert (request.headers, request.body) == ([("A", "b")], "é".encode())
+
+
+@pytest.mark.parametrize(
+    ("plan", "connections"),
+    [
+        (Plan(rate=5), 10_000),
+        (Plan(users=30_000), 30_000),
+        (Plan(stages=[Stage("1s", users=7), Stage("1s", users=2)]), 7),
+        (Plan(users=50, connections=5), 5),
+    ],
+)
+def test_the_cap_on_connections_is_in_the_plan(plan: Plan, connections: int) -> None:
+    assert plan.compile().connections == connections
+
+
+def test_no_more_workers_than_connections_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadgen.plan.processors", lambda: 9)
+    assert Plan(rate=5).compile().workers == 8
+    assert Plan(rate=5, connections=3).compile().workers == 3
 
 
 def test_the_environment_may_speak_of_arrivals_when_there_is_no_rate() -> None:
@@ -193,7 +240,7 @@ def test_a_path_alone_is_a_path_on_the_embedded_target() -> None:
     assert not there.needs_embedded_target
     assert there.compile().request.url == "http://127.0.0.1:4321/delay/5"
     assert there.compile().name == plan.compile().name == "blast embedded target"
-    assert there.compile().origins["name"] == "default"
+    assert there.compile().origins == {"url": "plan"}
 
 
 def test_closed_plans_start_no_more_workers_than_users() -> None:

@@ -92,9 +92,18 @@ def test_it_works_where_a_loop_is_running() -> None:
     assert asyncio.run(main()).arrivals.completed == 5
 
 
-def test_an_interrupt_shuts_the_gate_and_drains() -> None:
-    watch = Watch(at_begin=lambda: os.kill(os.getpid(), signal.SIGINT))
-    result = loadgen.run(Plan(rate=100, duration="1h"), observers=[watch])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("loop_is_running", [False, True])
+def test_an_interrupt_shuts_the_gate_and_drains(number: signal.Signals, loop_is_running: bool) -> None:
+    watch = Watch(at_begin=lambda: os.kill(os.getpid(), number))
+
+    def run() -> Result:
+        return loadgen.run(Plan(rate=100, duration="1h"), observers=[watch])
+
+    async def main() -> Result:
+        return run()
+
+    result = asyncio.run(main()) if loop_is_running else run()
     assert result.exit_code == 130
     assert result.duration_s < 60
     assert "interrupted" in watch.seen

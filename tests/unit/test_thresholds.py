@@ -44,6 +44,7 @@ class Given:
         ("connection_wait.p99 < 1ms", None, "connection_wait.p99", "<", 1, "ms"),
         ("mean > 1m", None, "response.mean", ">", 60_000, "ms"),
         ("errors < 1%", None, "errors", "<", 0.01, "share"),
+        ("errors < 1 %", None, "errors", "<", 0.01, "share"),
         ("errors <= 10", None, "errors", "<=", 10, "count"),
         ("errors.timeout < 0.5%", None, "errors.timeout", "<", 0.005, "share"),
         ("requests >= 1000", None, "requests", ">=", 1000, "count"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from difflib import get_close_matches
@@ -83,15 +84,24 @@ def group() -> None:
 
 def main() -> NoReturn:
     """The entry point."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # better a "?" than no table
     sys.exit(call(sys.argv[1:]))
 
 
 def call(arguments: list[str]) -> int:
     """Run a command line and return its exit code. A user's mistake never shows a traceback."""
     try:
-        outcome: Any = group.main(arguments, prog_name="loadgen", standalone_mode=False)
+        # Not `group.main`, which turns a reader that has seen enough into exit code 1.
+        with group.make_context("loadgen", arguments) as context:
+            outcome: Any = group.invoke(context)
         sys.stdout.flush()
         return int(outcome or 0)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return ExitCode.UNUSABLE
     except click.UsageError as error:
         _complain(error.ctx.command_path if error.ctx else "loadgen", error.format_message())
         if error.ctx is not None:
@@ -109,10 +119,18 @@ def call(arguments: list[str]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has read enough. Python flushes once more at exit, which must find somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        return give_up_stdout(error)
+
+
+def give_up_stdout(error: OSError) -> int:
+    """What could not be printed: no fault where whoever read has read enough."""
+    # Python flushes once more at exit, which must find somewhere to go.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
         return ExitCode.PASSED
+    _complain("loadgen", f"stdout cannot be written: {error.strerror or error}")
+    return ExitCode.UNUSABLE
 
 
 def _complain(who: str, *lines: str) -> None:

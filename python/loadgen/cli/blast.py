@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from loadgen.cli import give_up_stdout
 from loadgen.cli.options import (
     PRESET_HELP,
     option,
@@ -18,7 +20,7 @@ from loadgen.cli.options import (
     read_stages,
     run_options,
 )
-from loadgen.errors import UsageError
+from loadgen.errors import ExitCode, UsageError
 from loadgen.plan import Plan
 
 # Options that have the plan's names and values, and those whose names are not the plan's.
@@ -72,6 +74,8 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     prefer_flags(values, found)
     headers = read_headers(values["headers"], found["headers"])
     body = read_body(values, found, headers)
+    if headers and found["headers"] == "default":
+        found["headers"] = found["json_text"]  # which brings some along
     return Plan(
         url=url,
         headers=headers,
@@ -108,21 +112,27 @@ def run_and_report(plan: Plan, values: dict[str, Any]) -> int:
     summary_path: str | None = values["summary_json"]
     view = make_view(live=not values["no_live"], quiet=values["quiet"])
     result = run(plan, out=folder, observers=[view])
-    table = render(result, folder)
     exit_code = result.exit_code
-    if summary_path == "-":
-        if not values["quiet"]:
-            click.echo(table, err=True, nl=False)
-        sys.stdout.buffer.write(result.to_json())
-        sys.stdout.buffer.flush()
-        return exit_code
-    click.echo(table, nl=False)
-    if summary_path is not None:
+    if summary_path not in (None, "-"):  # before anything is printed, because printing may fail
         try:
             write_whole(Path(summary_path), result.to_json())
         except OSError as error:
             click.echo(
                 f"loadgen: --summary-json: {summary_path} cannot be written: {error.strerror}", err=True
             )
-            return exit_code or 2
+            exit_code = exit_code or ExitCode.UNUSABLE
+    table = render(result, folder)
+    try:
+        if summary_path != "-":
+            click.echo(table, nl=False)
+        else:
+            if not values["quiet"]:
+                with contextlib.suppress(OSError):
+                    click.echo(table, err=True, nl=False)
+            sys.stdout.buffer.write(result.to_json())
+        sys.stdout.flush()
+    except OSError as error:
+        failed = give_up_stdout(error)
+        # A table that nobody sees changes nothing; a summary that was asked for is missing.
+        return exit_code or failed if summary_path == "-" else exit_code
     return exit_code

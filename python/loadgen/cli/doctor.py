@@ -7,8 +7,6 @@ import textwrap
 import click
 import msgspec
 
-from loadgen.cli.options import option
-
 _EPILOG = """\b
 Examples:
   loadgen doctor
@@ -17,7 +15,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 def doctor(as_json: bool) -> int:
     """Look at what this machine allows, and say what to change and how. Changes nothing."""
     from loadgen.machine import examine

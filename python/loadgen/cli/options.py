@@ -17,7 +17,7 @@ from loadgen.units import quoted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LOAD_OPTIONS = ("tps", "users", "stage")
+LOAD_OPTIONS = ("tps", "users", "stage", "preset")
 
 
 class _Lines(click.types.StringParamType):
@@ -31,7 +31,8 @@ def option(*names: str, **settings: Any) -> Callable[[F], F]:
     long = next(name for name in names if name.startswith("--"))
     if settings.get("multiple"):
         settings["type"] = _Lines()
-    return click.option(*names, envvar=f"LOADGEN_{long[2:].upper().replace('-', '_')}", **settings)
+    settings.setdefault("envvar", f"LOADGEN_{long[2:].upper().replace('-', '_')}")
+    return click.option(*names, **settings)
 
 
 PRESET_HELP = "\b\nPresets:\n" + "\n".join(
@@ -64,7 +65,7 @@ _GROUPS: list[Callable[[Any], Any]] = [
         metavar="KIND",
         default="constant",
         show_default=True,
-        help="How arrivals are spread: constant, poisson, or bursts: onoff:ON/OFF.",
+        help="How arrivals are spread: constant, poisson, or bursts: onoff:ON/OFF, with RATE as their mean.",
     ),
     option("--seed", metavar="N", default="1", show_default=True, help="Makes random arrivals repeatable."),
     option("--drop-late", metavar="T", help="Give up arrivals that are later than T; they are counted."),
@@ -73,7 +74,7 @@ _GROUPS: list[Callable[[Any], Any]] = [
         "-c",
         "--connections",
         metavar="N",
-        help="Cap on connections. Default: as many as needed, up to 10,000.",
+        help="Cap on connections. Default: as many as needed, up to 10,000; with --users, one for each.",
     ),
     option("-w", "--workers", metavar="N", help="Worker processes. Default: the cores, less one of several."),
     option(
@@ -153,10 +154,8 @@ def prefer_flags(values: dict[str, Any], found: dict[str, str]) -> None:
             if found[name].startswith("LOADGEN_"):
                 values[name] = () if name == "stage" else None
                 found[name] = "default"
-    if found["stage"].startswith("--"):
-        for name in ("duration", "preset"):
-            if found[name].startswith("LOADGEN_"):
-                values[name], found[name] = None, "default"
+    if found["stage"].startswith("--") and found["duration"].startswith("LOADGEN_"):
+        values["duration"], found["duration"] = None, "default"
 
 
 def read_stages(texts: tuple[str, ...], place: str) -> list[Stage]:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -26,11 +27,23 @@ Paths: / and /health; /delay/MS answers after exactly that long; /status/CODE;
 
 
 @click.command(epilog=_EPILOG)
-@option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
 @option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 is any that is free."
+    "--host",
+    envvar="LOADGEN_TARGET_HOST",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where to listen.",
 )
-@option("--log", metavar="FILE", help="Write a line for each request here.")
+@option(
+    "--port",
+    envvar="LOADGEN_TARGET_PORT",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0 is any that is free.",
+)
+@option("--log", envvar="LOADGEN_TARGET_LOG", metavar="FILE", help="Write a line for each request here.")
 def target(host: str, port: int, log: str | None) -> int:
     """Serve the embedded target until Ctrl-C, or until the program that started it has gone.
 
@@ -41,6 +54,11 @@ def target(host: str, port: int, log: str | None) -> int:
     def end(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
+    if log is not None:
+        try:
+            Path(log).open("a").close()
+        except OSError as error:
+            raise UsageError(f"--log: {log} cannot be written: {error.strerror or error}") from None
     # As Ctrl-C does, so that what was logged is written out.
     signal.signal(signal.SIGTERM, end)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True, name="parent watch").start()

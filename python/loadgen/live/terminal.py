@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from loadgen.snapshot import busy_share, percentile_ns
-from loadgen.units import format_count, format_ns, format_percent, format_rate, printable
+from loadgen.units import counted, format_count, format_ns, format_percent, format_rate, printable
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -36,9 +36,14 @@ def make_view(*, live: bool, quiet: bool, stream: TextIO | None = None) -> Obser
 
 def describe_plan(plan: EnginePlan) -> str:
     """One line: what is going to happen."""
-    workers = f"{plan.workers} worker{'s' if plan.workers != 1 else ''}"
-    default = " (the default; --tps sets a rate)" if plan.origins.get("load") == "default" else ""
-    return f"{printable(plan.label)}: {plan.describe_load()}{default}, {workers}, {plan.pacing} pacing"
+    asked = {"rate", "users", "stages", "preset", "duration"} & plan.origins.keys()
+    parts = [f"{printable(plan.label)}: {plan.describe_load()}"]
+    if not asked:
+        parts[0] += " (the default; --tps sets a rate)"
+    parts.append(counted(plan.workers, "worker"))
+    if plan.is_open:
+        parts.append(f"{plan.pacing} pacing")
+    return ", ".join(parts)
 
 
 class QuietView:
@@ -107,6 +112,7 @@ class LiveView(QuietView):
         self._title = ""
         self._length_s = 1.0
         self._begun = 0.0
+        self._over = False
         self._progress: Progress | None = None
 
     def begin(self, opening: Opening) -> None:
@@ -131,6 +137,7 @@ class LiveView(QuietView):
 
     def event(self, event: Event) -> None:
         """Above the drawing, where it stays."""
+        self._over = self._over or event.event == "gate_shut"  # after Ctrl-C, before its time
         if event.event not in _UNSPOKEN:
             self.say(f"{event.at_s:6.1f} s  {event.text}")
 
@@ -145,7 +152,8 @@ class LiveView(QuietView):
         if self._live is None:
             super().say(text)
         else:
-            self._live.console.print(text, markup=False)
+            with contextlib.suppress(OSError):
+                self._live.console.print(text, markup=False)
 
     def _draw(self) -> Group:
         from rich.console import Group
@@ -154,8 +162,11 @@ class LiveView(QuietView):
         from rich.text import Text
 
         elapsed_s = time.monotonic() - self._begun
-        over = elapsed_s > self._length_s or (self._progress is not None and self._progress.phase == "drain")
-        left = "the load is over" if over else f"{self._length_s - elapsed_s:.0f} s left"
+        left = (
+            "the load is over"
+            if self._over or elapsed_s > self._length_s
+            else f"{self._length_s - elapsed_s:.0f} s left"
+        )
         head = Table.grid(padding=(0, 2), expand=False)
         bar = ProgressBar(total=self._length_s, completed=min(elapsed_s, self._length_s), width=30)
         head.add_row(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"), bar, left)
@@ -182,16 +193,16 @@ class Figures:
         self._seconds = max(progress.interval_s, 1e-9)
 
     def rates(self) -> list[str]:
-        """Sent against wanted, and completed; when the load is over, what is left."""
+        """Sent against wanted, and answered well; when the load is over, what is left."""
         progress = self._progress
         if progress.phase == "drain":
-            return [f"waiting for {format_count(progress.now['in_flight'])} responses"]
+            return [f"waiting for {counted(progress.now['in_flight'], 'response')}"]
         sent = f"sent {format_rate(self._counters['sent'] / self._seconds)}"
         if progress.target_rate_per_s is not None:
             sent += f" of {format_rate(progress.target_rate_per_s)}"
-        parts = [sent, f"completed {format_rate(self._counters['ok'] / self._seconds)}"]
+        parts = [sent, f"ok {format_rate(self._counters['ok'] / self._seconds)}"]
         if progress.target_users is not None:
-            parts.append(f"{format_count(progress.now['active_users'])} users")
+            parts.append(counted(progress.now["active_users"], "user"))
         return parts
 
     def response(self) -> list[str]:
@@ -216,7 +227,8 @@ class Figures:
         counters = self._counters
         share = busy_share(counters)
         busy = "-" if share is None else format_percent(share)
-        lateness = percentile_ns(self._progress.interval.histogram("lateness"), 99.0)
+        # Its own part of it: waiting for a connection is not its work.
+        lateness = percentile_ns(self._progress.interval.histogram("dispatch"), 99.0)
         return [
             f"busy {busy}",
             f"p99 lateness {format_ns(lateness)}",

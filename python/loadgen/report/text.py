@@ -11,6 +11,7 @@ from loadgen.result import Result, ThresholdResult
 from loadgen.snapshot import Latency, nanoseconds
 from loadgen.thresholds import parse_threshold, percent_of, samples_needed
 from loadgen.units import (
+    counted,
     format_bytes,
     format_count,
     format_duration,
@@ -60,15 +61,13 @@ def render(result: Result, folder: Path | None = None) -> str:
 
 
 def _head(result: Result) -> list[str]:
-    workers = len(result.workers)
     plan = result.plan
-    how = (
-        f"{format_duration(round(result.duration_s, 1) * 1e9)}, {workers} worker{'s' if workers != 1 else ''}"
-    )
+    how = f"{format_duration(round(result.duration_s, 1) * 1e9)}, {counted(len(result.workers), 'worker')}"
     title = _cut(printable(result.name), WIDTH - len(how) - 2)
     # How arrivals are spread changes what a queue does to them, so it stands at the top.
-    arrivals = f", {plan.load.describe_arrivals()} arrivals" if isinstance(plan.load, OpenLoad) else ""
-    load = f"{plan.describe_load()}{arrivals}, {plan.pacing} pacing"
+    load = plan.describe_load()
+    if isinstance(plan.load, OpenLoad):
+        load += f", {plan.load.describe_arrivals()} arrivals, {plan.pacing} pacing"
     return [
         f"{title}{how:>{WIDTH - len(title)}}",
         f"{_cut(printable(plan.label), WIDTH - len(load) - 2)}: {load}",
@@ -81,9 +80,12 @@ def _rates(result: Result) -> list[str]:
     rows: list[tuple[str, int, float | None, str]] = []
     if result.target_rate_per_s is not None:
         rows.append(("offered", arrivals.scheduled, result.target_rate_per_s, ""))
-    rows.append(("sent", arrivals.sent, result.achieved_rate_per_s, _bytes(result.requests.bytes_sent)))
-    received = _bytes(result.requests.bytes_received)
-    rows.append(("completed", arrivals.completed, _number(result, "completed_rate_per_s"), received))
+    rows.append(("sent", arrivals.sent, result.achieved_rate_per_s, _bytes(result)))
+    # After an interrupt most answers come when the load is over: their rate until then says nothing.
+    interrupted = result.exit_code == ExitCode.INTERRUPTED
+    rows.append(
+        ("ok", arrivals.completed, None if interrupted else _number(result, "completed_rate_per_s"), "")
+    )
     rows.append(("failed", arrivals.failed, None, _share(arrivals.failed, arrivals.sent)))
     for name in ("unfinished", "dropped", "cancelled"):
         count = getattr(arrivals, name)
@@ -93,6 +95,11 @@ def _rates(result: Result) -> list[str]:
     for name, count, rate, remark in rows:
         rate_text = "" if rate is None else format_rate(rate)
         lines.append(f"{name:<12}{format_count(count):>14}{rate_text:>14}   {remark}")
+    if any(
+        rate is not None and abs(rate * result.duration_s - count) > 0.01 * count
+        for _, count, rate, _ in rows
+    ):
+        lines.append("rates are of the time that the load was on, counts of the whole run")
     return lines
 
 
@@ -101,8 +108,9 @@ def _number(result: Result, metric: str) -> float | None:
     return value if isinstance(value, float) else None
 
 
-def _bytes(count: int) -> str:
-    return format_bytes(count) if count else ""
+def _bytes(result: Result) -> str:
+    out, back = result.requests.bytes_sent, result.requests.bytes_received
+    return f"{format_bytes(out)} out, {format_bytes(back)} in" if out else ""
 
 
 def _share(part: int, whole: int) -> str:
@@ -110,7 +118,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _latencies(result: Result) -> list[str]:
-    lines = [f"{'latency':<12}" + "".join(f"{name:>11}" for name in _COLUMNS)]
+    lines = [f"{'latency':<20}" + "".join(f"{name:>10}" for name in _COLUMNS)]
     latency = result.latency
     rows = {"response": latency.response, "service": latency.service, "lateness": latency.lateness}
     wait = result.metrics.get("connection_wait")
@@ -119,23 +127,29 @@ def _latencies(result: Result) -> list[str]:
     if result.phases.connect.count:
         rows["connect"] = result.phases.connect
     for name, row in rows.items():
-        lines.append(f"{name:<12}" + "".join(f"{_cell(row, field):>11}" for field in _COLUMNS.values()))
-    return lines + _footnotes(result.latency.response)
+        # Where a percentile is missing, the count says why.
+        title = f"{name} ({format_count(row.count)})" if _missing(row) else name
+        lines.append(f"{title:<20}" + "".join(f"{_cell(row, field):>10}" for field in _COLUMNS.values()))
+    return lines + _footnotes(list(rows.values()))
+
+
+def _missing(latency: Latency) -> list[str]:
+    """Percentiles that too few samples support."""
+    names = ("p50", "p90", "p99", "p99.9")
+    return [name for name in names if latency.count and getattr(latency, _COLUMNS[name]) is None]
 
 
 def _cell(latency: Latency, field: str) -> str:
     return format_ns(nanoseconds(getattr(latency, field)))
 
 
-def _footnotes(response: Latency) -> list[str]:
+def _footnotes(rows: list[Latency]) -> list[str]:
     notes = []
-    missing = [name for name in ("p50", "p90", "p99", "p99.9") if getattr(response, _COLUMNS[name]) is None]
-    if response.count and missing:
-        needed = format_count(samples_needed(percent_of(missing[0])))
-        notes.append(
-            f"- : too few samples ({missing[0]} needs {needed}, there were {format_count(response.count)})"
-        )
-    if any(getattr(response, field) == "inf" for field in _COLUMNS.values()):
+    missing = sorted({name for row in rows for name in _missing(row)}, key=percent_of)
+    if missing:
+        needs = [f"{name} {format_count(samples_needed(percent_of(name)))}" for name in missing]
+        notes.append(f"- : too few samples; needed are: {', '.join(needs)}")
+    if any(getattr(rows[0], field) == "inf" for field in _COLUMNS.values()):
         notes.append("∞ : so many requests never had an answer; mean is of those that had one")
     return notes
 
@@ -165,23 +179,37 @@ def _wrap(name: str, items: list[str]) -> list[str]:
 def _thresholds(result: Result) -> list[str]:
     if not result.thresholds:
         return []
-    width = WIDTH - 9 - 20
     lines = ["thresholds"]
     for threshold in result.thresholds:
         outcome = {True: "pass", False: "FAIL", None: "no data"}[threshold.passed]
-        expression = _cut(printable(threshold.expression), width)
-        lines.append(f"{outcome:<9}{expression:<{width}}{_measured(threshold):>20}")
+        measured = _measured(threshold, result)
+        width = WIDTH - 9 - len(measured) - 1
+        lines.append(f"{outcome:<9}{_cut(printable(threshold.expression), width):<{width}} {measured}")
     return lines
 
 
-def _measured(threshold: ThresholdResult) -> str:
+def _measured(threshold: ThresholdResult, result: Result) -> str:
+    """The value, or why there is none."""
     value = math.inf if threshold.value == "inf" else threshold.value
     if value is None:
-        return "-"
+        return _why_no_data(threshold, result)
     scale = parse_threshold(threshold.expression).scale
     if scale == "ms":
         return format_ns(value * 1e6)
     return {"share": format_percent, "per_second": format_rate, "count": format_count}[scale](value)
+
+
+def _why_no_data(threshold: ThresholdResult, result: Result) -> str:
+    """`200 samples, p99 needs 368`."""
+    kind, _, statistic = parse_threshold(threshold.expression).metric.partition(".")
+    latencies = (result.latency, result.phases)
+    latency = next(
+        (getattr(group, kind) for group in latencies if hasattr(group, kind)), result.metrics.get(kind)
+    )
+    if not isinstance(latency, Latency) or not latency.count or not statistic.startswith("p"):
+        return "nothing to measure"
+    needed = samples_needed(percent_of(statistic))
+    return f"{counted(latency.count, 'sample')}, {statistic} needs {format_count(needed)}"
 
 
 def _trust(result: Result) -> list[str]:
@@ -198,9 +226,24 @@ def _trust(result: Result) -> list[str]:
     lines = [line]
     for reason in generator.reasons:
         lines += _bullet(printable(reason))
+    lines += _unasked_failures(result)
     interrupted = ", interrupted" if result.exit_code == ExitCode.INTERRUPTED else ""
     lines.append(f"verdict: {result.verdict}{interrupted} (exit code {result.exit_code})")
     return lines
+
+
+def _unasked_failures(result: Result) -> list[str]:
+    """A run may pass although all went wrong, where nobody asked: that must not go unseen."""
+    failed, sent = result.arrivals.failed, result.arrivals.sent
+    metrics = [parse_threshold(threshold.expression).metric for threshold in result.thresholds]
+    asked = any(metric == "ok" or metric.startswith("errors") for metric in metrics)
+    if not failed or asked or result.exit_code == ExitCode.UNREACHABLE:
+        return []
+    how_many = "All" if failed == sent > 1 else f"{format_count(failed)} of"
+    return [
+        f"{how_many} {counted(sent, 'request')} failed, and no threshold asks about errors:",
+        '  --threshold "errors < 1%"',
+    ]
 
 
 def _bullet(text: str) -> list[str]:

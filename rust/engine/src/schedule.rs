@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The root has no cancellation while dr ≥ 0; a falling ramp is therefore solved backwards from its end, where it
-//! rises. In f64 the result is then within a nanosecond for ramps of weeks; areas are integers throughout.
+//! rises. In f64 the result is then within two nanoseconds for ramps of days; areas are integers throughout.
 
 use crate::plan::{ArrivalProcess, RateStage};
 use crate::random;

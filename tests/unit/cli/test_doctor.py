@@ -53,7 +53,7 @@ def test_what_is_too_small_comes_with_its_remedy(
 
 
 def test_a_system_that_does_not_tell_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(machine, "_read", lambda _: "")
+    monkeypatch.setattr(health, "read", lambda _: "")
     monkeypatch.setattr(health, "PROC", tmp_path)
     monkeypatch.setattr(health, "CGROUP", tmp_path)
     statuses = {finding.name: finding.status for finding in machine.examine()}

@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from loadgen.cli import call
 from loadgen.cli.blast import blast, make_plan
+from loadgen.cli.doctor import doctor
 from loadgen.cli.options import read_body
+from loadgen.cli.target import target
 from loadgen.engine_plan import ClosedLoad, EnginePlan, OpenLoad
 from loadgen.errors import LoadgenError, PlanError, UsageError
 
@@ -68,11 +70,25 @@ def test_every_option_reads_its_variable() -> None:
             assert option.envvar == "LOADGEN_" + long[2:].upper().replace("-", "_")
 
 
+def test_the_target_has_variables_of_its_own() -> None:
+    found = {option.envvar for option in target.params if isinstance(option, click.Option)}
+    assert found == {"LOADGEN_TARGET_HOST", "LOADGEN_TARGET_PORT", "LOADGEN_TARGET_LOG"}
+    assert [option.envvar for option in doctor.params if isinstance(option, click.Option)] == [None]
+
+
 def test_origins_are_kept() -> None:
-    plan = compile_plan("--tps", "5", TIMEOUT="2s")
-    assert plan.origins["load"] == "--tps"
-    assert plan.origins["timeout_ns"] == "LOADGEN_TIMEOUT"
-    assert plan.origins["pacing"] == plan.origins["request"] == "default"
+    plan = compile_plan(
+        "/items", "--tps", "5", "--preset", "spike", "--json", "{}", TIMEOUT="2s", DURATION="9s"
+    )
+    assert plan.origins == {
+        "url": "URL",
+        "rate": "--tps",
+        "preset": "--preset spike",
+        "headers": "--json",
+        "body": "--json",
+        "timeout": "LOADGEN_TIMEOUT",
+        "duration": "LOADGEN_DURATION",
+    }
 
 
 def test_several_values_in_the_environment_are_lines() -> None:
@@ -84,6 +100,10 @@ def test_several_values_in_the_environment_are_lines() -> None:
 def test_a_load_on_the_command_line_sets_the_environments_aside() -> None:
     assert isinstance(compile_plan("--users", "3", TPS="500").load, ClosedLoad)
     assert isinstance(compile_plan("--stage", "1s:5", TPS="500", DURATION="3s", PRESET="load").load, OpenLoad)
+    assert len(compile_plan("--tps", "5", PRESET="spike").load.stages) == 1
+    spike = compile_plan("--preset", "spike", TPS="500").load
+    assert isinstance(spike, ClosedLoad)
+    assert spike.most_users == 100
 
 
 def test_two_loads_of_one_origin_are_a_mistake() -> None:
@@ -138,6 +158,8 @@ def test_a_body_comes_from_a_file_as_it_is(tmp_path: Path) -> None:
         (["blst"], 'no command "blst", did you mean "blast"?'),
         (["quux"], 'no command "quux": there are blast, target, doctor'),
         (["blast", "--tps"], "requires an argument"),
+        (["target", "--log", "/nope/x"], "--log: /nope/x cannot be written: No such file"),
+        ([], "Generate load on a server and measure it honestly.\n"),
         (["blast", "a", "b"], "unexpected extra argument"),
         (["blast", "--users", "5", "--dry-run"], "--dry-run: the closed model has no arrivals to print"),
     ],

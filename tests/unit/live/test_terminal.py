@@ -37,7 +37,8 @@ def opening(**fields: Any) -> Opening:
 
 def tick(elapsed_s: float, *, phase: Phase = "load") -> Progress:
     counters = {"sent": 5000, "ok": 4990, "failed": 10, "overdue": 7, "busy_ns": 1, "blocked_ns": 3}
-    snapshot = Counted(response=Samples([MS] * 5000), counters=counters)
+    lateness = {"dispatch": Samples([3000] * 5000), "lateness": Samples([MS] * 5000)}
+    snapshot = Counted(response=Samples([MS] * 5000), counters=counters, histograms=lateness)
     return Progress(
         phase=phase,
         elapsed_s=elapsed_s,
@@ -82,7 +83,7 @@ def test_plain_lines_come_every_five_seconds() -> None:
     lines = stream.getvalue().splitlines()
     assert lines[:2] == ["a note", "GET /: 5,000/s for 10s, 1 worker, hybrid pacing"]
     assert lines[2:] == [
-        f"{second:6} s  sent 5,000/s of 5,000/s  completed 4,990/s  p50 1.00 ms  p99 1.00 ms  max 1.00 ms  "
+        f"{second:6} s  sent 5,000/s of 5,000/s  ok 4,990/s  p50 1.00 ms  p99 1.00 ms  max 1.00 ms  "
         "errors 10  overdue 7"
         for second in (5, 10)
     ]
@@ -92,6 +93,12 @@ def test_when_the_load_is_over_it_says_what_is_waited_for() -> None:
     stream = io.StringIO()
     PlainView(stream).progress(tick(20, phase="drain"))
     assert "waiting for 3 responses" in stream.getvalue()
+
+
+def test_pacing_is_no_word_for_users() -> None:
+    stream = io.StringIO()
+    PlainView(stream).begin(opening(users=1))
+    assert "GET /: 1 user for 10s, 1 worker\n" in stream.getvalue()
 
 
 def test_events_have_their_time() -> None:
@@ -130,13 +137,16 @@ def test_the_live_view_draws_and_gives_the_terminal_back() -> None:
     view.begin(opening(url="http://127.0.0.1:8000/[red]", rate=5000))
     view.progress(tick(1))
     view.event(Event(1.0, "worker_stalled", "worker [1] is silent"))
+    view.event(Event(1.0, "gate_shut", "interrupted"))
     view.close()
     view.close()
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     assert "sent 5,000/s of 5,000/s" in text
     assert "overdue 7" in text
     assert "busy 25 %" in text
+    assert "p99 lateness 3.00 µs" in text, "until the loop looked, not until a connection was there"
     assert "12 connections" in text
+    assert "the load is over" in text
     assert "worker [1] is silent" in text
     assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -20,15 +21,16 @@ GET /items: 500/s for 10s, constant arrivals, hybrid pacing
 
 requests             count          rate
 offered              5,000         500/s
-sent                 5,000         500/s   400 kB
-completed            5,000         500/s   1.00 MB
+sent                 5,000         500/s   400 kB out, 1.00 MB in
+ok                   5,000         500/s
 failed                   0
 
-latency             p50        p90        p99      p99.9        max       mean
-response        3.00 ms    5.00 ms    5.00 ms    5.00 ms    5.00 ms    3.00 ms
-service         3.00 ms    5.00 ms    5.00 ms    5.00 ms    5.00 ms    3.00 ms
-lateness        10.0 µs    10.0 µs    10.0 µs    10.0 µs    10.0 µs    10.0 µs
-connect         1.00 ms          -          -          -    1.00 ms    1.00 ms
+latency                    p50       p90       p99     p99.9       max      mean
+response               3.00 ms   5.00 ms   5.00 ms   5.00 ms   5.00 ms   3.00 ms
+service                3.00 ms   5.00 ms   5.00 ms   5.00 ms   5.00 ms   3.00 ms
+lateness               10.0 µs   10.0 µs   10.0 µs   10.0 µs   10.0 µs   10.0 µs
+connect (10)           1.00 ms         -         -         -   1.00 ms   1.00 ms
+- : too few samples; needed are: p90 36, p99 368, p99.9 3,688
 
 status      200 5,000
 
@@ -56,7 +58,8 @@ def test_percentiles_without_support_say_what_they_need() -> None:
     text = render(
         msgspec.structs.replace(result, latency=msgspec.structs.replace(result.latency, response=few))
     )
-    assert "- : too few samples (p99 needs 368, there were 100)" in text
+    assert "- : too few samples; needed are: p90 36, p99 368, p99.9 3,688" in text
+    assert "response (100) " in text
 
 
 def generator(verdict: str, *reasons: str) -> GeneratorResult:
@@ -86,7 +89,36 @@ def test_one_line_on_whether_the_numbers_can_be_trusted(result: Result, line: st
 
 
 def test_an_interrupted_run_says_so() -> None:
-    assert "verdict: pass, interrupted (exit code 130)" in render(make_result(exit_code=130))
+    text = render(make_result(exit_code=130))
+    assert "verdict: pass, interrupted (exit code 130)" in text
+    assert re.search(r"^ok +5,000$", text, re.MULTILINE), "what was answered by then is no rate"
+
+
+def test_rates_are_not_those_of_the_counts_where_sending_took_longer() -> None:
+    words = "rates are of the time that the load was on, counts of the whole run"
+    assert words not in render(make_result())
+    assert words in render(make_result(achieved_rate_per_s=490.0))
+
+
+@pytest.mark.parametrize(
+    ("infinite", "expressions", "line"),
+    [
+        (5000, ["p99 < 1s"], "All 5,000 requests failed, and no threshold asks about errors:"),
+        (120, [], "120 of 5,000 requests failed, and no threshold asks about errors:"),
+        (120, ["errors < 1 %"], None),
+        (120, ["errors.timeout < 5"], None),
+        (120, ["ok > 5"], None),
+        (0, [], None),
+    ],
+)
+def test_failures_that_nobody_asked_about_are_said(
+    infinite: int, expressions: list[str], line: str | None
+) -> None:
+    thresholds = [ThresholdResult(expression=text, value=1.0, passed=True) for text in expressions]
+    text = render(make_result(infinite=infinite, thresholds=thresholds))
+    assert ("no threshold asks" in text) == (line is not None)
+    if line is not None:
+        assert f'{line}\n  --threshold "errors < 1%"\nverdict:' in text
 
 
 def test_a_record_that_is_incomplete_is_called_so() -> None:
@@ -100,7 +132,10 @@ def test_a_record_that_is_incomplete_is_called_so() -> None:
         ("errors < 1%", 0.004, True, "0.4 %"),
         ("errors < 5", 3.0, True, "3"),
         ("rate > 400/s", 500.0, True, "500/s"),
-        ("nothing: p99 < 1ms", None, None, "-"),
+        ("p99 < 1ms", None, None, "5,000 samples, p99 needs 368"),
+        ("connect.p99.9 < 1ms", None, None, "10 samples, p99.9 needs 3,688"),
+        ("first_byte.mean < 1ms", None, None, "nothing to measure"),
+        ("errors < 1%", None, None, "nothing to measure"),
     ],
 )
 def test_thresholds(expression: str, value: float, passed: bool | None, line_end: str) -> None:
