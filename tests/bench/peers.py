@@ -134,7 +134,9 @@ def k6(binary: str, task: Task) -> list[str]:
     return [binary, "run", "--quiet", "--no-usage-report", "--no-color", str(script)]
 
 
-def loadgen(reactor: str, pacing: str = "hybrid", workers: int = 1) -> Callable[[str, Task], list[str]]:
+def loadgen(
+    reactor: str, pacing: str = "hybrid", workers: int = 1, cap: int | None = None
+) -> Callable[[str, Task], list[str]]:
     def command(binary: str, task: Task) -> list[str]:
         load = (
             ["--users", str(task.connections)]
@@ -142,6 +144,7 @@ def loadgen(reactor: str, pacing: str = "hybrid", workers: int = 1) -> Callable[
             else ["--tps", str(task.rate_per_s), "--pacing", pacing]
         )
         machinery = ["--workers", str(workers), "--reactor", reactor]
+        machinery += [] if cap is None else ["--connections", str(cap)]
         output = ["--no-live", "--out", str(task.folder / "run")]
         return [binary, "blast", *load, "--duration", f"{task.duration_s}s", *machinery, *output, task.url]
 
