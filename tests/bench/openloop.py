@@ -22,7 +22,6 @@ from tests.bench.measure import available_cores, machine, run_pinned
 from tests.bench.peers import PEERS, Peer, Task, loadgen, loadgen_summary, loadgen_worker_cpu_s
 from tests.support.nginx import Nginx
 
-
 # Connections at the high rate, where they are capped.
 CAP = 100
 
