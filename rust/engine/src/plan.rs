@@ -196,14 +196,6 @@ impl Plan {
             }
         }
     }
-
-    /// The arrivals of an open load as exact arithmetic wants them, or `None` in the closed model.
-    pub fn schedule(&self) -> Option<crate::schedule::Schedule> {
-        match &self.load {
-            Load::Open { stages, arrivals, seed, .. } => Some(crate::schedule::Schedule::new(stages, *arrivals, *seed)),
-            Load::Closed { .. } => None,
-        }
-    }
 }
 
 fn check_durations(mut durations: impl Iterator<Item = u64>) -> Result<(), PlanError> {

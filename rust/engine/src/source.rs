@@ -59,7 +59,7 @@ impl Source {
     /// The share of worker `index`.
     pub fn new(plan: &Plan, index: u32) -> Self {
         let (index, workers) = (u64::from(index), u64::from(plan.workers));
-        match (&plan.load, plan.schedule()) {
+        match (&plan.load, Schedule::of(plan)) {
             (Load::Open { drop_after_ns, .. }, Some(schedule)) => {
                 let mut arrivals = schedule.arrivals(index, workers);
                 let next = arrivals.next();

@@ -4,11 +4,12 @@
 use libfuzzer_sys::fuzz_target;
 use loadgen_engine::http::request::render;
 use loadgen_engine::plan::Plan;
+use loadgen_engine::schedule::Schedule;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(plan) = Plan::read(data) else { return };
     let _ = render(&plan.request);
-    if let Some(schedule) = plan.schedule() {
+    if let Some(schedule) = Schedule::of(&plan) {
         let due: Vec<u64> = schedule.arrivals(0, u64::from(plan.workers)).take(50).map(|tick| tick.due_ns).collect();
         assert!(due.is_sorted() && due.iter().all(|&ns| ns < schedule.duration_ns()), "{due:?}");
         let _ = (schedule.rate_at(schedule.duration_ns() / 2), schedule.expected_before(u64::MAX / 2));
