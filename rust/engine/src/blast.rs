@@ -20,7 +20,7 @@ use crate::control::{Control, Order};
 use crate::http::request::{Rendered, render};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pacer::{Pacer, Wake};
-use crate::plan::{Plan, ReactorChoice};
+use crate::plan::{Pacing, Plan, ReactorChoice};
 use crate::reactor::epoll::Epoll;
 use crate::reactor::uring::Uring;
 use crate::reactor::{Event, Reactor, Slot};
@@ -52,8 +52,10 @@ pub fn run(plan: &[u8], block: OwnedFd, index: u32, orders: OwnedFd, reports: Ow
     let plan = Plan::read(plan).map_err(io::Error::other)?;
     let block = Block::attach(block)?;
     let control = Control::new(orders, reports)?;
+    let thrifty = plan.pacing == Pacing::Eco;
     let uring = match plan.reactor {
         ReactorChoice::Epoll => None,
+        ReactorChoice::Auto if thrifty => None,
         ReactorChoice::Auto => Uring::new(control.descriptor()?).ok(),
         ReactorChoice::Uring => Some(
             Uring::new(control.descriptor()?)
@@ -62,6 +64,7 @@ pub fn run(plan: &[u8], block: OwnedFd, index: u32, orders: OwnedFd, reports: Ow
     };
     match uring {
         Some(reactor) => Worker::new(&plan, block, index, reactor)?.run(control),
+        None if thrifty => Worker::new(&plan, block, index, Epoll::thrifty(control.descriptor()?)?)?.run(control),
         None => Worker::new(&plan, block, index, Epoll::new(control.descriptor()?)?)?.run(control),
     }
 }

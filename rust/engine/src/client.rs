@@ -107,6 +107,7 @@ impl<R: Reactor> Client<R> {
             self.close(slot);
             return Happened::Nothing;
         }
+        let now = self.reactor.arrived_ns(now).max(connection.since_ns);
         if connection.first_byte_ns == 0 {
             connection.first_byte_ns = now;
         }

@@ -3,7 +3,8 @@
 //! A sleeping thread wakes late, by about 40 µs and more on a busy machine, whichever primitive it sleeps on. So
 //! `hybrid` sleeps until a margin before the instant and spins from there, looking for responses all the while; the
 //! margin follows the 99th percentile of how late this machine wakes. Where the gap between arrivals is shorter than
-//! the margin it spins throughout. `eco` never spins, `spin` never sleeps.
+//! the margin it spins throughout. `eco` never spins, and where the reactor can say later when a response came, it sleeps
+//! through that too; `spin` never sleeps.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -67,7 +68,8 @@ impl Pacer {
             (Wake::Arrival(due), Pacing::Hybrid) => (due, due.saturating_sub(self.margin_ns())),
             (Wake::Arrival(due) | Wake::Timer(due), _) => (due, due),
         };
-        if until_ns <= now {
+        let rests = matches!((wake, self.pacing), (Wake::Arrival(_), Pacing::Eco));
+        if until_ns <= now || (rests && reactor.rest(now, until_ns)) {
             return reactor.wait(Some(0)).map(drop);
         }
         if now < spin_from_ns {

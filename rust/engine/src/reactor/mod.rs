@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with, sockopt};
 
 pub mod epoll;
+mod stamp;
 pub mod uring;
 
 /// Number of a connection within a reactor: an index chosen by the caller, free again once it was closed.
@@ -64,6 +65,16 @@ pub trait Reactor {
 
     /// The bytes of the last [`Event::Received`].
     fn received(&self) -> &[u8];
+
+    /// When they arrived, at the latest `now`. A reactor that reads at once need not know better.
+    fn arrived_ns(&self, now: u64) -> u64 {
+        now
+    }
+
+    /// Sleeps until an instant without looking at what comes meanwhile, where that spoils no stamp. Whether it did.
+    fn rest(&mut self, _now: u64, _until_ns: u64) -> bool {
+        false
+    }
 }
 
 /// A new socket, connecting. Both reactors connect the same way: it happens once in a connection's life.
