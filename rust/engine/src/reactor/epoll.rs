@@ -97,9 +97,12 @@ impl Epoll {
 
     fn read(&mut self, slot: Slot) -> Option<Event> {
         let socket = borrow(self.connections[slot as usize].socket.as_ref())?;
-        let read = retry_on_intr(|| match self.thrifty {
-            true => stamp::receive(socket, &mut self.buffer),
-            false => recv(socket, &mut *self.buffer, RecvFlags::empty()).map(|(length, _)| (length, None)),
+        let read = retry_on_intr(|| {
+            if self.thrifty {
+                stamp::receive(socket, &mut self.buffer)
+            } else {
+                recv(socket, &mut *self.buffer, RecvFlags::empty()).map(|(length, _)| (length, None))
+            }
         });
         match read {
             Ok((0, _)) => Some(Event::Ended(slot, None)),
