@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ARRIVALS = "tests/fidelity/test_arrivals.py::"
+ECO_STAMPS = "tests/fidelity/test_eco_stamps.py::"
 FAULTS = "tests/fidelity/test_client_faults.py::"
 STALLS = "tests/fidelity/test_stalls.py::"
 
@@ -129,6 +130,21 @@ MUTANTS = (
         "every worker sends the same share at the same time",
         (Patch(SOURCE, "schedule.arrivals(index, workers)", "schedule.arrivals(index * 0, workers)"),),
         (TURNS,),
+    ),
+    Mutant(
+        "done-is-read",
+        "latency counts to when the answer was read, by a worker that slept through its arrival",
+        (
+            Patch(
+                "rust/engine/src/reactor/epoll.rs",
+                "self.arrived_ns = arrived_ns;",
+                "self.arrived_ns = arrived_ns.and(None);",
+            ),
+        ),
+        (
+            ECO_STAMPS + "test_an_answer_read_late_counts_from_when_it_came",
+            ECO_STAMPS + "test_late_reads_leave_no_trace_on_known_delays",
+        ),
     ),
     Mutant(
         "dropped-excluded",
