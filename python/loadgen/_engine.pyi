@@ -61,7 +61,10 @@ class Block:
 
 @final
 class Snapshot:
-    """The sums of several blocks at one instant."""
+    """The sums of several blocks at one instant.
+
+    Without a label, what is asked is summed over labels whose role is request or operation.
+    """
 
     @staticmethod
     def read(blocks: Sequence[Block]) -> Snapshot: ...
@@ -83,6 +86,15 @@ class Snapshot:
     def histogram(self, kind: str, label: str | None = None) -> Histogram:
         """`kind`: response, service, connect, first_byte, receive, lateness; and the two parts of lateness:
         dispatch, until the loop got round to it, and pool_wait, from then on for a connection.
+        """
+    def role(self, label: str) -> str:
+        """What a label counts: request, operation, group, iteration or trend."""
+    def role_counters(self, role: str) -> dict[str, int]: ...
+    def role_histogram(self, role: str, kind: str) -> Histogram: ...
+    @property
+    def tallies(self) -> list[tuple[str, str, float, float, float, float]]:
+        """(kind, name, values): check (passed, failed), counter (sum, count), gauge (last, least, most, count),
+        rate (true, false).
         """
 
 @final

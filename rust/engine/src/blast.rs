@@ -24,7 +24,7 @@ use crate::plan::{Pacing, Plan, ReactorChoice};
 use crate::reactor::epoll::Epoll;
 use crate::reactor::uring::Uring;
 use crate::reactor::{Event, Reactor, Slot};
-use crate::record::block::{Block, Kind, Word};
+use crate::record::block::{Block, Kind, Role, Word};
 use crate::record::recorder::Recorder;
 use crate::source::{Due, Source};
 
@@ -95,7 +95,7 @@ impl<R: Reactor> Worker<R> {
     fn new(plan: &Plan, block: Block, index: u32, reactor: R) -> io::Result<Self> {
         let Rendered { bytes, is_head } = render(&plan.request).map_err(io::Error::other)?;
         let recorder = Recorder::new(block);
-        let label = recorder.label(&plan.label);
+        let label = recorder.label(&plan.label, Role::Request);
         let all = plan.connections.map_or(DEFAULT_CONNECTIONS, |cap| cap as usize);
         let (workers, index_of) = (plan.workers as usize, index as usize);
         let cap = ((all + workers - 1 - index_of % workers) / workers).max(1);

@@ -28,11 +28,15 @@ pub enum ErrorKind {
     HeaderTooLarge,
     /// The body of the response exceeds its limit.
     BodyTooLarge,
+    /// The user's own code raised an exception.
+    ScriptError,
+    /// A policy of the script's did not let it be sent.
+    Refused,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -44,6 +48,8 @@ impl ErrorKind {
         Self::BadResponse,
         Self::HeaderTooLarge,
         Self::BodyTooLarge,
+        Self::ScriptError,
+        Self::Refused,
     ];
 
     /// The name that summaries and reports use.
@@ -60,6 +66,8 @@ impl ErrorKind {
             Self::BadResponse => "bad_response",
             Self::HeaderTooLarge => "header_too_large",
             Self::BodyTooLarge => "body_too_large",
+            Self::ScriptError => "script_error",
+            Self::Refused => "breaker_open",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use hdrhistogram::serialization::Deserializer;
 use loadgen_engine::outcome::{End, ErrorKind, Outcome};
 use loadgen_engine::random;
-use loadgen_engine::record::block::{Block, Kind, Word};
+use loadgen_engine::record::block::{Block, Kind, Role, TallyKind, Word};
 use loadgen_engine::record::buckets::HIGHEST;
 use loadgen_engine::record::histogram::Histogram;
 use loadgen_engine::record::recorder::Recorder;
@@ -26,7 +26,7 @@ fn samples(seed: u64, count: u64) -> Vec<u64> {
 
 fn histogram(values: &[u64]) -> Histogram {
     let (block, recorder) = block();
-    let label = recorder.label("x");
+    let label = recorder.label("x", Role::Request);
     for &value in values {
         recorder.sample(label, Kind::Response, value);
     }
@@ -81,7 +81,7 @@ fn two_workers_with_unlike_latencies_have_one_honest_percentile() {
 #[test]
 fn infinite_samples_take_the_top_of_the_ranks() {
     let (block, recorder) = block();
-    let label = recorder.label("x");
+    let label = recorder.label("x", Role::Request);
     (0..98).for_each(|_| recorder.sample(label, Kind::Response, 1000));
     recorder.given_up(label, Word::Dropped, 1);
     recorder.unfinished(label, 1);
@@ -102,7 +102,7 @@ fn a_value_beyond_the_range_is_clamped_and_said_so() {
 #[test]
 fn intervals_add_up_to_the_whole() {
     let (block, recorder) = block();
-    let label = recorder.label("GET /");
+    let label = recorder.label("GET /", Role::Request);
     let mut snapshots = vec![Snapshot::read([&block])];
     for interval in 0..5u64 {
         for value in samples(interval, 3_000) {
@@ -149,18 +149,18 @@ fn the_interchange_format_keeps_every_bucket() {
 fn labels_are_told_apart_and_long_names_are_cut_between_characters() {
     let (block, recorder) = block();
     let long = "ü".repeat(400);
-    let labels: Vec<usize> = ["a", "b", &long].map(|name| recorder.label(name)).into();
+    let labels: Vec<usize> = ["a", "b", &long].map(|name| recorder.label(name, Role::Request)).into();
     assert_eq!(labels, [0, 1, 2]);
     assert_eq!(block.label_name(2), "ü".repeat(256));
-    assert_eq!(recorder.label("d"), 3);
-    assert_eq!(recorder.label("one too many"), 3);
+    assert_eq!(recorder.label("d", Role::Request), 3);
+    assert_eq!(recorder.label("one too many", Role::Request), 3);
 }
 
 #[test]
 fn a_reader_sees_only_growth_while_the_writer_works() {
     let (block, recorder) = block();
     let writer = std::thread::spawn(move || {
-        let label = recorder.label("x");
+        let label = recorder.label("x", Role::Request);
         for value in samples(3, 200_000) {
             recorder.taken(label);
             let end = End::Response(200);
@@ -181,4 +181,40 @@ fn a_reader_sees_only_growth_while_the_writer_works() {
     let last = Snapshot::read([&block]);
     assert_eq!((last.counters()["sent"], last.counters()["ok"]), (200_000, 200_000));
     assert_eq!(last.total().histogram(Kind::Response).count, 200_000);
+}
+
+#[test]
+fn tallies_of_several_workers_are_one() {
+    let blocks: Vec<Block> = (0..2).map(|_| Block::create(1).unwrap()).collect();
+    for (number, block) in blocks.iter().enumerate() {
+        let memory = Block::attach(block.fd().as_fd().try_clone_to_owned().unwrap()).unwrap();
+        let recorder = Recorder::new(memory);
+        let check = recorder.tally(TallyKind::Check, "listing ok").unwrap();
+        let gauge = recorder.tally(TallyKind::Gauge, "queue").unwrap();
+        recorder.tally_add(check, 0, 2.0);
+        recorder.tally_add(check, 1, number as f64);
+        recorder.tally_gauge(gauge, 5.0 + number as f64);
+        recorder.tally_gauge(gauge, 3.0);
+    }
+    let snapshot = Snapshot::read(&blocks);
+    let tallies: Vec<_> = snapshot.tallies().map(|(kind, name, values)| (kind, name.to_owned(), values)).collect();
+    assert_eq!(tallies[0], (TallyKind::Check, "listing ok".into(), [4.0, 1.0, 0.0, 0.0]));
+    assert_eq!(tallies[1], (TallyKind::Gauge, "queue".into(), [3.0, 3.0, 6.0, 4.0]));
+    let later = Snapshot::read(&blocks);
+    assert_eq!(later.since(&snapshot).tallies().next().unwrap().2, [0.0; 4]);
+}
+
+#[test]
+fn only_requests_and_operations_are_in_the_totals() {
+    let block = Block::create(5).unwrap();
+    let recorder = Recorder::new(Block::attach(block.fd().as_fd().try_clone_to_owned().unwrap()).unwrap());
+    for (number, role) in Role::ALL.into_iter().enumerate() {
+        let label = recorder.label(role.name(), role);
+        recorder.begun(label);
+        recorder.ended_well(label, 0, 1, 10 + number as u64);
+    }
+    let snapshot = Snapshot::read([&block]);
+    assert_eq!(snapshot.total().counters["sent"], 2);
+    assert_eq!(snapshot.counters()["iterations_ok"], 1);
+    assert_eq!(snapshot.of_role(Role::Trend).histogram(Kind::Response).max(), Some(14));
 }

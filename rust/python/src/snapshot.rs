@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use loadgen_engine::record::block::Kind;
+use loadgen_engine::record::block::{Kind, Role};
 use loadgen_engine::record::histogram::Histogram as Distribution;
 use loadgen_engine::record::snapshot::{Label, Snapshot as Sums};
 use pyo3::exceptions::{PyKeyError, PyValueError};
@@ -81,10 +81,36 @@ impl Snapshot {
     #[pyo3(signature = (kind, label = None))]
     fn histogram(&self, kind: &str, label: Option<&str>) -> PyResult<Histogram> {
         let of = label.map_or(Ok(&self.total), |name| self.label(name))?;
-        let found = Kind::ALL.into_iter().find(|known| known.name() == kind);
-        let kind = found.ok_or_else(|| PyValueError::new_err(format!("no such kind of latency: {kind}")))?;
-        Ok(Histogram { distribution: of.histogram(kind).clone() })
+        Ok(Histogram { distribution: of.histogram(kind_named(kind)?).clone() })
     }
+
+    fn role(&self, label: &str) -> PyResult<&'static str> {
+        Ok(self.label(label)?.role.name())
+    }
+
+    fn role_counters(&self, role: &str) -> PyResult<BTreeMap<&'static str, u64>> {
+        Ok(self.sums.of_role(role_named(role)?).counters)
+    }
+
+    fn role_histogram(&self, role: &str, kind: &str) -> PyResult<Histogram> {
+        let distribution = self.sums.of_role(role_named(role)?).histogram(kind_named(kind)?).clone();
+        Ok(Histogram { distribution })
+    }
+
+    #[getter]
+    fn tallies(&self) -> Vec<(&'static str, &str, f64, f64, f64, f64)> {
+        self.sums.tallies().map(|(kind, name, [a, b, c, d])| (kind.name(), name, a, b, c, d)).collect()
+    }
+}
+
+fn kind_named(name: &str) -> PyResult<Kind> {
+    let found = Kind::ALL.into_iter().find(|known| known.name() == name);
+    found.ok_or_else(|| PyValueError::new_err(format!("no such kind of latency: {name}")))
+}
+
+fn role_named(name: &str) -> PyResult<Role> {
+    let found = Role::ALL.into_iter().find(|known| known.name() == name);
+    found.ok_or_else(|| PyValueError::new_err(format!("no such role: {name}")))
 }
 
 #[pyclass(module = "loadgen._engine", frozen)]

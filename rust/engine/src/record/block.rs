@@ -1,7 +1,8 @@
 //! A block: the shared memory in which one worker counts. One writer, any number of readers, nobody waits.
 //!
 //! ```text
-//!   block  = header (one page of words) | slot of label 0 | slot of label 1 | …
+//!   block  = header (one page of words) | tallies | slot of label 0 | slot of label 1 | …
+//!   tally  = kind | length of its name | four values | name      (TALLY_WORDS words)
 //!   slot   = name | counters | statuses | errors | histogram heads   (SLOT_HEAD words)
 //!            then for each kind of latency the buckets of its histogram (BUCKETS words)
 //! ```
@@ -68,11 +69,21 @@ pub enum Word {
     CapHits,
     /// Present margin of the pacer.
     MarginNs,
+    /// Tallies in use.
+    Tallies,
+    /// Time spent in Python code.
+    ScriptNs,
+    /// Virtual users that live now.
+    Users,
+    /// Attempts at requests that a policy could try again.
+    Attempts,
+    /// Those that were not the first.
+    Retries,
 }
 
 const HEADER_WORDS: usize = 512;
 /// Layout version: a reader and a writer of different builds refuse each other.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Words of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +101,75 @@ pub enum LabelWord {
     BytesSent,
     /// Bytes read.
     BytesReceived,
+    /// What the label counts, a [`Role`].
+    Role,
+}
+
+/// What a label counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Role {
+    /// A request of loadgen's own.
+    #[default]
+    Request,
+    /// A block of a script that counts like a request: it makes none of loadgen's own.
+    Operation,
+    /// A block of a script around requests that are counted themselves.
+    Group,
+    /// One run of a scenario.
+    Iteration,
+    /// Values that a script gives.
+    Trend,
+}
+
+impl Role {
+    /// All roles, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Request, Self::Operation, Self::Group, Self::Iteration, Self::Trend];
+
+    /// The name that summaries use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Operation => "operation",
+            Self::Group => "group",
+            Self::Iteration => "iteration",
+            Self::Trend => "trend",
+        }
+    }
+
+    /// Whether it belongs to the totals of a run.
+    pub fn counts(self) -> bool {
+        matches!(self, Self::Request | Self::Operation)
+    }
+}
+
+/// What a tally counts. Four values each, of which some stay 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum TallyKind {
+    /// Passed, failed.
+    Check,
+    /// Sum, count.
+    Counter,
+    /// Last, least, most, count.
+    Gauge,
+    /// True, false.
+    Rate,
+}
+
+impl TallyKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Check, Self::Counter, Self::Gauge, Self::Rate];
+
+    /// The name that summaries use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Rate => "rate",
+        }
+    }
 }
 
 /// What a histogram measures.
@@ -169,6 +249,15 @@ pub const STATUSES: usize = 1000;
 /// Longest label kept, in bytes.
 pub const NAME_BYTES: usize = 512;
 
+/// Tallies of a block.
+pub const TALLIES: usize = 512;
+/// Longest name of a tally kept, in bytes.
+pub const TALLY_NAME_BYTES: usize = 208;
+
+const TALLY_VALUES_AT: usize = 2;
+const TALLY_NAME_AT: usize = 6;
+const TALLY_WORDS: usize = TALLY_NAME_AT + TALLY_NAME_BYTES / 8;
+const LABELS_AT: usize = HEADER_WORDS + TALLIES * TALLY_WORDS;
 const HEAD_WORDS: usize = 8;
 const NAME_AT: usize = 16;
 const STATUSES_AT: usize = NAME_AT + NAME_BYTES / 8;
@@ -195,7 +284,7 @@ impl Block {
     /// New, empty memory with room for `labels`.
     pub fn create(labels: usize) -> io::Result<Self> {
         let fd = memfd_create("loadgen-block", MemfdFlags::CLOEXEC)?;
-        ftruncate(&fd, ((HEADER_WORDS + labels * SLOT_WORDS) * 8) as u64)?;
+        ftruncate(&fd, ((LABELS_AT + labels * SLOT_WORDS) * 8) as u64)?;
         let block = Self::map(fd)?;
         block.word(Word::Capacity).store(labels as u64, Relaxed);
         block.word(Word::Version).store(VERSION, Relaxed);
@@ -207,7 +296,7 @@ impl Block {
         let block = Self::map(fd)?;
         let version = block.get(Word::Version);
         let capacity = block.get(Word::Capacity) as usize;
-        let fits = capacity.checked_mul(SLOT_WORDS).is_some_and(|words| HEADER_WORDS + words == block.len);
+        let fits = capacity.checked_mul(SLOT_WORDS).is_some_and(|words| LABELS_AT + words == block.len);
         if version != VERSION || !fits {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a block of this version of loadgen"));
         }
@@ -257,21 +346,14 @@ impl Block {
     }
 
     /// Takes the next slot for a label, or `None` when all are in use. Writer only.
-    pub fn add_label(&self, name: &str) -> Option<usize> {
+    pub fn add_label(&self, name: &str, role: Role) -> Option<usize> {
         let label = self.get(Word::Labels);
         if label >= self.get(Word::Capacity) {
             return None;
         }
-        let mut end = name.len().min(NAME_BYTES);
-        while !name.is_char_boundary(end) {
-            end -= 1;
-        }
-        for (i, chunk) in name.as_bytes()[..end].chunks(8).enumerate() {
-            let mut bytes = [0; 8];
-            bytes[..chunk.len()].copy_from_slice(chunk);
-            self.slot(label as usize, NAME_AT + i).store(u64::from_le_bytes(bytes), Relaxed);
-        }
-        self.label_word(label as usize, LabelWord::NameLength).store(end as u64, Relaxed);
+        let length = self.write_name(self.slot_at(label as usize) + NAME_AT, name, NAME_BYTES);
+        self.label_word(label as usize, LabelWord::NameLength).store(length, Relaxed);
+        self.label_word(label as usize, LabelWord::Role).store(role as u64, Relaxed);
         // Release: whoever sees the new count sees the name too.
         self.word(Word::Labels).store(label + 1, Ordering::Release);
         Some(label as usize)
@@ -280,15 +362,77 @@ impl Block {
     /// The name of a label.
     pub fn label_name(&self, label: usize) -> String {
         let length = self.label_word(label, LabelWord::NameLength).load(Relaxed) as usize;
-        let words = (0..length.min(NAME_BYTES).div_ceil(8)).map(|i| self.slot(label, NAME_AT + i).load(Relaxed));
+        self.read_name(self.slot_at(label) + NAME_AT, length.min(NAME_BYTES))
+    }
+
+    /// What a label counts.
+    pub fn role(&self, label: usize) -> Role {
+        let number = self.label_word(label, LabelWord::Role).load(Relaxed) as usize;
+        Role::ALL.get(number).copied().unwrap_or_default()
+    }
+
+    /// Takes the next tally, or `None` when all are in use. Writer only.
+    pub fn add_tally(&self, kind: TallyKind, name: &str) -> Option<usize> {
+        let tally = self.get(Word::Tallies);
+        if tally >= TALLIES as u64 {
+            return None;
+        }
+        let at = HEADER_WORDS + tally as usize * TALLY_WORDS;
+        let length = self.write_name(at + TALLY_NAME_AT, name, TALLY_NAME_BYTES);
+        self.at(at).store(kind as u64, Relaxed);
+        self.at(at + 1).store(length, Relaxed);
+        self.word(Word::Tallies).store(tally + 1, Ordering::Release);
+        Some(tally as usize)
+    }
+
+    /// One of the four values of a tally, the bits of an `f64`.
+    #[inline]
+    pub fn tally(&self, tally: usize, value: usize) -> &AtomicU64 {
+        self.at(HEADER_WORDS + tally * TALLY_WORDS + TALLY_VALUES_AT + value)
+    }
+
+    /// The tallies in use: kind, name, values.
+    pub fn tallies(&self) -> Vec<(TallyKind, String, [f64; 4])> {
+        let used = self.word(Word::Tallies).load(Ordering::Acquire).min(TALLIES as u64) as usize;
+        let read = |tally: usize| {
+            let at = HEADER_WORDS + tally * TALLY_WORDS;
+            let kind = TallyKind::ALL.get(self.at(at).load(Relaxed) as usize).copied()?;
+            let length = self.at(at + 1).load(Relaxed) as usize;
+            let values = [0, 1, 2, 3].map(|value| f64::from_bits(self.tally(tally, value).load(Relaxed)));
+            Some((kind, self.read_name(at + TALLY_NAME_AT, length.min(TALLY_NAME_BYTES)), values))
+        };
+        (0..used).filter_map(read).collect()
+    }
+
+    /// Writes a name and says how many bytes of it found room.
+    fn write_name(&self, at: usize, name: &str, room: usize) -> u64 {
+        let mut end = name.len().min(room);
+        while !name.is_char_boundary(end) {
+            end -= 1;
+        }
+        for (i, chunk) in name.as_bytes()[..end].chunks(8).enumerate() {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            self.at(at + i).store(u64::from_le_bytes(bytes), Relaxed);
+        }
+        end as u64
+    }
+
+    fn read_name(&self, at: usize, length: usize) -> String {
+        let words = (0..length.div_ceil(8)).map(|i| self.at(at + i).load(Relaxed));
         let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
         bytes.truncate(length);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     #[inline]
+    fn slot_at(&self, label: usize) -> usize {
+        LABELS_AT + label * SLOT_WORDS
+    }
+
+    #[inline]
     fn slot(&self, label: usize, offset: usize) -> &AtomicU64 {
-        self.at(HEADER_WORDS + label * SLOT_WORDS + offset)
+        self.at(self.slot_at(label) + offset)
     }
 
     /// A counter of a label.

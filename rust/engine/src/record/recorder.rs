@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
-use super::block::{Block, HeadWord, Kind, LabelWord, Word};
+use super::block::{Block, HeadWord, Kind, LabelWord, Role, TallyKind, Word};
 use super::buckets::{self, SEGMENT};
 use crate::clock;
 use crate::outcome::{End, Outcome};
@@ -38,8 +38,36 @@ impl Recorder {
     }
 
     /// A slot for a label; when the block is full, the last one is shared.
-    pub fn label(&self, name: &str) -> usize {
-        self.block.add_label(name).unwrap_or_else(|| self.block.labels() - 1)
+    pub fn label(&self, name: &str, role: Role) -> usize {
+        self.block.add_label(name, role).unwrap_or_else(|| self.block.labels() - 1)
+    }
+
+    /// How many labels may still be added.
+    pub fn labels_left(&self) -> usize {
+        self.block.get(Word::Capacity) as usize - self.block.labels()
+    }
+
+    /// A tally; `None` when all are in use.
+    pub fn tally(&self, kind: TallyKind, name: &str) -> Option<usize> {
+        self.block.add_tally(kind, name)
+    }
+
+    /// Adds to a value of a tally.
+    #[inline]
+    pub fn tally_add(&self, tally: usize, value: usize, amount: f64) {
+        let word = self.block.tally(tally, value);
+        word.store((f64::from_bits(word.load(Relaxed)) + amount).to_bits(), Relaxed);
+    }
+
+    /// A gauge shows a value.
+    pub fn tally_gauge(&self, tally: usize, shown: f64) {
+        let get = |value: usize| f64::from_bits(self.block.tally(tally, value).load(Relaxed));
+        let set = |value: usize, to: f64| self.block.tally(tally, value).store(to.to_bits(), Relaxed);
+        let first = get(3) == 0.0;
+        set(0, shown);
+        set(1, if first { shown } else { get(1).min(shown) });
+        set(2, if first { shown } else { get(2).max(shown) });
+        set(3, get(3) + 1.0);
     }
 
     /// A sign of life, with what the process has used so far.
@@ -76,7 +104,21 @@ impl Recorder {
     #[inline]
     pub fn taken(&self, label: usize) {
         self.add(Word::Scheduled, 1);
+        self.begun(label);
+    }
+
+    /// A request was begun that no schedule knows of.
+    #[inline]
+    pub fn begun(&self, label: usize) {
         add(self.block.label_word(label, LabelWord::Sent), 1);
+    }
+
+    /// Something that is no exchange of bytes ended well.
+    #[inline]
+    pub fn ended_well(&self, label: usize, due_ns: u64, begun_ns: u64, done_ns: u64) {
+        self.sample(label, Kind::Response, done_ns.saturating_sub(due_ns));
+        self.sample(label, Kind::Service, done_ns.saturating_sub(begun_ns));
+        add(self.block.label_word(label, LabelWord::Ok), 1);
     }
 
     /// An arrival was given up without being sent; it counts against the percentiles.

@@ -1,16 +1,17 @@
 //! A snapshot: all blocks summed at one instant. Two of them subtract to an interval.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use super::block::{Block, Kind, LabelWord, STATUSES, Word};
+use super::block::{Block, Kind, LabelWord, Role, STATUSES, TallyKind, Word};
 use super::histogram::Histogram;
 use crate::clock;
 use crate::outcome::ErrorKind;
 
 /// The words that sum over workers, with the names that summaries use. All of them only grow but for the last group,
 /// which tells the present state.
-const WORDS: [(&str, Word, Reading); 18] = {
+const WORDS: [(&str, Word, Reading); 22] = {
     use Reading::{Grows, Most, Now};
     [
         ("scheduled", Word::Scheduled, Grows),
@@ -24,6 +25,10 @@ const WORDS: [(&str, Word, Reading); 18] = {
         ("cpu_ns", Word::CpuNs, Grows),
         ("pool_waits", Word::PoolWaits, Grows),
         ("cap_hits", Word::CapHits, Grows),
+        ("script_ns", Word::ScriptNs, Grows),
+        ("attempts", Word::Attempts, Grows),
+        ("retries", Word::Retries, Grows),
+        ("users", Word::Users, Now),
         ("connections", Word::Connections, Now),
         ("overdue", Word::Overdue, Now),
         ("active_users", Word::ActiveUsers, Now),
@@ -55,6 +60,8 @@ enum Reading {
 /// One label's part of a snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Label {
+    /// What it counts.
+    pub role: Role,
     /// Counters by name.
     pub counters: BTreeMap<&'static str, u64>,
     /// Responses by status.
@@ -80,6 +87,7 @@ impl Label {
         let status = |status: u16| Some((status, some(block.status(label, status).load(Relaxed))?));
         let error = |kind: ErrorKind| Some((kind.name(), some(block.error(label, kind).load(Relaxed))?));
         Self {
+            role: block.role(label),
             counters,
             statuses: (0..STATUSES as u16).filter_map(status).collect(),
             errors: ErrorKind::ALL.into_iter().filter_map(error).collect(),
@@ -88,6 +96,7 @@ impl Label {
     }
 
     fn merge(&mut self, other: &Self) {
+        self.role = other.role;
         add_all(&mut self.counters, &other.counters);
         add_all(&mut self.statuses, &other.statuses);
         add_all(&mut self.errors, &other.errors);
@@ -98,6 +107,7 @@ impl Label {
 
     fn since(&self, earlier: &Self) -> Self {
         Self {
+            role: self.role,
             counters: subtract_all(&self.counters, &earlier.counters),
             statuses: subtract_all(&self.statuses, &earlier.statuses),
             errors: subtract_all(&self.errors, &earlier.errors),
@@ -113,13 +123,14 @@ pub struct Snapshot {
     pub taken_at_ns: u64,
     words: BTreeMap<&'static str, u64>,
     labels: BTreeMap<String, Label>,
+    tallies: BTreeMap<String, (TallyKind, [f64; 4])>,
 }
 
 impl Snapshot {
     /// Reads and sums blocks. The same label in several blocks is one.
     pub fn read<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
         let words = WORDS.iter().map(|&(name, _, _)| (name, 0)).collect();
-        let mut snapshot = Self { taken_at_ns: clock::now_ns(), words, labels: BTreeMap::new() };
+        let mut snapshot = Self { taken_at_ns: clock::now_ns(), words, ..Self::default() };
         for block in blocks {
             // Labels first: what has ended or been sent by then is counted in the words that are read after them.
             for label in 0..block.labels() {
@@ -131,8 +142,19 @@ impl Snapshot {
                 let value = block.get(word);
                 *sum = if reading == Reading::Most { (*sum).max(value) } else { *sum + value };
             }
+            for (kind, name, values) in block.tallies() {
+                match snapshot.tallies.entry(name) {
+                    Entry::Vacant(entry) => drop(entry.insert((kind, values))),
+                    Entry::Occupied(mut entry) => merge_tally(kind, &mut entry.get_mut().1, values),
+                }
+            }
         }
         snapshot
+    }
+
+    /// What scripts count themselves, by name.
+    pub fn tallies(&self) -> impl Iterator<Item = (TallyKind, &str, [f64; 4])> {
+        self.tallies.iter().map(|(name, (kind, values))| (*kind, name.as_str(), *values))
     }
 
     /// The interval between an earlier snapshot of the same blocks and this one.
@@ -146,7 +168,18 @@ impl Snapshot {
         let none = Label::default();
         let since =
             |(name, label): (&String, &Label)| (name.clone(), label.since(earlier.labels.get(name).unwrap_or(&none)));
-        Self { taken_at_ns: self.taken_at_ns, words, labels: self.labels.iter().map(since).collect() }
+        let labels = self.labels.iter().map(since).collect();
+        Self { taken_at_ns: self.taken_at_ns, words, labels, tallies: self.tallies_since(earlier) }
+    }
+
+    fn tallies_since(&self, earlier: &Self) -> BTreeMap<String, (TallyKind, [f64; 4])> {
+        let since = |(name, (kind, values)): (&String, &(TallyKind, [f64; 4]))| {
+            let before = earlier.tallies.get(name).map_or([0.0; 4], |(_, before)| *before);
+            let grown = [0, 1, 2, 3].map(|i| values[i] - before[i]);
+            // A gauge shows states: what it shows now stays.
+            (name.clone(), (*kind, if *kind == TallyKind::Gauge { *values } else { grown }))
+        };
+        self.tallies.iter().map(since).collect()
     }
 
     /// Everything that is counted, by name, over all labels.
@@ -158,16 +191,28 @@ impl Snapshot {
         let ended = all.counters["ok"] + all.counters["failed"];
         counters.insert("in_flight", all.counters["sent"].saturating_sub(ended));
         counters.insert("infinite", all.histogram(Kind::Response).infinite);
+        let iterations = self.of_role(Role::Iteration);
+        let named = [("iterations_started", "sent"), ("iterations_ok", "ok"), ("iterations_failed", "failed")];
+        counters.extend(named.map(|(name, counter)| (name, iterations.counters[counter])));
         counters
     }
 
-    /// All labels as one.
+    /// All labels that count as requests as one.
     pub fn total(&self) -> Label {
-        let mut total = Label { counters: LABEL_WORDS.map(|(name, _)| (name, 0)).into(), ..Label::default() };
-        for label in self.labels.values() {
-            total.merge(label);
+        self.sum(|role| role.counts())
+    }
+
+    /// All labels of a role as one.
+    pub fn of_role(&self, wanted: Role) -> Label {
+        self.sum(|role| role == wanted)
+    }
+
+    fn sum(&self, is_wanted: impl Fn(Role) -> bool) -> Label {
+        let mut sum = Label { counters: LABEL_WORDS.map(|(name, _)| (name, 0)).into(), ..Label::default() };
+        for label in self.labels.values().filter(|label| is_wanted(label.role)) {
+            sum.merge(label);
         }
-        total
+        sum
     }
 
     /// The names of the labels, sorted.
@@ -178,6 +223,23 @@ impl Snapshot {
     /// One label's part.
     pub fn label(&self, name: &str) -> Option<&Label> {
         self.labels.get(name)
+    }
+}
+
+fn merge_tally(kind: TallyKind, sums: &mut [f64; 4], more: [f64; 4]) {
+    if kind != TallyKind::Gauge {
+        for (sum, value) in sums.iter_mut().zip(more) {
+            *sum += value;
+        }
+    } else if more[3] > 0.0 {
+        let [_, least, most, count] = *sums;
+        let seen = count > 0.0;
+        *sums = [
+            more[0],
+            if seen { least.min(more[1]) } else { more[1] },
+            if seen { most.max(more[2]) } else { more[2] },
+            count + more[3],
+        ];
     }
 }
 
