@@ -5,9 +5,11 @@ These structs are the JSON document `loadgen/plan/1`, field for field; the engin
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import Literal
+from itertools import accumulate
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +22,8 @@ Reactor = Literal["auto", "epoll", "uring"]
 
 # Headers whose values open doors: workers need them, the run folder and the reports must not have them.
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"})
+# Likewise what a script is given by `--set`, where its name says so.
+_SECRET_ARGUMENT = re.compile(r"pass|secret|token|key$|auth|cookie", re.IGNORECASE)
 REDACTED = "(redacted)"
 
 
@@ -92,15 +96,56 @@ class ClosedLoad(Struct, frozen=True, forbid_unknown_fields=True, tag_field="mod
         return max(max(stage.from_users, stage.to_users) for stage in self.stages)
 
 
-class EnginePlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ScenarioPlan(Struct, frozen=True, forbid_unknown_fields=True):
+    """One scenario of a script, by the name of its iterations."""
+
+    name: str
+    weight: float  # its share of the common load; 0 where it has a load of its own
+    load: OpenLoad | ClosedLoad | None  # its own
+
+
+class MaxErrors(Struct, frozen=True, forbid_unknown_fields=True):
+    """When failed iterations stop the run: that many, or that share of them. One of the two is there."""
+
+    count: int | None
+    share: float | None
+
+
+class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What only a scripted run has."""
+
+    path: str  # absolute
+    base_url: str  # without a slash at its end: what a path in the script is put behind
+    headers: list[tuple[str, str]]  # of every request that does not say otherwise
+    scenarios: list[ScenarioPlan]  # those that run, in the order of the file
+    iterations: int | None  # over all users and workers; the run ends when they are done
+    iterations_per_user: int | None
+    max_users: int  # open model: the largest pool of users, over all workers
+    retry: Any  # as policy.py compiles it, or None
+    breaker: Any
+    max_errors: MaxErrors | None
+    arguments: dict[str, str]  # --set NAME=VALUE
+
+
+# The schema is a tag and not a field because it is written though it never varies; `script`, which blast has
+# not, is left out there.
+class EnginePlan(
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="schema",
+    tag="loadgen/plan/1",
+):
     """Everything that a run needs."""
 
-    schema: Literal["loadgen/plan/1"] = "loadgen/plan/1"
     name: str
     command: str
-    request: Request
-    label: str
+    request: Request | None  # None in a scripted run
+    label: str  # of the one request; "" in a scripted run
     addresses: list[str]  # resolved before the run; empty until then
+    # Common to all scenarios that have none of their own; where each has its own, the first one's.
     load: OpenLoad | ClosedLoad
     connections: int  # the cap, over all workers
     workers: int
@@ -112,50 +157,124 @@ class EnginePlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # Where each value came from that is not a default, by the names of Plan: {"rate": "--tps", "timeout":
     # "LOADGEN_TIMEOUT", "preset": "--preset spike"}; "plan" is a script.
     origins: dict[str, str]
+    script: ScriptPlan | None = None
 
     def encode(self) -> bytes:
         """One line of JSON."""
         return msgspec.json.encode(self)
 
     @property
+    def target_url(self) -> str:
+        """Where the load goes, or most of it."""
+        if self.script is not None:
+            return self.script.base_url
+        assert self.request is not None
+        return self.request.url
+
+    @property
+    def loads(self) -> list[OpenLoad | ClosedLoad]:
+        """What really runs, each once: the common load first, then those of single scenarios."""
+        if self.script is None:
+            return [self.load]
+        own = [scenario.load for scenario in self.script.scenarios]
+        return ([self.load] if None in own else []) + [load for load in own if load is not None]
+
+    @property
     def is_open(self) -> bool:
-        """Whether arrivals come at a rate (or else from users)."""
-        return isinstance(self.load, OpenLoad)
+        """Whether arrivals come at a rate: all of them, or those of some scenarios."""
+        return any(isinstance(load, OpenLoad) for load in self.loads)
 
     @property
     def duration_ns(self) -> int:
-        """From the start to the end of the last stage, when the gate shuts."""
-        stages: Sequence[OpenStage | ClosedStage] = self.load.stages
-        return sum(stage.duration_ns for stage in stages)
+        """From the start to the end of the last stage, when the gate shuts. Iterations may end it sooner."""
+        return max(_duration_ns(load) for load in self.loads)
 
     def describe_load(self) -> str:
-        """In words: `5,000/s for 10s`, `up to 300 users for 5m`."""
-        if len(self.load.stages) == 1:
-            return str(self.load.stages[0])
-        if isinstance(self.load, OpenLoad):
-            top = format_rate(max(max(stage.from_rate, stage.to_rate) for stage in self.load.stages))
-        else:
-            top = counted(self.load.most_users, "user")
-        return f"up to {top} for {format_duration(self.duration_ns)}"
+        """In words: `5,000/s for 10s`, `up to 300 users for 5m`, `5/s and 20 users for 1m`."""
+        limit = _describe_iterations(self.script) if self.script else ""
+        loads = self.loads
+        if len(loads) == 1 and len(loads[0].stages) == 1 and not limit:
+            return str(loads[0].stages[0])
+        parts = []
+        for kind, words in ((OpenLoad, format_rate), (ClosedLoad, lambda users: counted(users, "user"))):
+            if same := [load for load in loads if isinstance(load, kind)]:
+                parts.append(words(_peak(same)))
+        flat = all(len(set(_levels(load))) == 1 for load in loads)
+        top = f"{'' if flat else 'up to '}{' and '.join(parts)}"
+        duration = format_duration(self.duration_ns)
+        return f"{top} for {limit}, at most {duration}" if limit else f"{top} for {duration}"
 
     def redacted(self) -> EnginePlan:
         """The same plan without secrets: the copy that is stored and shown."""
-        headers = [
-            (name, REDACTED if name.lower() in _SECRET_HEADERS else value)
-            for name, value in self.request.headers
-        ]
-        return msgspec.structs.replace(self, request=msgspec.structs.replace(self.request, headers=headers))
+        request, script = self.request, self.script
+        if request is not None:
+            request = msgspec.structs.replace(request, headers=_without_secrets(request.headers))
+        if script is not None:
+            arguments = {
+                name: REDACTED if _SECRET_ARGUMENT.search(name) else value
+                for name, value in script.arguments.items()
+            }
+            script = msgspec.structs.replace(
+                script, headers=_without_secrets(script.headers), arguments=arguments
+            )
+        return msgspec.structs.replace(self, request=request, script=script)
 
     def users_at(self, ns: int) -> int:
         """Planned users at `ns` since the start; 0 in the open model and after the end."""
-        if isinstance(self.load, OpenLoad):
-            return 0
-        for stage in self.load.stages:
-            if ns < stage.duration_ns:
-                share = ns / stage.duration_ns
-                return round(stage.from_users + (stage.to_users - stage.from_users) * share)
-            ns -= stage.duration_ns
-        return 0
+        return sum(round(_level_at(load, ns)) for load in self.loads if isinstance(load, ClosedLoad))
+
+
+def _duration_ns(load: OpenLoad | ClosedLoad) -> int:
+    stages: Sequence[OpenStage | ClosedStage] = load.stages
+    return sum(stage.duration_ns for stage in stages)
+
+
+def _ends(stage: OpenStage | ClosedStage) -> tuple[float, float]:
+    if isinstance(stage, OpenStage):
+        return stage.from_rate, stage.to_rate
+    return stage.from_users, stage.to_users
+
+
+def _levels(load: OpenLoad | ClosedLoad) -> list[float]:
+    """At the corners."""
+    return [level for stage in load.stages for level in _ends(stage)]
+
+
+def _level_at(load: OpenLoad | ClosedLoad, ns: int) -> float:
+    """Planned rate or users at `ns` since the start; 0 after the end."""
+    for stage in load.stages:
+        if ns < stage.duration_ns:
+            start, end = _ends(stage)
+            return start + (end - start) * ns / stage.duration_ns
+        ns -= stage.duration_ns
+    return 0
+
+
+def _peak(loads: Sequence[OpenLoad | ClosedLoad]) -> float:
+    """The most that loads of one kind ask for together; it lies at a corner of one, or just before."""
+    if len(loads) == 1:  # exactly: just before its end a ramp is not quite there
+        return max(_levels(loads[0]))
+    corners = {0}
+    for load in loads:
+        corners.update(accumulate(stage.duration_ns for stage in load.stages))
+    return max(
+        sum(_level_at(load, ns) for load in loads)
+        for corner in corners
+        for ns in (max(corner - 1, 0), corner)
+    )
+
+
+def _describe_iterations(script: ScriptPlan) -> str:
+    parts = []
+    if script.iterations is not None:
+        parts.append(counted(script.iterations, "iteration"))
+    if script.iterations_per_user is not None:
+        parts.append(f"{counted(script.iterations_per_user, 'iteration')} each")
+    return ", ".join(parts)
+
+
+def _without_secrets(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, REDACTED if name.lower() in _SECRET_HEADERS else value) for name, value in headers]
 
 
 def basic_authorization(userinfo: str) -> str:
