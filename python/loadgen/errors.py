@@ -3,10 +3,14 @@
 LoadgenError                  the run is broken (a failed request is data, never an exception)
 ├── UsageError                2    what was asked for cannot be done as asked
 │   ├── PlanError             2    the plan has mistakes: all of them at once, each with its place
-│   └── RunFolderError        2    the run folder cannot be written
+│   ├── RunFolderError        2    the run folder cannot be written
+│   └── ScriptError           2    the script cannot be used: its mistakes, each with file and line
+├── ScriptFailed              5    the script's own code failed before the load began
 ├── WorkerError               3    the workers could not be started
 ├── TargetError               4    the target cannot be reached at all
 └── Interrupted               130  Ctrl-C or SIGTERM before the load began
+
+StatusError                   what `response.raise_for_status()` raises in a scenario; it fails one iteration
 """
 
 from __future__ import annotations
@@ -69,6 +73,16 @@ class RunFolderError(UsageError):
     """The run folder cannot be written."""
 
 
+class ScriptError(UsageError):
+    """The script cannot be used; the message has the user's own file and line."""
+
+
+class ScriptFailed(LoadgenError):
+    """The script's own code failed before the load began."""
+
+    exit_code = ExitCode.SCRIPT_FAILED
+
+
 class WorkerError(LoadgenError):
     """The workers could not be started."""
 
@@ -83,3 +97,11 @@ class Interrupted(LoadgenError):
     """Ctrl-C or SIGTERM before the load began: there is nothing to report."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class StatusError(Exception):
+    """A response whose status is 400 or above, or that never came. It fails an iteration, never a run."""
+
+    def __init__(self, message: str, response: object) -> None:
+        super().__init__(message)
+        self.response = response
