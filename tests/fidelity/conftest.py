@@ -54,6 +54,15 @@ class Oracle:
         self._tell = tell
         self._runs = 0
 
+    def command(self, url: str, path: str, folder: Path) -> tuple[str, ...]:  # noqa: ARG002 - a script needs it
+        """What is run against the target at `url`, before any options."""
+        return "blast", url + path
+
+    def check_books(self, run: Observation) -> None:
+        """What must hold in every run, before it is looked at."""
+        balanced(run.result)
+        assert_every_request_arrived(run)
+
     def observe(
         self, path: str, *options: str, stall: Stall | None = None, deed: Deed | None = None
     ) -> Observation:
@@ -64,7 +73,7 @@ class Oracle:
         log = folder / "oracle.csv"
         target = self._loadgen.start("target", "--port", "0", "--log", str(log), folder=folder)
         url = target.wait_for_line(r"listening on (http://\S+)")[1]
-        command = ("blast", url + path, "--out", "run", "--quiet", *options)
+        command = (*self.command(url, path, folder), "--out", "run", "--quiet", *options)
         running = self._loadgen.start(*command, folder=folder)
         try:
             if stall or deed:
@@ -91,8 +100,7 @@ class Oracle:
         for attempt in range(1, ATTEMPTS + 1):
             run = self.observe(path, *options, stall=stall, deed=deed)
             try:
-                balanced(run.result)
-                assert_every_request_arrived(run)
+                self.check_books(run)
                 check(run)
             except AssertionError as error:
                 disturbances = list(run.disturbances())
@@ -119,13 +127,19 @@ def wait_for_start(running: RunningCommand, events: Path) -> int:
 
 
 @pytest.fixture
-def oracle(loadgen: Loadgen, tmp_path: Path, request: pytest.FixtureRequest) -> Oracle:
-    """`oracle(check, path, *options)`: run, compare, and say so when a disturbed run is repeated."""
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Says something to whoever watches the tests, without failing any."""
     plugins = request.config.pluginmanager
     reporter, capture = plugins.getplugin("terminalreporter"), plugins.getplugin("capturemanager")
 
-    def tell(text: str) -> None:
+    def say(text: str) -> None:
         with capture.global_and_fixture_disabled():
             reporter.write_line(f"{request.node.nodeid}: {text}")
 
+    return say
+
+
+@pytest.fixture
+def oracle(loadgen: Loadgen, tmp_path: Path, tell: Callable[[str], None]) -> Oracle:
+    """`oracle(check, path, *options)`: run, compare, and say so when a disturbed run is repeated."""
     return Oracle(loadgen, tmp_path, tell)
