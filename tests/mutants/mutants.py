@@ -60,7 +60,14 @@ MUTANTS = (
     Mutant(
         "due-is-woken",
         "latency counts from when the dispatcher woke up",
-        (Patch(BLAST, "Due::Send(due_ns) => self.start_ns + due_ns,", "Due::Send(_) => self.looked_ns,"),),
+        (
+            Patch(
+                BLAST,
+                "for sends in 0..DISPATCH_BATCH {",
+                "let woke_ns = now;\n        for sends in 0..DISPATCH_BATCH {",
+            ),
+            Patch(BLAST, "Due::Send(due_ns) => self.start_ns + due_ns,", "Due::Send(_) => woke_ns,"),
+        ),
         (CAPPED, STOPPED),
     ),
     Mutant(
@@ -82,8 +89,9 @@ MUTANTS = (
             Patch(
                 "rust/engine/src/pacer.rs",
                 "let found = reactor.wait(Some(until_ns))?;",
-                "let rounded_ns = until_ns.saturating_sub(slept_from_ns).next_multiple_of(1_000_000);\n"
-                "        let found = reactor.wait(Some(slept_from_ns + rounded_ns))?;",
+                "let from_ns = now_ns();\n"
+                "        let rounded_ns = until_ns.saturating_sub(from_ns).next_multiple_of(1_000_000);\n"
+                "        let found = reactor.wait(Some(from_ns + rounded_ns))?;",
             ),
         ),
         (ARRIVALS + "test_a_slow_rate_is_punctual",),

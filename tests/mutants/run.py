@@ -36,25 +36,33 @@ CARGO = {
 }
 
 
+Sources = dict[Path, bytes]
+
+
 class Broken(Exception):
     """Nothing can be said about the mutants."""
 
 
-def copy_sources() -> None:
-    """The true sources. A file that is there and the same keeps its time, so that cargo has little to do."""
+def read_sources() -> Sources:
+    """The true sources, read once: whoever edits them meanwhile must not take part in the proof."""
     wanted = {Path("Cargo.toml"), Path("Cargo.lock")}
     for folder in ("rust/engine", "rust/python", "rust/target", "python/loadgen"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and path.suffix in {".rs", ".toml", ".py", ".pyi"}:
                 wanted.add(path.relative_to(ROOT))
+    return {path: (ROOT / path).read_bytes() for path in wanted}
+
+
+def lay_out(sources: Sources) -> None:
+    """Into the tree. A file that is there and the same keeps its time, so that cargo has little to do."""
     for path in list(TREE.rglob("*")):
-        if path.is_file() and path != ENGINE and path.relative_to(TREE) not in wanted:
+        if path.is_file() and path != ENGINE and path.relative_to(TREE) not in sources:
             path.unlink()
-    for relative in wanted:
-        source, copy = ROOT / relative, TREE / relative
-        if not copy.exists() or copy.read_bytes() != source.read_bytes():
+    for relative, text in sources.items():
+        copy = TREE / relative
+        if not copy.exists() or copy.read_bytes() != text:
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(source.read_bytes())
+            copy.write_bytes(text)
 
 
 def apply(mutant: Mutant) -> None:
@@ -117,23 +125,24 @@ def say(text: str) -> None:
 
 def prove(mutants: list[Mutant]) -> int:
     begun = time.monotonic()
-    copy_sources()
+    sources = read_sources()
+    lay_out(sources)
     build()
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     passed, failed, output = run_tests(tests)
     if failed or not passed:
         raise Broken(f"the true sources fail {sorted(failed)}: {first_error(output)}")
     say(f"the true sources pass {len(passed)} tests, {time.monotonic() - begun:.0f} s")
-    verdicts = Counter(judge(mutant) for mutant in mutants)
+    verdicts = Counter(judge(mutant, sources) for mutant in mutants)
     say(f"{verdicts['killed']} of {len(mutants)} mutants killed")
     return 2 if verdicts["broken"] else 1 if verdicts["alive"] else 0
 
 
-def judge(mutant: Mutant) -> str:
+def judge(mutant: Mutant, sources: Sources) -> str:
     """Build one, run its tests, tell. One that cannot be built says nothing about the others."""
     begun = time.monotonic()
     try:
-        copy_sources()
+        lay_out(sources)
         apply(mutant)
         build()
         _, failed, output = run_tests(list(mutant.tests))
