@@ -121,8 +121,8 @@ class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     iterations: int | None  # over all users and workers; the run ends when they are done
     iterations_per_user: int | None
     max_users: int  # open model: the largest pool of users, over all workers
-    retry: Any  # as policy.py compiles it, or None
-    breaker: Any
+    retry: dict[str, Any] | None  # policy.RetryPlan; a dict, because what shows plans needs no policies
+    breaker: dict[str, Any] | None  # policy.BreakerPlan
     max_errors: MaxErrors | None
     arguments: dict[str, str]  # --set NAME=VALUE
 

@@ -5,40 +5,59 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from msgspec import Struct
 
 from loadgen import shapes
+from loadgen.checking import Checker, at_most, one_of
 from loadgen.engine_plan import (
     ClosedLoad,
     EnginePlan,
-    OnOff,
+    MaxErrors,
     OpenLoad,
     Pacing,
     Reactor,
     Request,
+    ScenarioPlan,
+    ScriptPlan,
     basic_authorization,
     label_of,
 )
-from loadgen.errors import Mistake, PlanError
+from loadgen.errors import PlanError
 from loadgen.health import processors
+from loadgen.loads import (
+    DEFAULT_DURATION_NS,
+    LONGEST_BY_ITERATIONS_NS,
+    MAX_SEED,
+    LoadWish,
+    ScenarioWish,
+    play_all,
+    read_load,
+)
 from loadgen.shapes import Stage
 from loadgen.thresholds import Threshold, parse_threshold
-from loadgen.units import parse_count, parse_duration_ns, quoted
+from loadgen.units import quoted
 from loadgen.url import Url, parse_url
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from loadgen.policy import Breaker, Retry
 
 EMBEDDED = "embedded target"
-DEFAULT_USERS = 10
 DEFAULT_CONNECTIONS = 10_000  # in the open model; in the closed one each user has one
+DEFAULT_POOL = 10_000
 MAX_CONNECTIONS = 1_000_000
 MAX_WORKERS = 1024
-MAX_SEED = 2**64 - 1
-DEFAULT_DURATION = "10s"
+MAX_ITERATIONS = 10**12
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Fields that only blast has, and those that only a script has.
+_OF_BLAST = ("url", "method", "body")
+_OF_SCRIPTS = (
+    *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "retry", "breaker"),
+    "arguments",
+)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -48,10 +67,23 @@ class Plan(Struct, frozen=True, kw_only=True):
     over time, or a `preset` does, scaled by `rate` or `users`.
     """
 
+    # Of blast: the one request.
     url: str | None = None  # None: the embedded target; "/path": that path on it
     method: str | None = None  # default GET, or POST where there is a body
-    headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
     body: bytes | str | None = None
+
+    # Of a script.
+    base_url: str | None = None  # None: the embedded target; "/path": below that path on it
+    iterations: str | int | None = None  # the run ends when all users together have done so many
+    iterations_per_user: str | int | None = None
+    max_users: str | int | None = None  # open model: the largest pool of users; default 10,000
+    max_errors: str | int | None = None  # failed iterations that stop the run: 100, or "5%"
+    retry: Retry | None = None
+    breaker: Breaker | None = None
+    arguments: Mapping[str, str] = {}  # what --set may change, with its defaults
+
+    # In a script, the headers of every request that does not say otherwise.
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
 
     rate: str | float | None = None
     users: str | int | None = None
@@ -71,123 +103,170 @@ class Plan(Struct, frozen=True, kw_only=True):
     thresholds: Sequence[str] = ()
     name: str | None = None
     command: str = "blast"
+    # Set by Script.plan_with: the file, and what of it runs.
+    script: str | None = None
+    scenarios: Sequence[ScenarioWish] = ()
     # Field to where its value came from (`--tps`, `LOADGEN_TPS`); fields not named were set in a script or
     # not at all.
     origins: Mapping[str, str] = {}
 
     def __post_init__(self) -> None:
-        self.compile()
+        # A plan in a script is not whole until the scenarios have joined it.
+        _compile(self, whole=self.script is not None)
 
     @property
     def needs_embedded_target(self) -> bool:
         """Whether the run brings its own target."""
-        return self.url is None or self.url.startswith("/")
+        where = self._where
+        return where is None or where.startswith("/")
+
+    @property
+    def _where(self) -> str | None:
+        return self.url if self.script is None else self.base_url
 
     def at(self, base: str) -> Plan:
         """The same plan against the embedded target, which listens at `base`."""
         # The port is another in every run; the name says what was run, so that runs can be found together.
-        name = self.name or f"{self.command} {EMBEDDED}"
-        origins = {"url": self.origin("url"), "name": self.origin("name")} | dict(self.origins)
-        return msgspec.structs.replace(self, url=base + (self.url or "/"), name=name, origins=origins)
+        field, name = "url" if self.script is None else "base_url", self.name_at(EMBEDDED)
+        origins = {field: self.origin(field), "name": self.origin("name")} | dict(self.origins)
+        changes = {field: base + (self._where or "/"), "name": name, "origins": origins}
+        return msgspec.structs.replace(self, **changes)
+
+    def name_at(self, where: str) -> str:
+        """The run's name, which says where the load goes unless one was given."""
+        what = self.command if self.script is None else Path(self.script).stem
+        return self.name or f"{what} {where}"
 
     def origin(self, field: str) -> str:
         """Where a field's value came from."""
         if field in self.origins:
             return self.origins[field]
-        default = next(spec.default for spec in msgspec.structs.fields(Plan) if spec.name == field)
-        value = getattr(self, field)
+        default, value = _DEFAULTS[field], getattr(self, field)
         # As text, because the command line's defaults are.
         return "default" if str(value) == str(default) or not (value or default) else "plan"
 
     def compile(self) -> EnginePlan:
         """The engine's plan, without addresses. Raises PlanError with every mistake."""
-        check = _Checker(self)
-        _check_types(self, check)
-        if check.mistakes:  # nothing can be read into what is not even of the right kind
-            raise PlanError(check.mistakes)
-        url = check(
-            "url", parse_url, f"http://localhost{self.url or '/'}" if self.needs_embedded_target else self.url
+        return _compile(self, whole=True)
+
+
+_DEFAULTS = dict(zip(Plan.__struct_fields__, Plan.__struct_defaults__, strict=True)) | {"arguments": {}}
+
+
+def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
+    """What the plan says, or all of its mistakes. One that is not whole may yet be joined by scenarios."""
+    check = Checker(plan.origins)
+    _check_types(plan, check)
+    if check.mistakes:  # nothing can be read into what is not even of the right kind
+        raise PlanError(check.mistakes)
+    if whole:
+        _check_kind(plan, check)
+    headers = _headers(plan, check)
+    url = _url(plan, check)
+    if plan.script is None:
+        check.optional("base_url", _parse_base, plan.base_url)
+    request = _request(plan, url, headers, check)
+    # In a script any label may come up.
+    label = label_of(request.method, request.url) if request and plan.script is None else None
+    known_label = label if whole or plan.url is not None else None
+    script_fields = _script_fields(plan, check)
+    load, scenarios = _load(plan, check, whole=whole) or (None, [])
+    connections = check.optional("connections", at_most(MAX_CONNECTIONS), plan.connections)
+    workers = check.optional("workers", at_most(MAX_WORKERS), plan.workers)
+    if connections and workers and connections < workers:
+        check.wrong(
+            "workers",
+            f"cannot be more than {check.named('connections')} ({connections}): each needs a connection",
         )
-        request = _request(self, url, check)
-        label = label_of(request.method, request.url) if request else None
-        load = _load(self, check)
-        connections = check.optional("connections", _at_most(MAX_CONNECTIONS), self.connections)
-        workers = check.optional("workers", _at_most(MAX_WORKERS), self.workers)
-        if connections and workers and connections < workers:
+    compiled: dict[str, Any] = {
+        "pacing": check("pacing", one_of(get_args(Pacing)), plan.pacing),
+        "timeout_ns": check("timeout", shapes.check_duration, plan.timeout),
+        "drain_ns": check("drain", partial(shapes.check_duration, at_least_ns=0), plan.drain),
+        "reactor": check("reactor", one_of(get_args(Reactor)), plan.reactor),
+        "thresholds": [
+            threshold.expression
+            for index, text in enumerate(plan.thresholds)
+            if (threshold := check(f"thresholds[{index}]", partial(_parse_threshold, known_label), text))
+        ],
+    }
+    if check.mistakes or request is None or url is None or load is None:
+        raise PlanError(check.mistakes)
+    script = None
+    if plan.script is not None:
+        script = ScriptPlan(
+            path=plan.script,
+            base_url=_text_of_base(url),
+            headers=request.headers,
+            scenarios=scenarios,
+            arguments=dict(plan.arguments),
+            **script_fields,
+        )
+    users = _most_users(load, scenarios)
+    # A blast needs a connection for each user. One user of a script may ask several hosts, at one time.
+    enough = users if script is None else max(users or 0, DEFAULT_CONNECTIONS)
+    busy_workers = [limit for limit in (connections, users, script and script.iterations) if limit]
+    return EnginePlan(
+        name=plan.name_at(EMBEDDED if plan.needs_embedded_target else url.authority),
+        command=plan.command,
+        request=request if script is None else None,
+        label=label or "",
+        addresses=[],
+        load=load,
+        connections=connections or enough or DEFAULT_CONNECTIONS,
+        workers=workers or _default_workers(min(busy_workers, default=None)),
+        origins=_origins_of_values(plan),
+        script=script,
+        **compiled,
+    )
+
+
+def _origins_of_values(plan: Plan) -> dict[str, str]:
+    """Where each value came from that is not a default."""
+    unspoken = ("command", "script", "scenarios", "origins")
+    fields = [field for field in Plan.__struct_fields__ if field not in unspoken]
+    found = {field: origin for field in fields if (origin := plan.origin(field)) != "default"}
+    if "preset" in found:  # of which the engine's plan has only the stages
+        found["preset"] += f" {plan.preset}"
+    return found
+
+
+def _check_kind(plan: Plan, check: Checker) -> None:
+    """A blast has one request; a script has a base and limits of its own."""
+    for field in _OF_SCRIPTS if plan.script is None else _OF_BLAST:
+        if plan.origin(field) == "default":
+            continue
+        if plan.script is None:
             check.wrong(
-                "workers",
-                f"cannot be more than {check.named('connections')} ({connections}): each needs a connection",
+                field, "is for scripts: put the plan beside the scenarios and use `loadgen run FILE.py`"
             )
-        compiled: dict[str, Any] = {
-            "pacing": check("pacing", _one_of(get_args(Pacing)), self.pacing),
-            "timeout_ns": check("timeout", shapes.check_duration, self.timeout),
-            "drain_ns": check("drain", partial(shapes.check_duration, at_least_ns=0), self.drain),
-            "reactor": check("reactor", _one_of(get_args(Reactor)), self.reactor),
-            "thresholds": [
-                threshold.expression
-                for index, text in enumerate(self.thresholds)
-                if (threshold := check(f"thresholds[{index}]", partial(_parse_threshold, label), text))
-            ],
-        }
-        if check.mistakes or request is None or label is None or url is None or load is None:
-            raise PlanError(check.mistakes)
-        most_users = load.most_users if isinstance(load, ClosedLoad) else None
-        return EnginePlan(
-            name=self.name or f"{self.command} {EMBEDDED if self.needs_embedded_target else url.authority}",
-            command=self.command,
-            request=request,
-            label=label,
-            addresses=[],
-            load=load,
-            connections=connections or most_users or DEFAULT_CONNECTIONS,
-            workers=workers or _default_workers(connections or most_users),
-            origins=self._origins_of_values(),
-            **compiled,
-        )
-
-    def _origins_of_values(self) -> dict[str, str]:
-        """Where each value came from that is not a default."""
-        fields = [field for field in Plan.__struct_fields__ if field not in ("command", "origins")]
-        found = {field: origin for field in fields if (origin := self.origin(field)) != "default"}
-        if "preset" in found:  # of which the engine's plan has only the stages
-            found["preset"] += f" {self.preset}"
-        return found
+        elif field == "url":
+            check.wrong(field, "is for blast: a script's plan has base_url")
+        else:
+            check.wrong(field, "is for blast: the scenarios say what is sent")
 
 
-class _Checker:
-    """Runs parsers and keeps their complaints, each with the place that the user knows it by."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._origins = plan.origins
-        self.mistakes: list[Mistake] = []
-
-    def optional(self, place: str, parse: Callable[[Any], T], value: Any) -> T | None:
-        return None if value is None else self(place, parse, value)
-
-    def __call__(self, place: str, parse: Callable[[Any], T], value: Any) -> T | None:
-        try:
-            return parse(value)
-        except ValueError as error:
-            self.wrong(place, str(error))
-            return None
-
-    def wrong(self, place: str, text: str) -> None:
-        field = re.split(r"[.\[]", place, maxsplit=1)[0]
-        self.mistakes.append(Mistake(self.named(field) if field in self._origins else place, text))
-
-    def named(self, field: str) -> str:
-        return self._origins.get(field, field)
-
-
-def _check_types(plan: Plan, check: _Checker) -> None:
+def _check_types(plan: Plan, check: Checker) -> None:
     """What a script got wrong by kind. Numbers and lengths of time are left to their parsers."""
-    for field in ("url", "method", "preset", "name", "arrivals", "command"):
+    for field in ("url", "method", "base_url", "preset", "name", "arrivals", "command"):
         value, required = getattr(plan, field), field in ("arrivals", "command")
         if not isinstance(value, str) and (required or value is not None):
             check.wrong(field, f"expected text, got {quoted(value)}")
     body: object = plan.body
     if not isinstance(body, (bytes, str, type(None))):
         check.wrong("body", f"expected bytes or text, got {quoted(body)}")
+    arguments: object = plan.arguments
+    if not isinstance(arguments, Mapping):
+        check.wrong(
+            "arguments", f'expected names and values such as {{"size": "10"}}, got {quoted(arguments)}'
+        )
+    else:
+        for name, text in arguments.items():
+            if not isinstance(name, str) or not isinstance(text, str):
+                check.wrong(f"arguments[{name!r}]", f"expected text, as --set gives it, got {quoted(text)}")
+    for field in ("retry", "breaker"):
+        policy = getattr(plan, field)
+        if policy is not None and (isinstance(policy, type) or not hasattr(policy, "compile")):
+            check.wrong(field, f"expected {field.capitalize()}(...), got {quoted(policy)}")
     lists: list[tuple[str, object, Callable[[object], bool], str]] = [
         ("headers", _pairs(plan.headers), _is_header, 'a header such as ("Accept", "text/html")'),
         ("stages", plan.stages, lambda item: isinstance(item, Stage), 'a stage such as Stage("30s", rate=5)'),
@@ -210,10 +289,7 @@ def _is_header(item: object) -> bool:
     return isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(part, str) for part in item)
 
 
-def _request(plan: Plan, url: Url | None, check: _Checker) -> Request | None:
-    method = plan.method or ("GET" if plan.body is None else "POST")
-    if not _TOKEN.fullmatch(method):
-        check.wrong("method", f'expected a method such as "POST", got {quoted(method)}')
+def _headers(plan: Plan, check: Checker) -> list[tuple[str, str]]:
     headers = []
     for index, (name, value) in enumerate(_pairs(plan.headers)):
         if not _TOKEN.fullmatch(name):
@@ -222,115 +298,142 @@ def _request(plan: Plan, url: Url | None, check: _Checker) -> Request | None:
             check.wrong(f"headers[{index}]", f"the value of {name} has control characters")
         else:
             headers.append((name, value.strip()))
+    return headers
+
+
+def _url(plan: Plan, check: Checker) -> Url | None:
+    """Of the one request, or of the base."""
+    field, where = ("url", plan.url) if plan.script is None else ("base_url", plan.base_url)
+    if plan.needs_embedded_target:
+        where = f"http://localhost{where or '/'}"
+    return check(field, parse_url if plan.script is None else _parse_base, where)
+
+
+def _parse_base(text: str) -> Url:
+    url = parse_url(f"http://localhost{text}" if text.startswith("/") else text)
+    if "?" in url.target:
+        raise ValueError(f"expected a base for paths, without a query, got {quoted(text)}")
+    return url
+
+
+def _text_of_base(url: Url) -> str:
+    """Without a slash at its end, because the paths bring one."""
+    return url.text.rstrip("/")
+
+
+def _request(plan: Plan, url: Url | None, headers: list[tuple[str, str]], check: Checker) -> Request | None:
+    """The one request; of a script, what all requests have in common."""
+    method = plan.method or ("GET" if plan.body is None else "POST")
+    if not _TOKEN.fullmatch(method):
+        check.wrong("method", f'expected a method such as "POST", got {quoted(method)}')
     if url is None:
         return None
     named = {name.lower() for name, _ in headers}
     if url.userinfo is not None and "authorization" not in named:
-        headers.append(("Authorization", basic_authorization(url.userinfo)))
+        headers = [*headers, ("Authorization", basic_authorization(url.userinfo))]
     body = plan.body.encode(errors="surrogateescape") if isinstance(plan.body, str) else plan.body
     return Request(method=method, url=url.text, headers=headers, body=body)
 
 
-def _load(plan: Plan, check: _Checker) -> OpenLoad | ClosedLoad | None:
-    before = len(check.mistakes)
-    _check_combination(plan, check)
-    rate = check.optional("rate", shapes.check_rate, plan.rate)
-    users = check.optional("users", shapes.check_users, plan.users)
-    duration_ns = check.optional("duration", shapes.check_duration, plan.duration)
-    stages = [
-        checked
-        for index, stage in enumerate(plan.stages)
-        if (checked := check(f"stages[{index}]", shapes.check_stage, stage)) is not None
-    ]
-    seed = check("seed", _at_most(MAX_SEED, at_least=0), plan.seed)
-    arrivals = check("arrivals", _parse_arrivals, plan.arrivals)
-    drop_after_ns = check.optional("drop_late", shapes.check_duration, plan.drop_late)
-    if len(check.mistakes) > before:
-        return None
-    closed = (rate is None and not plan.stages) or shapes.is_closed(plan.stages)
-    level = rate if rate is not None else users or DEFAULT_USERS
-    if plan.stages:
-        stretches = shapes.ramps(stages)
-    elif plan.preset is not None:
-        default = parse_duration_ns(shapes.PRESETS[plan.preset].duration)
-        stretches = shapes.preset(plan.preset, duration_ns or default, level)
-    else:
-        stretches = shapes.flat(duration_ns or parse_duration_ns(DEFAULT_DURATION), level)
-    if not any(start or end for _, start, end in stretches):
-        check.wrong("stages", "these stages hold no load: give one a length and a rate above 0")
-        return None
-    if closed:
-        return ClosedLoad(stages=shapes.closed_stages(stretches))
-    assert seed is not None and arrivals is not None
-    return OpenLoad(
-        stages=shapes.open_stages(stretches), arrivals=arrivals, seed=seed, drop_after_ns=drop_after_ns
-    )
+def _script_fields(plan: Plan, check: Checker) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "iterations": check.optional("iterations", at_most(MAX_ITERATIONS), plan.iterations),
+        "iterations_per_user": check.optional(
+            "iterations_per_user", at_most(MAX_ITERATIONS), plan.iterations_per_user
+        ),
+        "max_users": check.optional("max_users", shapes.check_users, plan.max_users) or DEFAULT_POOL,
+        "max_errors": check.optional("max_errors", _parse_max_errors, plan.max_errors),
+    }
+    for field in ("retry", "breaker"):
+        policy = getattr(plan, field)
+        fields[field] = None if policy is None else msgspec.to_builtins(policy.compile())
+    return fields
 
 
-def _check_combination(plan: Plan, check: _Checker) -> None:
-    if plan.rate is not None and plan.users is not None:
-        check.wrong(
-            "users",
-            f"cannot be used with {check.named('rate')}: a rate is the open model, users are the closed one",
-        )
-    if plan.preset is not None and plan.preset not in shapes.PRESETS:
-        check.wrong("preset", f"expected one of {', '.join(shapes.PRESETS)}, got {quoted(plan.preset)}")
-    if plan.stages:
-        for field in ("rate", "users", "duration", "preset"):
-            if getattr(plan, field) is not None:
-                check.wrong(
-                    field, f"cannot be used with {check.named('stages')}: stages say how much and how long"
-                )
-        if not shapes.is_closed(plan.stages) and any(stage.users is not None for stage in plan.stages):
-            check.wrong("stages", "expected all stages in rates or all in users")
-    elif plan.rate is None:
-        for field in ("arrivals", "drop_late"):
-            # What the environment says for all runs is no mistake in this one.
-            if plan.origin(field) != "default" and not plan.origin(field).startswith("LOADGEN_"):
-                check.wrong(
-                    field, "needs a rate (--tps): in the closed model each user sends when the last has ended"
-                )
-
-
-def _parse_arrivals(text: str) -> Any:
-    if text in ("constant", "poisson"):
-        return text
-    kind, _, cycle = text.partition(":")
-    on, slash, off = cycle.partition("/")
-    if kind != "onoff" or not slash:
+def _parse_max_errors(value: str | int) -> MaxErrors:
+    text = str(value).strip()
+    share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text, re.ASCII)
+    if share and 0 < float(share[1]) <= 100:
+        return MaxErrors(count=None, share=float(share[1]) / 100)
+    if isinstance(value, bool) or not re.fullmatch(r"\d+", text, re.ASCII) or int(text) == 0:
         raise ValueError(
-            f'expected constant, poisson or onoff:ON/OFF such as "onoff:200ms/800ms", got {quoted(text)}'
+            f'expected a number of iterations such as 100, or a share such as "5%", got {quoted(value)}'
         )
-    return OnOff(shapes.check_duration(on), shapes.check_duration(off))
+    return MaxErrors(count=int(text), share=None)
+
+
+def _load(
+    plan: Plan, check: Checker, *, whole: bool
+) -> tuple[OpenLoad | ClosedLoad, list[ScenarioPlan]] | None:
+    before = len(check.mistakes)
+    wish = LoadWish(
+        rate=plan.rate,
+        users=plan.users,
+        duration=plan.duration,
+        stages=plan.stages,
+        preset=plan.preset,
+        arrivals=plan.arrivals,
+    )
+    own = [scenario.load for scenario in plan.scenarios if scenario.load is not None]
+    is_open = wish.may_be_open or any(load.may_be_open for load in own)
+    if not is_open and (whole or plan.users is not None or plan.stages):
+        _check_no_arrivals(plan, check)
+    if own and len(own) == len(plan.scenarios):
+        for field in ("rate", "users", "stages", "preset"):
+            if plan.origin(field) != "default":
+                check.wrong(field, "every scenario has a load of its own, so none takes part in this one")
+    if plan.iterations_per_user is not None and whole and _all_open(wish, plan.scenarios):
+        check.wrong("iterations_per_user", "needs users: at a rate, an arrival takes any user that is free")
+    reading = read_load(wish, check)
+    seed = check("seed", at_most(MAX_SEED, at_least=0), plan.seed)
+    drop_after_ns = check.optional("drop_late", shapes.check_duration, plan.drop_late)
+    if len(check.mistakes) > before or reading is None or seed is None:
+        return None
+    by_iterations = plan.iterations is not None or plan.iterations_per_user is not None
+    played = play_all(
+        reading,
+        plan.scenarios,
+        check,
+        default_ns=LONGEST_BY_ITERATIONS_NS if by_iterations else DEFAULT_DURATION_NS,
+        seed=seed,
+        drop_after_ns=drop_after_ns,
+    )
+    return None if len(check.mistakes) > before else played
+
+
+def _check_no_arrivals(plan: Plan, check: Checker) -> None:
+    for field in ("arrivals", "drop_late"):
+        # What the environment says for all runs is no mistake in this one.
+        if plan.origin(field) != "default" and not plan.origin(field).startswith("LOADGEN_"):
+            what = "sends when the last has ended" if plan.script is None else "goes on when it has ended"
+            check.wrong(field, f"needs a rate (--tps): in the closed model each user {what}")
+
+
+def _all_open(common: LoadWish, scenarios: Sequence[ScenarioWish]) -> bool:
+    wishes = [common if scenario.load is None else scenario.load for scenario in scenarios]
+    return bool(wishes) and all(wish.may_be_open for wish in wishes)
+
+
+def _most_users(load: OpenLoad | ClosedLoad, scenarios: Sequence[ScenarioPlan]) -> int | None:
+    """Of a run of users only; None where arrivals come at a rate."""
+    own = [scenario.load for scenario in scenarios if scenario.load is not None]
+    loads = [load, *own] if len(own) < len(scenarios) or not own else own
+    users = 0
+    for one in loads:
+        if isinstance(one, OpenLoad):
+            return None
+        users += one.most_users
+    return users
 
 
 def _parse_threshold(label: str | None, text: str) -> Threshold:
-    """`label` is the one there is; None where it is not known."""
+    """`label` is the one there is; None where there may be others."""
     threshold = parse_threshold(text)
     if threshold.label is not None and label is not None and threshold.label != label:
         raise ValueError(
             f"no request is counted as {quoted(threshold.label)}: the only label is {quoted(label)}"
         )
     return threshold
-
-
-def _at_most(limit: int, *, at_least: int = 1) -> Callable[[str | int], int]:
-    def parse(value: str | int) -> int:
-        count = parse_count(value, at_least=at_least)
-        if count > limit:
-            raise ValueError(f"expected at most {limit:,}, got {quoted(value)}")
-        return count
-
-    return parse
-
-
-def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    def choose(value: str) -> str:
-        if value not in choices:
-            raise ValueError(f"expected one of {', '.join(choices)}, got {quoted(value)}")
-        return value
-
-    return choose
 
 
 def _default_workers(at_most: int | None) -> int:

@@ -55,6 +55,7 @@ def test_flags_make_a_plan() -> None:
         *("--threshold", "p99 < 1s", "--threshold", "errors < 1%", "--name", "mine", "--seed", "9"),
     )
     assert isinstance(plan.load, OpenLoad)
+    assert plan.request is not None
     assert (plan.load.stages[0].from_rate, plan.duration_ns, plan.load.seed) == (5.0, 60_000_000_000, 9)
     assert plan.request.headers == [("A", "b: c"), ("D", "")]
     assert (plan.request.method, plan.request.body) == ("PUT", "é".encode())
@@ -94,6 +95,7 @@ def test_origins_are_kept() -> None:
 def test_several_values_in_the_environment_are_lines() -> None:
     plan = compile_plan(THRESHOLD="p99 < 1s\nerrors < 1%", HEADER="A: b\nC: d; e")
     assert plan.thresholds == ["p99 < 1s", "errors < 1%"]
+    assert plan.request is not None
     assert plan.request.headers == [("A", "b"), ("C", "d; e")]
 
 
