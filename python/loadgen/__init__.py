@@ -8,40 +8,65 @@ from types import ModuleType
 
 TYPE_CHECKING = False  # not typing's: what is imported here, every worker holds in memory
 if TYPE_CHECKING:
+    from loadgen._engine import Response
     from loadgen._engine import __version__ as __version__
+    from loadgen.data import csv_rows, json_rows
     from loadgen.errors import (
         Interrupted,
         LoadgenError,
         PlanError,
         RunFolderError,
+        StatusError,
         TargetError,
         UsageError,
         WorkerError,
     )
     from loadgen.plan import Plan
+    from loadgen.policy import Breaker, Retry
     from loadgen.result import Result
     from loadgen.run import run
+    from loadgen.scenario import once, scenario, session
     from loadgen.shapes import Stage
+    from loadgen.user import User
 
 __all__ = [
+    "Breaker",
     "Interrupted",
     "LoadgenError",
     "Plan",
     "PlanError",
+    "Response",
     "Result",
+    "Retry",
     "RunFolderError",
     "Stage",
+    "StatusError",
     "TargetError",
     "UsageError",
+    "User",
     "WorkerError",
+    "csv_rows",
+    "json_rows",
+    "once",
     "run",
+    "scenario",
+    "session",
 ]
 
 _HOME = dict.fromkeys(__all__, "loadgen.errors") | {
+    "Breaker": "loadgen.policy",
     "Plan": "loadgen.plan",
+    "Response": "loadgen._engine",
     "Result": "loadgen.result",
+    "Retry": "loadgen.policy",
     "Stage": "loadgen.shapes",
+    "User": "loadgen.user",
+    "csv_rows": "loadgen.data",
+    "json_rows": "loadgen.data",
+    "once": "loadgen.scenario",
     "run": "loadgen.run",
+    "scenario": "loadgen.scenario",
+    "session": "loadgen.scenario",
     "__version__": "loadgen._engine",
 }
 
@@ -57,10 +82,11 @@ def __dir__() -> list[str]:
 
 
 class _Face(ModuleType):
-    """The import system hangs submodules on their package, and one has the name of a function of the face."""
+    """The import system hangs submodules on their package; two have the names of functions of the face."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value.run if name == "run" and isinstance(value, ModuleType) else value)
+        same = name in ("run", "scenario") and isinstance(value, ModuleType)
+        super().__setattr__(name, getattr(value, name) if same else value)
 
 
 sys.modules[__name__].__class__ = _Face

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 import loadgen
 
 NAMES = [
-    *("Interrupted", "LoadgenError", "Plan", "PlanError", "Result", "RunFolderError", "Stage", "TargetError"),
-    *("UsageError", "WorkerError", "run"),
+    *("Breaker", "Interrupted", "LoadgenError", "Plan", "PlanError", "Response", "Result", "Retry"),
+    *("RunFolderError", "Stage", "StatusError", "TargetError", "UsageError", "User", "WorkerError"),
+    *("csv_rows", "json_rows", "once", "run", "scenario", "session"),
 ]
 
 
@@ -30,8 +32,10 @@ def test_other_names_are_not() -> None:
         _ = loadgen.rum
 
 
-def test_run_is_the_function_and_not_the_module_of_that_name() -> None:
-    assert callable(loadgen.run)
+@pytest.mark.parametrize("name", ["run", "scenario"])
+def test_functions_are_not_hidden_by_the_modules_of_their_names(name: str) -> None:
+    import_module(f"loadgen.{name}")
+    assert callable(getattr(loadgen, name))
 
 
 def modules_after(statement: str) -> set[str]:
