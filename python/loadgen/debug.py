@@ -1,0 +1,152 @@
+"""`loadgen run --debug`: one user, one iteration of each scenario, everything printed. It makes no load."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import traceback
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from loadgen.engine_plan import REDACTED, EnginePlan
+from loadgen.errors import ExitCode
+from loadgen.units import counted, format_bytes, format_ns, printable
+
+if TYPE_CHECKING:
+    from loadgen.script import Script
+
+MAX_LINES = 40
+MAX_CHARACTERS = 2000
+_INDENT = "  "
+# Wider than what the run folder hides: here the headers of other people's answers are shown as well.
+_SECRET = re.compile(r"auth|cookie|token|secret|session|passw|credential|api-?key", re.IGNORECASE)
+
+
+class Answer(Protocol):
+    """What is shown of a response."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def elapsed(self) -> float: ...
+
+
+class Exchange(Protocol):
+    """A request with what came of it, as the engine hands it to an observer."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def request_headers(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def request_body(self) -> bytes: ...
+    @property
+    def response_headers(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def response(self) -> Answer: ...
+
+
+class Printer:
+    """An observer that prints what it sees, as it comes."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.exchanges = 0
+        self.answered = 0
+        self.checks = {True: 0, False: 0}
+        self.errors = 0
+
+    def request(self, exchange: Exchange) -> None:
+        """An attempt has ended."""
+        self.exchanges += 1
+        self.answered += exchange.response.status != 0
+        _print([f"{exchange.method} {exchange.url}"])
+        _print(message_lines(">", exchange.request_headers, exchange.request_body))
+        response = exchange.response
+        outcome = str(response.status) if response.status else f"no answer: {response.error}"
+        _print([f"< {outcome} in {format_ns(response.elapsed * 1e9)}"], _INDENT)
+        _print(message_lines("<", exchange.response_headers, response.content))
+
+    def check(self, name: str, ok: bool) -> None:
+        """The script expected something."""
+        self.checks[bool(ok)] += 1
+        _print([f"check {'passed' if ok else 'failed'}: {name}"])
+
+    def error(self, error: BaseException) -> None:
+        """The script raised."""
+        self.errors += 1
+        _print(error_lines(error, self._path))
+
+    def summary(self) -> str:
+        """What was seen, in a line."""
+        parts = [counted(self.exchanges, "request")]
+        parts += [
+            f"{counted(count, 'check')} {'passed' if ok else 'failed'}"
+            for ok, count in self.checks.items()
+            if count
+        ]
+        return ", ".join([*parts, *([counted(self.errors, "error")] if self.errors else [])])
+
+
+def debug_run(script: Script, plan: EnginePlan) -> int:
+    """One iteration of each scenario that the plan runs. Returns the exit code."""
+    from loadgen.testing import play  # which imports the whole engine
+
+    assert plan.script is not None
+    printer = Printer(plan.script.path)
+    wanted = {scenario.name for scenario in plan.script.scenarios}
+    for scenario in script.scenarios:
+        if scenario.name in wanted:
+            click.echo(f"{scenario.name}: one user, one iteration, against {plan.script.base_url}")
+            play(script, scenario, plan.script.base_url, printer, arguments=plan.script.arguments)
+            click.echo()
+    click.echo(printer.summary())
+    if printer.errors:
+        return ExitCode.SCRIPT_FAILED
+    return ExitCode.UNREACHABLE if printer.exchanges and not printer.answered else ExitCode.PASSED
+
+
+def message_lines(mark: str, headers: Iterable[tuple[str, str]], body: bytes) -> list[str]:
+    """Headers and body, each line behind a mark; secrets hidden, long bodies cut."""
+    lines = [f"{name}: {REDACTED if _SECRET.search(name) else printable(value)}" for name, value in headers]
+    if body:
+        lines += ["", *body_lines(body)]
+    return [f"{_INDENT}{mark} {line}".rstrip() for line in lines]
+
+
+def body_lines(body: bytes) -> list[str]:
+    """A body as text where it is text, and no more of it than a person reads."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return [f"({format_bytes(len(body))}, not text)"]
+    shown = text[:MAX_CHARACTERS].splitlines()[:MAX_LINES]
+    lines = [printable(line) for line in shown]
+    if sum(map(len, shown)) + len(shown) < len(text):
+        lines.append(f"(cut; {format_bytes(len(body))} in all)")
+    return lines
+
+
+def error_lines(error: BaseException, path: str) -> list[str]:
+    """The exception, and the line of the script that it came through; never the insides of loadgen."""
+    lines = [printable(line) for line in "".join(traceback.format_exception_only(error)).splitlines()]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == path] or frames[-1:]
+    for frame in own[-1:]:
+        code = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
+        lines.append(f"{_INDENT}{Path(frame.filename).name}:{frame.lineno}: {code}")
+    return lines
+
+
+def _print(lines: Iterable[str], indent: str = "") -> None:
+    for line in lines:
+        click.echo(f"{_INDENT}{indent}{line}")
