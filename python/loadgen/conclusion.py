@@ -5,19 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from loadgen._engine import Schedule, Snapshot, __version__
+from loadgen._engine import Snapshot, __version__
 from loadgen.engine_plan import EnginePlan
 from loadgen.ledger import Ledger
 from loadgen.load import Evidence
 from loadgen.result import (
     Ending,
     GeneratorResult,
+    Requests,
     Result,
     ThresholdResult,
     WorkerResult,
     conclude,
 )
-from loadgen.snapshot import busy_share, milliseconds
+from loadgen.schedule import Schedules
+from loadgen.script_conclusion import (
+    all_raised,
+    closed_iterations,
+    script_figures,
+    script_result,
+    script_share,
+)
+from loadgen.script_news import ScriptNews
+from loadgen.snapshot import Milliseconds, busy_share, milliseconds
 from loadgen.thresholds import Outcome, parse_threshold
 from loadgen.verdict import GeneratorFigures, judge_generator
 
@@ -37,17 +47,25 @@ class WorkerEnd:
 
 
 def conclude_run(
-    plan: EnginePlan, schedule: Schedule | None, evidence: Evidence, workers: list[WorkerEnd]
+    plan: EnginePlan,
+    schedule: Schedules | None,
+    evidence: Evidence,
+    workers: list[WorkerEnd],
+    news: ScriptNews | None = None,
 ) -> tuple[Result, list[str]]:
     """The result, and the accounting identities that do not hold (there should be none)."""
+    scripted = plan.script is not None
     lost = [worker for worker in workers if worker.lost]
     load_s = evidence.load_ns / 1e9
-    sent_in_time = evidence.at_gate.counters["sent"]
+    at_gate = evidence.at_gate.counters
+    # Of arrivals: requests, or a script's iterations.
+    sent_in_time = at_gate["iterations_started" if scripted else "sent"]
     ledger = Ledger(
         evidence.final,
+        scripted=scripted,
         abandoned=sum(_abandoned(plan, schedule, evidence, worker) for worker in lost),
         worker_lost=bool(lost),
-        sent_in_time=sent_in_time,
+        sent_in_time=at_gate["sent"],
         load_s=load_s,
     )
     thresholds, outcomes = _judge_thresholds(plan, ledger)
@@ -55,7 +73,11 @@ def conclude_run(
         (share for one in evidence.workers_at_gate if (share := busy_share(one.counters)) is not None),
         default=None,
     )
-    generator, reasons = judge_generator(_figures(plan, evidence, ledger, busy))
+    cpu_share = script_share(evidence) if scripted else None
+    figures = _figures(plan, evidence, ledger, busy)
+    if scripted:
+        figures = script_figures(figures, plan, evidence, ledger, cpu_share, news)
+    generator, reasons = judge_generator(figures)
     reasons = [f"worker {worker.index} (pid {worker.pid}) was lost" for worker in lost] + reasons
     requests = ledger.requests
     verdict, exit_code = conclude(
@@ -63,11 +85,9 @@ def conclude_run(
             interrupted=evidence.interrupted,
             lost_workers=len(lost),
             books_wrong=bool(ledger.errors),
-            any_request=requests.total > 0,
-            unreachable=requests.failed > 0
-            and not requests.status
-            and set(requests.errors) <= _NO_TARGET
-            and sum(requests.errors.values()) == requests.failed,
+            any_request=requests.total > 0 or ledger.arrivals.sent > 0,
+            unreachable=_unreachable(requests),
+            script_failed=evidence.stopped is not None or (scripted and all_raised(evidence.final)),
             generator=generator,
             outcomes=outcomes,
         )
@@ -88,10 +108,11 @@ def conclude_run(
         latency=ledger.latencies(),
         phases=ledger.phases(),
         labels=ledger.labels(),
-        checks=[],
-        metrics={
+        checks=ledger.checks(),
+        metrics={name: value for name, (_, value) in ledger.metrics().items()}
+        | {
             "connection_wait": ledger.latency("connection_wait"),
-            "completed_rate_per_s": round(evidence.at_gate.counters["ok"] / load_s, 6),
+            "completed_rate_per_s": round(at_gate["iterations_ok" if scripted else "ok"] / load_s, 6),
         },
         thresholds=thresholds,
         workers=[
@@ -108,19 +129,34 @@ def conclude_run(
             reasons=reasons,
             cpu_s=round(evidence.final.counters["cpu_ns"] / 1e9, 3),
             busy=None if busy is None else round(busy, 4),
-            lateness_p99_ms=ledger.latency("lateness").p99_ms,
+            lateness_p99_ms=_lateness_p99_ms(scripted, ledger),
             pacing=plan.pacing,
         ),
+        script=script_result(evidence, ledger, cpu_share, news) if scripted else None,
     )
     return result, ledger.errors
 
 
-def _abandoned(plan: EnginePlan, schedule: Schedule | None, evidence: Evidence, worker: WorkerEnd) -> int:
-    """Arrivals of a lost worker's share (k = i, i + N, ...) that were due and that it never took."""
+def _unreachable(requests: Requests) -> bool:
+    """Nothing ever answered. What a breaker held back thereupon changes nothing in that."""
+    refused = set(requests.errors) - {"breaker_open"}
+    return (
+        requests.failed > 0
+        and not requests.ok
+        and not requests.status
+        and bool(refused)
+        and refused <= _NO_TARGET
+        and sum(requests.errors.values()) == requests.failed
+    )
+
+
+def _abandoned(plan: EnginePlan, schedule: Schedules | None, evidence: Evidence, worker: WorkerEnd) -> int:
+    """Arrivals of a lost worker's share that were due and that it never took."""
     if schedule is None:
         return 0
-    share = len(range(worker.index, evidence.due, plan.workers))
-    return max(0, share - evidence.final_workers[worker.index].counters["scheduled"])
+    share = schedule.share_before(evidence.load_ns, worker.index, plan.workers)
+    taken = evidence.final_workers[worker.index]
+    return max(0, share - (taken.counters["scheduled"] - closed_iterations(plan, taken)))
 
 
 def _connecting(final: Snapshot) -> bool:
@@ -140,7 +176,7 @@ def _judge_thresholds(plan: EnginePlan, ledger: Ledger) -> tuple[list[ThresholdR
     results: list[ThresholdResult] = []
     outcomes: list[Outcome] = []
     for expression in plan.thresholds:
-        threshold = parse_threshold(expression)
+        threshold = parse_threshold(expression, scripted=plan.script is not None)
         value = threshold.measure(ledger)
         outcome = threshold.judge(value)
         outcomes.append(outcome)
@@ -180,3 +216,10 @@ def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float |
         run_queue=evidence.strain.run_queue,
         throttled=evidence.strain.throttled,
     )
+
+
+def _lateness_p99_ms(scripted: bool, ledger: Ledger) -> Milliseconds:
+    if not scripted:
+        return ledger.latency("lateness").p99_ms
+    value = ledger.iterations_percentile_ns("lateness", 99)
+    return milliseconds(None if value is None else round(value / 1e6, 6))

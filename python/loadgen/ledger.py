@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from loadgen.result import Arrivals, LabelResult, Latencies, Phases, Requests
+from loadgen.result import Arrivals, CheckResult, Gauge, LabelResult, Latencies, Phases, Requests
 from loadgen.snapshot import EMPTY, Histogram, Latency, percentile_ns, statistic_ns, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from loadgen.result import LabelKind, Metric, MetricKind
+
+_REQUESTS = ("sent", "ok", "failed")
+_ITERATIONS = ("iterations_started", "iterations_ok", "iterations_failed")
+# Where a tally holds which statistic.
+_STATISTICS = {
+    "counter": {"sum": 0, "count": 1},
+    "gauge": {"last": 0, "min": 1, "max": 2, "count": 3},
+    "rate": {"share": 0},
+}
 # Our names for the engine's kinds of histogram, where they differ.
 _ENGINE_KIND = {"connection_wait": "pool_wait"}
 
@@ -29,6 +39,10 @@ class Counts(Protocol):
     def label_statuses(self, label: str) -> Mapping[int, int]: ...
     def label_errors(self, label: str) -> Mapping[str, int]: ...
     def histogram(self, kind: str, label: str | None = None) -> Histogram: ...
+    def role(self, label: str) -> str: ...
+    def role_histogram(self, role: str, kind: str) -> Histogram: ...
+    @property
+    def tallies(self) -> Sequence[tuple[str, str, float, float, float, float]]: ...
 
 
 class Ledger:
@@ -41,12 +55,19 @@ class Ledger:
         sent, but killed before the outcome               sent - ok - failed               -> unfinished
 
     None of them is in a histogram, so each enters the percentiles as a sample that never ended.
+
+    In blast an arrival is a request. Of a script it is an iteration, and there are two books: one of
+    iterations, in which `sent` are those that were begun, and one of requests, which no schedule knows of:
+
+        scheduled = sent + dropped + cancelled        sent = completed + failed + unfinished
+        requests.total = ok + failed + what had not ended
     """
 
     def __init__(
         self,
         snapshot: Counts,
         *,
+        scripted: bool = False,
         abandoned: int = 0,
         worker_lost: bool = False,
         sent_in_time: int,
@@ -56,7 +77,7 @@ class Ledger:
         self._rate_per_s = sent_in_time / load_s
         self._load_s = load_s
         counters = snapshot.counters
-        sent, ok, failed = counters["sent"], counters["ok"], counters["failed"]
+        sent, ok, failed = (counters[name] for name in (_ITERATIONS if scripted else _REQUESTS))
         untaken = counters["scheduled"] - sent - counters["dropped"] - counters["cancelled"]
         self.arrivals = Arrivals(
             scheduled=counters["scheduled"] + abandoned,
@@ -68,18 +89,36 @@ class Ledger:
             unfinished=sent - ok - failed,
         )
         self.requests = _requests(counters, snapshot.statuses, snapshot.errors)
-        response, service = snapshot.histogram("response"), snapshot.histogram("service")
+        requested = self.requests.total
         self._lost = {
-            "response": self.arrivals.scheduled - response.count - response.infinite,
-            "service": self.arrivals.sent - service.count - service.infinite,
+            "response": _missing(
+                snapshot.histogram("response"), requested if scripted else self.arrivals.scheduled
+            ),
+            "service": _missing(snapshot.histogram("service"), requested if scripted else sent),
         }
         self._of_label = {
             label: _requests(
                 snapshot.label_counters(label), snapshot.label_statuses(label), snapshot.label_errors(label)
             )
             for label in snapshot.labels
+            if snapshot.role(label) != "trend"
         }
+        self._scripted, self._worker_lost = scripted, worker_lost
         self.errors = self._check(worker_lost)
+        if scripted:
+            self.errors += self._check_script(worker_lost)
+
+    def _check_script(self, worker_lost: bool) -> list[str]:
+        """The same of the two books of a script, as far as they are not one."""
+        errors = []
+        requests = self.requests
+        if requests.total < requests.ok + requests.failed:
+            errors.append(f"requests {requests.total} are below ok {requests.ok} + failed {requests.failed}")
+        for kind, expected in (("response", self.arrivals.scheduled), ("service", self.arrivals.sent)):
+            missing = _missing(self.snapshot.role_histogram("iteration", kind), expected)
+            if missing and not worker_lost:
+                errors.append(f"{missing} iterations are missing in the {kind} histogram")
+        return errors
 
     def _check(self, worker_lost: bool) -> list[str]:
         """Identities that do not hold. A worker killed between two counters may leave them one apart."""
@@ -100,9 +139,27 @@ class Ledger:
 
     def lost(self, kind: str, label: str | None) -> int:
         """Samples of a kind that died with their worker. With one label they are that label's."""
+        if label is not None and self._scripted:
+            return self._lost_of(kind, label)
         if label is not None and len(self.snapshot.labels) > 1:
             return 0
         return self._lost.get(kind, 0)
+
+    def _lost_of(self, kind: str, label: str) -> int:
+        """A script's labels count what they began. For which of several scenarios an arrival was that was
+        never begun is not known.
+        """
+        if not self._worker_lost or kind not in self._lost or label not in self._of_label:
+            return 0
+        lost = _missing(self.snapshot.histogram("service", label), self._of_label[label].total)
+        only = [name for name in self._of_label if self.snapshot.role(name) == "iteration"] == [label]
+        if kind == "response" and only:
+            lost = _missing(self.snapshot.histogram("response", label), self.arrivals.scheduled)
+        return max(0, lost)
+
+    def iterations_percentile_ns(self, kind: str, percent: float) -> float | None:
+        """A percentile of all iterations of a script."""
+        return percentile_ns(self.snapshot.role_histogram("iteration", kind), percent)
 
     def histogram(self, kind: str, label: str | None = None) -> Histogram:
         """A histogram by our name for it."""
@@ -137,9 +194,39 @@ class Ledger:
     def labels(self) -> list[LabelResult]:
         """Each label's share."""
         return [
-            LabelResult(label=label, requests=requests, latency=self.latencies(label))
+            LabelResult(
+                label=label,
+                kind=cast("LabelKind", self.snapshot.role(label)),
+                requests=requests,
+                latency=self.latencies(label),
+            )
             for label, requests in self._of_label.items()
         ]
+
+    def checks(self) -> list[CheckResult]:
+        """Named checks."""
+        return [
+            CheckResult(name=name, passed=round(passed), failed=round(failed))
+            for kind, name, passed, failed, _, _ in self.snapshot.tallies
+            if kind == "check"
+        ]
+
+    def metrics(self) -> dict[str, tuple[MetricKind, Metric]]:
+        """A script's own metrics, by name."""
+        found: dict[str, tuple[MetricKind, Metric]] = {}
+        for kind, name, first, second, third, _ in self.snapshot.tallies:
+            if kind == "counter":
+                found[name] = ("counter", first)
+            elif kind == "gauge":
+                found[name] = ("gauge", Gauge(last=first, min=second, max=third))
+            elif kind == "rate" and first + second:
+                found[name] = ("rate", round(first / (first + second), 6))
+        for label in self._trends():
+            found[label] = ("trend", summarise(self.snapshot.histogram("response", label)))
+        return found
+
+    def _trends(self) -> list[str]:
+        return [label for label in self.snapshot.labels if self.snapshot.role(label) == "trend"]
 
     # What thresholds ask (thresholds.Figures).
 
@@ -173,6 +260,36 @@ class Ledger:
             return self._rate_per_s
         sent = self.count("requests", label)
         return None if sent is None else sent / self._load_s
+
+    def check_share(self, name: str | None) -> float | None:
+        """The share of checks that passed; None where none was made."""
+        found = [check for check in self.checks() if name is None or check.name == name]
+        made = sum(check.passed + check.failed for check in found)
+        return sum(check.passed for check in found) / made if made else None
+
+    def metric(self, name: str, statistic: str | None) -> float | None:
+        """A script's own metric; None where there is none of the name, or it has no such statistic."""
+        if name in self._trends():
+            histogram = self.snapshot.histogram("response", name)
+            if statistic == "count":
+                return histogram.count
+            if statistic in (None, "sum", "last", "share"):
+                return None
+            value = statistic_ns(histogram, statistic)
+            return None if value is None else value / 1e6
+        for kind, known, *values in self.snapshot.tallies:
+            if known == name and kind in _STATISTICS:
+                # The first is what the name alone means.
+                index = 0 if statistic is None else _STATISTICS[kind].get(statistic)
+                if kind == "rate":
+                    made = values[0] + values[1]
+                    return None if index is None or not made else values[index] / made
+                return None if index is None else values[index]
+        return None
+
+
+def _missing(histogram: Histogram, expected: int) -> int:
+    return expected - histogram.count - histogram.infinite
 
 
 def _requests(

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from operator import itemgetter
 
 from loadgen import health
-from loadgen._engine import Schedule, Snapshot, monotonic_ns
-from loadgen.engine_plan import ClosedStage, EnginePlan, OpenStage
+from loadgen._engine import Snapshot, monotonic_ns
+from loadgen.engine_plan import ClosedLoad, ClosedStage, EnginePlan, MaxErrors, OpenLoad, OpenStage
 from loadgen.health import Health, Strain
 from loadgen.progress import Event, EventKind, Phase, Progress
+from loadgen.schedule import Schedules
+from loadgen.units import counted, format_count, format_percent
 from loadgen.workers import Crew
 
 TICK_NS = 1_000_000_000
 # Workers end their drain by themselves; one that is this late has hung.
 GRACE_NS = 5_000_000_000
+# Of fewer, one failure would be a large share.
+ENOUGH_ITERATIONS = 10
 # After a hard stop nothing is waited for, so a worker that lives on has hung.
 STOP_GRACE_NS = 2_000_000_000
 
@@ -41,6 +45,7 @@ class Evidence:
     final_workers: list[Snapshot]
     strain: Strain
     interrupted: bool
+    stopped: str | None = None  # why the script's own errors, or the script itself, stopped the run
 
 
 class Load:
@@ -49,7 +54,7 @@ class Load:
     def __init__(
         self,
         plan: EnginePlan,
-        schedule: Schedule | None,
+        schedule: Schedules | None,
         crew: Crew,
         progress: Callable[[Progress], None],
         event: Callable[[Event], None],
@@ -59,6 +64,7 @@ class Load:
         self._crew = crew
         self._progress = progress
         self._event = event
+        self._has_users = any(isinstance(load, ClosedLoad) for load in plan.loads)
         self._begin = 0
         self._started_at = 0.0
         self._last: Snapshot | None = None  # of the last tick
@@ -66,6 +72,7 @@ class Load:
         self._shut = asyncio.Event()
         self._deadline = 0
         self._interrupted = False
+        self._stopped: str | None = None
         self._warned = False
         self._load_ns = 0
         self._at_gate: Snapshot | None = None
@@ -98,11 +105,13 @@ class Load:
                 self.tell("stage", stage)
         await self._until(self._plan.duration_ns)
         self._shut_gate("the load is over")
+        self._judge_errors(Snapshot.read(self._crew.blocks).counters, at_end=self._crew.ended.is_set())
         while not self._crew.ended.is_set():
             await self._until(self._elapsed_ns() + TICK_NS, also_shut=False)
             self._tick("drain")
             if self._elapsed_ns() > self._deadline and not self._crew.ended.is_set():
                 self._give_up()
+        self._judge_errors(Snapshot.read(self._crew.blocks).counters, at_end=True)
         return self._evidence()
 
     def interrupt(self, reason: str) -> None:
@@ -110,7 +119,8 @@ class Load:
         again = self._interrupted
         self._interrupted = True
         if not self._shut.is_set():
-            self.tell("interrupted", f"{reason}: waiting for requests in flight; once more stops at once")
+            what = "requests in flight" if self._plan.script is None else "iterations under way"
+            self.tell("interrupted", f"{reason}: waiting for {what}; once more stops at once")
             self._shut_gate("interrupted")
             self._crew.finish()
         elif not again or self._deadline > self._elapsed_ns() + STOP_GRACE_NS:
@@ -119,6 +129,22 @@ class Load:
             self._crew.stop()
         else:
             self._crew.kill()
+
+    def stop_for_script(self, reason: str) -> None:
+        """The script's own errors, or the script itself, end the run: as one interrupt does."""
+        if self._stopped is not None:
+            return
+        self._stopped = reason
+        if not self._shut.is_set():
+            self._shut_gate(reason)
+            self._crew.finish()
+
+    def _judge_errors(self, counters: Mapping[str, int], *, at_end: bool = False) -> None:
+        limit = self._plan.script.max_errors if self._plan.script else None
+        reason = too_many_errors(limit, counters, at_end=at_end)
+        if reason is not None and self._stopped is None:
+            self.tell("script_stop", reason)
+            self.stop_for_script(reason)
 
     def tell(self, kind: EventKind, text: str) -> None:
         """An event, now."""
@@ -160,7 +186,7 @@ class Load:
             interval=total.since(self._last),
             now=self._now(total),
             target_rate_per_s=self._schedule.rate_at(elapsed_ns) if self._schedule and loading else None,
-            target_users=self._plan.users_at(elapsed_ns) if loading and not self._plan.is_open else None,
+            target_users=self._plan.users_at(elapsed_ns) if loading and self._has_users else None,
         )
         self._progress(progress)
         self._last, self._last_at_ns = total, elapsed_ns
@@ -168,6 +194,8 @@ class Load:
         if warning and not self._warned:
             self._warned = True
             self.tell("near_limit", warning)
+        if loading:
+            self._judge_errors(total.counters)
 
     def _now(self, total: Snapshot) -> dict[str, int]:
         """Present states of those that live: a dead worker's block says for ever what it last said."""
@@ -181,12 +209,10 @@ class Load:
         if self._shut.is_set():
             return
         self._shut.set()
-        # Workers may end before their time, when the last arrival has been answered: the load was on to its
-        # end all the same. It was not where an interrupt came, or where no worker was left.
-        cut_short = self._interrupted or len(self._crew.lost) == len(self._crew.workers)
-        duration_ns = self._plan.duration_ns
-        self._load_ns = min(self._elapsed_ns(), duration_ns) if cut_short else duration_ns
         self._at_gate = Snapshot.read(self._crew.blocks)
+        duration_ns = self._plan.duration_ns
+        cut_short = self._was_cut_short(self._at_gate.counters["scheduled"])
+        self._load_ns = min(self._elapsed_ns(), duration_ns) if cut_short else duration_ns
         self._workers_at_gate = [Snapshot.read([block]) for block in self._crew.blocks]
         if self._healthy is not None:
             self._strain = health.strain(self._healthy, health.sample(self._crew.pids))
@@ -194,20 +220,33 @@ class Load:
         self._tick("load")
         self.tell("gate_shut", why)
 
+    def _was_cut_short(self, scheduled: int) -> bool:
+        """Whether the load ended before its time: an interrupt, a script that had enough, no worker left.
+
+        Workers may end early when the last arrival has been answered: then it was on to its end all the same.
+        A script's may, because its iterations are done, or its data are used up.
+        """
+        if self._interrupted or self._stopped or len(self._crew.lost) == len(self._crew.workers):
+            return True
+        if self._plan.script is None or not self._crew.ended.is_set():
+            return False
+        return self._has_users or self._schedule is None or scheduled < self._schedule.total
+
     def _give_up(self) -> None:
         """Kill what does not end; it is lost then, and says so itself."""
         self._crew.kill()
         self._deadline = self._elapsed_ns() + GRACE_NS
 
     def _stage_starts(self) -> list[tuple[int, str | None]]:
-        """(ns, words) of every stage."""
-        stages: Sequence[OpenStage | ClosedStage] = self._plan.load.stages
+        """(ns, words) of every stage of every load, in time."""
         starts: list[tuple[int, str | None]] = []
-        at_ns = 0
-        for number, stage in enumerate(stages, 1):
-            starts.append((at_ns, f"stage {number}: {stage}"))
-            at_ns += stage.duration_ns
-        return starts
+        for name, load in _named_loads(self._plan):
+            stages: Sequence[OpenStage | ClosedStage] = load.stages
+            at_ns = 0
+            for number, stage in enumerate(stages, 1):
+                starts.append((at_ns, f"{name}stage {number}: {stage}"))
+                at_ns += stage.duration_ns
+        return sorted(starts, key=itemgetter(0))
 
     def _evidence(self) -> Evidence:
         assert self._at_gate is not None
@@ -221,4 +260,29 @@ class Load:
             final_workers=[Snapshot.read([block]) for block in self._crew.blocks],
             strain=self._strain,
             interrupted=self._interrupted,
+            stopped=self._stopped,
         )
+
+
+def _named_loads(plan: EnginePlan) -> list[tuple[str, OpenLoad | ClosedLoad]]:
+    """Loads with the words that tell them apart, where there are several."""
+    own = [one for one in plan.script.scenarios if one.load is not None] if plan.script else []
+    names = [""] * (len(plan.loads) - len(own)) + [f"{scenario.name}: " for scenario in own]
+    return [("" if len(names) == 1 else name, load) for name, load in zip(names, plan.loads, strict=True)]
+
+
+def too_many_errors(limit: MaxErrors | None, counters: Mapping[str, int], *, at_end: bool) -> str | None:
+    """Why failed iterations stop the run, if they do. A share of a few is judged at the end only."""
+    if limit is None:
+        return None
+    failed = counters["iterations_failed"]
+    ended = failed + counters["iterations_ok"]
+    if limit.count is not None and failed >= limit.count:
+        return f"{counted(failed, 'iteration')} failed, and {format_count(limit.count)} stop the run"
+    if limit.share is None or not ended or (ended < ENOUGH_ITERATIONS and not at_end):
+        return None
+    share = failed / ended
+    if share <= limit.share:
+        return None
+    allowed = format_percent(limit.share)
+    return f"{format_percent(share)} of iterations failed, and more than {allowed} stop the run"

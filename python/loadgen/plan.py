@@ -186,7 +186,13 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
         "thresholds": [
             threshold.expression
             for index, text in enumerate(plan.thresholds)
-            if (threshold := check(f"thresholds[{index}]", partial(_parse_threshold, known_label), text))
+            if (
+                threshold := check(
+                    f"thresholds[{index}]",
+                    partial(_parse_threshold, known_label, plan.script is not None),
+                    text,
+                )
+            )
         ],
     }
     if check.mistakes or request is None or url is None or load is None:
@@ -426,9 +432,9 @@ def _most_users(load: OpenLoad | ClosedLoad, scenarios: Sequence[ScenarioPlan]) 
     return users
 
 
-def _parse_threshold(label: str | None, text: str) -> Threshold:
+def _parse_threshold(label: str | None, scripted: bool, text: str) -> Threshold:
     """`label` is the one there is; None where there may be others."""
-    threshold = parse_threshold(text)
+    threshold = parse_threshold(text, scripted=scripted)
     if threshold.label is not None and label is not None and threshold.label != label:
         raise ValueError(
             f"no request is counted as {quoted(threshold.label)}: the only label is {quoted(label)}"

@@ -13,19 +13,26 @@ if TYPE_CHECKING:
     from loadgen.result import Result
 
 Phase = Literal["load", "drain"]
-EventKind = Literal[
-    "start",
-    "stage",
-    "gate_shut",
-    "interrupted",
-    "worker_lost",
-    "worker_stalled",
-    "worker_resumed",
-    "near_limit",
-    "books_wrong",
-    "recording_failed",
-    "end",
+# What workers tell about the scripts that they run; "script" is whatever has no kind of its own.
+ScriptEventKind = Literal[
+    "script_error", "blocked", "labels_full", "breaker", "task_leak", "script_stop", "script"
 ]
+EventKind = (
+    Literal[
+        "start",
+        "stage",
+        "gate_shut",
+        "interrupted",
+        "worker_lost",
+        "worker_stalled",
+        "worker_resumed",
+        "near_limit",
+        "books_wrong",
+        "recording_failed",
+        "end",
+    ]
+    | ScriptEventKind
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +63,9 @@ class Progress:
     interval_s: float
     total: Snapshot
     interval: Snapshot
-    now: Mapping[str, int]  # connections, overdue, in_flight, active_users: of the workers that live
-    target_rate_per_s: float | None
-    target_users: int | None
+    now: Mapping[str, int]  # connections, overdue, in_flight, users: of the workers that live
+    target_rate_per_s: float | None  # of all open loads together; of a script: iterations
+    target_users: int | None  # of all closed loads together
 
 
 class Observer(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -16,8 +16,16 @@ from loadgen.verdict import GeneratorVerdict
 Verdict = Literal["pass", "fail", "invalid", "no-data"]
 
 
+# What a label counts. Requests and operations make the totals; groups and iterations are around them.
+LabelKind = Literal["request", "operation", "group", "iteration"]
+MetricKind = Literal["counter", "gauge", "rate", "trend"]
+
+
 class Arrivals(Struct, frozen=True, kw_only=True):
-    """scheduled = sent + dropped + cancelled; sent = completed + failed + unfinished. Exactly."""
+    """scheduled = sent + dropped + cancelled; sent = completed + failed + unfinished. Exactly.
+
+    Of a script's run they are iterations: `sent` were begun, `failed` raised an exception.
+    """
 
     scheduled: int
     sent: int
@@ -62,6 +70,7 @@ class LabelResult(Struct, frozen=True, kw_only=True):
     """One label's share of the run."""
 
     label: str
+    kind: LabelKind = "request"
     requests: Requests
     latency: Latencies
 
@@ -72,6 +81,58 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     name: str
     passed: int
     failed: int
+
+
+class Gauge(Struct, frozen=True, kw_only=True):
+    """What a gauge showed; `last` is of the worker that was read last."""
+
+    last: float
+    min: float
+    max: float
+
+
+if TYPE_CHECKING:
+    # A counter's sum and a rate's share are numbers. A trend has its distribution, in which "ms" stands for
+    # the trend's own unit.
+    Metric = Latency | Gauge | float
+else:
+    Metric = Any  # two kinds of object are told apart by hand, in Result.from_json
+
+
+class ScriptErrorGroup(Struct, frozen=True, kw_only=True):
+    """Exceptions of one kind at one place in the user's script; `count` is the iterations that they ended."""
+
+    scenario: str
+    error: str
+    file: str
+    line: int
+    code: str
+    count: int
+
+
+class BlockedCall(Struct, frozen=True, kw_only=True):
+    """A call that held up every user of its worker."""
+
+    text: str
+    file: str
+    line: int
+    code: str
+    longest_ms: float
+    count: int
+
+
+class ScriptResult(Struct, frozen=True, kw_only=True):
+    """What there is to say of a script's run only."""
+
+    errors: list[ScriptErrorGroup]
+    blocked: list[BlockedCall]
+    stopped: str | None  # why its own errors stopped the run
+    requests_per_s: float
+    attempts: int  # at requests that a policy may repeat
+    retries: int  # of these, those that were not the first
+    amplification: float | None  # attempts for each such request
+    cpu_share: float | None  # of the load's time, in Python code; of the worker that spent most
+    metrics: dict[str, MetricKind]  # what the script's own metrics are
 
 
 class ThresholdResult(Struct, frozen=True, kw_only=True):
@@ -122,10 +183,11 @@ class Result(Struct, frozen=True, kw_only=True):
     phases: Phases
     labels: list[LabelResult]
     checks: list[CheckResult]
-    metrics: dict[str, Latency | float]
+    metrics: dict[str, Metric]
     thresholds: list[ThresholdResult]
     workers: list[WorkerResult]
     generator: GeneratorResult
+    script: ScriptResult | None = None  # null in blast
 
     def to_json(self) -> bytes:
         """The summary as text for people and programs."""
@@ -134,7 +196,15 @@ class Result(Struct, frozen=True, kw_only=True):
     @staticmethod
     def from_json(data: bytes) -> Result:
         """Read a summary back."""
-        return msgspec.json.decode(data, type=Result)
+        result = msgspec.json.decode(data, type=Result)
+        metrics = {name: _read_metric(value) for name, value in result.metrics.items()}
+        return msgspec.structs.replace(result, metrics=metrics)
+
+
+def _read_metric(value: Any) -> Metric:
+    if not isinstance(value, dict):
+        return float(value)
+    return msgspec.convert(value, Latency) if "count" in value else msgspec.convert(value, Gauge)
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -143,8 +213,9 @@ class Ending(Struct, frozen=True, kw_only=True):
     interrupted: bool
     lost_workers: int
     books_wrong: bool  # an accounting identity does not hold: the numbers cannot be trusted
-    any_request: bool
+    any_request: bool  # or iteration
     unreachable: bool
+    script_failed: bool = False  # its own errors stopped the run, or nothing in it worked
     generator: GeneratorVerdict
     outcomes: list[Outcome]
 
@@ -155,6 +226,7 @@ def conclude(ending: Ending) -> tuple[Verdict, ExitCode]:
     interrupted                     its verdict so far    130
     worker lost, books wrong        invalid               3
     target never reached            fail                  4
+    the script's own errors         fail                  5
     generator was the limit         invalid               3
     a threshold failed              fail                  1
     a threshold had no data         no-data               1    (what could not be judged has not passed)
@@ -164,6 +236,8 @@ def conclude(ending: Ending) -> tuple[Verdict, ExitCode]:
         decided: tuple[Verdict, ExitCode] = ("invalid", ExitCode.INVALID)
     elif ending.unreachable:
         decided = ("fail", ExitCode.UNREACHABLE)
+    elif ending.script_failed:
+        decided = ("fail", ExitCode.SCRIPT_FAILED)
     elif ending.generator == "client-limited":
         decided = ("invalid", ExitCode.INVALID)
     elif "fail" in ending.outcomes:

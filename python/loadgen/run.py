@@ -13,16 +13,17 @@ from typing import Any
 import msgspec
 
 from loadgen import health
-from loadgen._engine import EngineError, Schedule
 from loadgen.conclusion import WorkerEnd, conclude_run
 from loadgen.engine_plan import EnginePlan
-from loadgen.errors import ExitCode, Interrupted, Mistake, PlanError
+from loadgen.errors import ExitCode, Interrupted, ScriptFailed, WorkerError
 from loadgen.load import Load
 from loadgen.plan import Plan
 from loadgen.progress import Event, EventKind, Observer, Opening, Progress
 from loadgen.resolve import reach
 from loadgen.result import Result
 from loadgen.run_folder import RunFolder
+from loadgen.schedule import Schedules, make_schedule
+from loadgen.script_news import ScriptNews, describe_error
 from loadgen.target import EmbeddedTarget
 from loadgen.url import parse_url
 from loadgen.workers import Crew
@@ -87,20 +88,6 @@ def _run_beside(conductor: Conductor) -> Result:
     return outcome[0]
 
 
-def make_schedule(plan: EnginePlan) -> Schedule | None:
-    """The arrivals of an open plan; None in the closed model. What the engine refuses is a mistake in it."""
-    if not plan.is_open:
-        return None
-    try:
-        # When arrivals are due does not depend on where they go, so it is known before the target is.
-        schedule = Schedule(msgspec.structs.replace(plan, addresses=["127.0.0.1:80"]).encode())
-    except EngineError as error:
-        raise PlanError([Mistake("load", str(error))]) from None
-    if schedule.total == 0:
-        raise PlanError([Mistake("load", "no arrival is due in this time: raise the rate or the duration")])
-    return schedule
-
-
 class Conductor:
     """One run. Before the gate opens an interrupt cancels everything; then the load decides what it means."""
 
@@ -110,6 +97,8 @@ class Conductor:
         self._observers = list(observers)
         self._folder: RunFolder | None = None
         self._failure_told = False
+        self._news = ScriptNews(self._tell_of_script)
+        self._early: list[tuple[EventKind, str]] = []  # told before there was anybody to hear it
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._load: Load | None = None
@@ -139,32 +128,45 @@ class Conductor:
             asked = asked.at(target.url)
         plan = asked.compile()
         schedule = make_schedule(plan)
-        address = await reach(parse_url(plan.request.url))
-        plan = msgspec.structs.replace(plan, addresses=[address])
+        if plan.target_url:  # a script may have none, and name whole URLs
+            address = await reach(parse_url(plan.target_url))
+            plan = msgspec.structs.replace(plan, addresses=[address])
         if self._out is not None:
             self._folder = RunFolder.create(self._out)
             self._observers.insert(0, self._folder)
         for observer in self._observers:
             stack.callback(observer.close)
-        crew = Crew(plan, self._tell)
+        crew = Crew(plan, self._tell, self if plan.script is not None else None)
         stack.push_async_callback(crew.close)
-        await crew.start()
+        await self._start(crew)
         return await self._play(plan, schedule, crew, note)
 
+    async def _start(self, crew: Crew) -> None:
+        """Bring the workers up; where the user's own code did not let them, that is said."""
+        try:
+            await crew.start()
+        except WorkerError:
+            if self._news.stop is not None:
+                raise ScriptFailed(self._news.stop) from None
+            for group in self._news.errors:
+                raise ScriptFailed(describe_error(group), hint=group.code or None) from None
+            raise
+
     async def _play(
-        self, plan: EnginePlan, schedule: Schedule | None, crew: Crew, note: str | None
+        self, plan: EnginePlan, schedule: Schedules | None, crew: Crew, note: str | None
     ) -> Result:
         self._load = load = Load(plan, schedule, crew, self._progress, self._event)
         started_at = load.open()
         opening = Opening(plan=plan, note=note, started_at=started_at, monotonic_ns=load.monotonic_ns)
         for observer in self._observers:
             observer.begin(opening)
+        asyncio.get_running_loop().call_soon(self._tell_early, load)  # after the start has been told
         evidence = await load.play()
         workers = [
             WorkerEnd(index=worker.index, pid=worker.pid, exit=worker.exit, lost=worker.state == "lost")
             for worker in crew.workers
         ]
-        result, wrong = conclude_run(plan, schedule, evidence, workers)
+        result, wrong = conclude_run(plan, schedule, evidence, workers, self._news)
         for identity in wrong:
             load.tell("books_wrong", f"the books do not balance: {identity}")
         load.tell("end", f"{result.verdict}, exit code {result.exit_code}")
@@ -194,6 +196,28 @@ class Conductor:
     def _tell(self, kind: EventKind, text: str) -> None:
         if self._load is not None:
             self._load.tell(kind, text)
+
+    def _tell_of_script(self, kind: EventKind, text: str) -> None:
+        if self._load is not None:
+            self._load.tell(kind, text)
+        else:
+            self._early.append((kind, text))
+
+    def _tell_early(self, load: Load) -> None:
+        for kind, text in self._early:
+            load.tell(kind, text)
+        if self._news.stop is not None:
+            load.stop_for_script(self._news.stop)
+
+    def hear(self, line: str) -> None:
+        """What a worker tells about its script."""
+        self._news.hear(line)
+        if self._news.stop is not None and self._load is not None:
+            self._load.stop_for_script(self._news.stop)
+
+    def output(self, line: str) -> None:
+        """What a script printed."""
+        self._news.output(line)
 
     def interrupt(self, reason: str) -> None:
         """What Ctrl-C does."""

@@ -7,6 +7,16 @@
     rate                                               requests sent per second: 500/s
 
 KIND is response (the default), service, lateness, connect, first_byte, receive or connection_wait.
+
+Of a script's run also:
+
+    checks, check(NAME)                                the share of checks that passed, of all or one: 99%
+    NAME                                               a counter's sum, what a gauge showed last: 100; the
+                                                       share of a rate: 95%
+    NAME: p95, mean, min, max; sum, count, last        a trend's statistics, a gauge's, a counter's: 20
+
+There LABEL is a request's template (`GET /items/{id}`), an operation, a group or a scenario: its iterations.
+
 It knows the figures of a run, not where they come from.
 """
 
@@ -23,7 +33,7 @@ from msgspec import Struct
 from loadgen.units import parse_count, parse_duration_ns, parse_rate, quoted
 
 Outcome = Literal["pass", "fail", "no data"]
-Scale = Literal["ms", "share", "count", "per_second"]
+Scale = Literal["ms", "share", "count", "per_second", "number"]
 
 KINDS = ("response", "service", "lateness", "connect", "first_byte", "receive", "connection_wait")
 _COUNTS = ("requests", "ok", "dropped", "cancelled", "unfinished")
@@ -34,9 +44,12 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _EXPRESSION = re.compile(
-    r"(?:(?P<label>.+):)?\s*(?P<metric>[\w.]+)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^\s<>=]+(?:\s+%)?)"
+    r"(?:(?P<label>.+):)?\s*(?P<metric>check\(.+\)|[\w.-]+)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^\s<>=]+(?:\s+%)?)"
     r"(?:\s+over\s+(?P<over>\S+))?(?:\s+after\s+(?P<after>\S+))?(?P<abort>\s+abort)?"
 )
+_STATISTICS = ("mean", "min", "max")
+# What a script's own metric has besides, by its name as a label.
+_OF_METRIC = ("sum", "count", "last", "share")
 _EXAMPLE = 'expected METRIC OP VALUE such as "p99 < 250ms" or "errors < 1%"'
 
 
@@ -46,6 +59,8 @@ class Figures(Protocol):
     def latency_ms(self, kind: str, statistic: str, label: str | None) -> float | None: ...
     def count(self, name: str, label: str | None) -> int | None: ...
     def rate_per_s(self, label: str | None) -> float | None: ...
+    def check_share(self, name: str | None) -> float | None: ...
+    def metric(self, name: str, statistic: str | None) -> float | None: ...
 
 
 class Threshold(Struct, frozen=True):
@@ -65,11 +80,22 @@ class Threshold(Struct, frozen=True):
             return figures.latency_ms(kind, statistic, self.label)
         if self.scale == "per_second":
             return figures.rate_per_s(self.label)
+        if _is_check(self.metric):
+            return figures.check_share(None if self.metric == "checks" else self.metric[len("check(") : -1])
+        if self.own_metric is not None:
+            return figures.metric(*self.own_metric)
         value = figures.count(self.metric, self.label)
         if self.scale == "count" or value is None:
             return value
         sent = figures.count("requests", self.label)
         return value / sent if sent else None
+
+    @property
+    def own_metric(self) -> tuple[str, str | None] | None:
+        """(name, statistic), where the metric is the script's own."""
+        if self.scale in ("ms", "per_second") or _is_count(self.metric) or _is_check(self.metric):
+            return None
+        return (self.metric, None) if self.label is None else (self.label, self.metric)
 
     def judge(self, value: float | None) -> Outcome:
         """Whether a value passes."""
@@ -78,8 +104,8 @@ class Threshold(Struct, frozen=True):
         return "pass" if _OPERATORS[self.op](value, self.limit) else "fail"
 
 
-def parse_threshold(text: str) -> Threshold:
-    """Read an expression. Errors say what was expected."""
+def parse_threshold(text: str, *, scripted: bool = False) -> Threshold:
+    """Read an expression. Errors say what was expected. A script has metrics of its own, by any name."""
     match = _EXPRESSION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{_EXAMPLE}, got {quoted(text)}")
@@ -91,9 +117,68 @@ def parse_threshold(text: str) -> Threshold:
             raise ValueError(
                 f'"{part}" is not supported yet, in {quoted(text)}: thresholds are judged on the whole run'
             )
-    metric, limit, scale = _metric(match["metric"], match["value"])
     label = match["label"].strip() if match["label"] else None
+    if scripted and (of_script := _of_script(label, match["metric"], match["value"])) is not None:
+        metric, limit, scale = of_script
+    else:
+        metric, limit, scale = _metric(match["metric"], match["value"])
     return Threshold(" ".join(text.split()), label, metric, match["op"], limit, scale)
+
+
+def _is_check(metric: str) -> bool:
+    return metric == "checks" or metric.startswith("check(")
+
+
+def _is_count(metric: str) -> bool:
+    return metric in _COUNTS or metric == "errors" or metric.startswith("errors.")
+
+
+def _of_script(label: str | None, metric: str, value: str) -> tuple[str, float, Scale] | None:
+    """What only a script's run has; None for what any run has."""
+    if _is_check(metric):
+        if label is not None:
+            raise ValueError(f"{metric}: checks belong to no label: leave {quoted(label)} out")
+        share = _share(value)
+        if share is None:
+            raise ValueError(f'{metric}: expected a share such as "99%", got {quoted(value)}')
+        return metric, share, "share"
+    if metric == "rate" or _is_count(metric):
+        return None
+    statistic = _latency(metric)
+    number, share = _plain_number(value), _share(value)
+    if label is None:
+        # Alone, p95 and the like are of the response time.
+        if statistic is not None or (number is None and share is None):
+            return None
+        return (metric, share, "share") if share is not None else (metric, number or 0.0, "number")
+    if metric in _OF_METRIC or statistic == ("response", metric):
+        if share is not None:
+            return metric, share, "share"
+        if number is not None:
+            return metric, number, "number"
+    return None
+
+
+def _share(value: str) -> float | None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value)
+    return float(match[1]) / 100 if match else None
+
+
+def _plain_number(value: str) -> float | None:
+    return float(value) if re.fullmatch(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", value, re.ASCII) else None
+
+
+def _latency(metric: str) -> tuple[str, str] | None:
+    """(kind, statistic) where it is a latency's."""
+    kind, dot, statistic = metric.partition(".")
+    if not dot or kind not in KINDS:
+        kind, statistic = "response", metric
+    if statistic not in _STATISTICS:
+        try:
+            percent_of(statistic)
+        except ValueError:
+            return None
+    return kind, statistic
 
 
 def _metric(metric: str, value: str) -> tuple[str, float, Scale]:
@@ -102,29 +187,24 @@ def _metric(metric: str, value: str) -> tuple[str, float, Scale]:
     if metric in _COUNTS:
         return metric, parse_count(value, at_least=0), "count"
     if metric == "errors" or metric.startswith("errors."):
-        share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value)
-        if share:
-            return metric, float(share[1]) / 100, "share"
+        share = _share(value)
+        if share is not None:
+            return metric, share, "share"
         if not value.isdecimal():
             raise ValueError(
                 f'{metric}: expected a share such as "1%" or a count such as "10", got {quoted(value)}'
             )
         return metric, int(value), "count"
-    kind, dot, statistic = metric.partition(".")
-    if not dot or kind not in KINDS:
-        kind, statistic = "response", metric
-    if statistic not in ("mean", "min", "max"):
-        try:
-            percent_of(statistic)
-        except ValueError:
-            raise ValueError(
-                f"{quoted(metric)} is not a metric: expected p50 to p99.99, mean, min or max "
-                f"(of {', '.join(KINDS)}), errors, rate, {', '.join(_COUNTS)}"
-            ) from None
+    latency = _latency(metric)
+    if latency is None:
+        raise ValueError(
+            f"{quoted(metric)} is not a metric: expected p50 to p99.99, mean, min or max "
+            f"(of {', '.join(KINDS)}), errors, rate, {', '.join(_COUNTS)}"
+        )
     if re.fullmatch(r"[\d.]+", value):
         # Elsewhere a plain number is seconds; here people would mean milliseconds as often as not.
         raise ValueError(f'{metric}: expected a duration with its unit such as "250ms", got {quoted(value)}')
-    return f"{kind}.{statistic}", parse_duration_ns(value) / 1e6, "ms"
+    return ".".join(latency), parse_duration_ns(value) / 1e6, "ms"
 
 
 def percent_of(statistic: str) -> float:

@@ -17,6 +17,12 @@ What is past the first bound is degraded. Causes (busy, steal, throttling) alone
 what they did to the measurement shows in lateness and adherence, and only that makes the numbers wrong.
 Spinning for precision is not busy.
 
+Where a worker runs a script, the user's Python code shares its thread. Where that took half of the time or
+more, or a call in it blocked, it is named as the cause of what the schedule suffered, with the same weight.
+In the closed model nothing is due, but responses wait to be read by a thread that is busy with the code of
+other users: there more than 80 % of the time in it is the generator's limit, unless each worker has but one
+user. A call that blocked is named in any case.
+
 Lateness here is the generator's own: all of it, but for the wait for connections that were being made, where
 the time that connecting took explains it. That is the network and the target. Adherence knows no such excuse:
 a load that was not sent is no load, whoever is to blame.
@@ -31,6 +37,7 @@ already 20 % of it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -40,6 +47,7 @@ from loadgen.units import format_count, format_ns, format_percent
 GeneratorVerdict = Literal["valid", "degraded", "client-limited"]
 
 TEN = 10
+MOST_BLOCKED = 3
 _MS = 1_000_000
 
 
@@ -65,6 +73,10 @@ class GeneratorFigures(Struct, frozen=True, kw_only=True):
     steal: float | None = None
     run_queue: float | None = None  # of the worker that waited most
     throttled: float | None = None
+    iterations: int | None = None  # of a script: what is due and late are these, and so many were begun
+    script_share: float | None = None  # of the time in scenario code, of the worker that spent most
+    users_per_worker: float = 0  # planned at most
+    blocked: Sequence[str] = ()  # calls in it that blocked, in words, the longest first
 
 
 def judge_generator(figures: GeneratorFigures) -> tuple[GeneratorVerdict, list[str]]:
@@ -73,11 +85,30 @@ def judge_generator(figures: GeneratorFigures) -> tuple[GeneratorVerdict, list[s
     degraded: list[str] = []
     if figures.open_model:
         _judge_schedule(figures, limited, degraded)
+    _judge_script(figures, limited, degraded)
     _judge_own_errors(figures, limited, degraded)
     _judge_cap(figures, degraded)
     _judge_machine(figures, degraded)
     verdict: GeneratorVerdict = "client-limited" if limited else "degraded" if degraded else "valid"
     return verdict, limited + degraded
+
+
+def _judge_script(figures: GeneratorFigures, limited: list[str], degraded: list[str]) -> None:
+    """Goes before what it causes, with the same weight."""
+    share = figures.script_share if figures.script_share is not None and figures.load_s >= 1 else 0.0
+    causes = list(figures.blocked[:MOST_BLOCKED])
+    if share >= 0.5 and (limited or degraded):
+        causes.insert(0, _script_took(share))
+    elif share > 0.8:
+        causes.insert(0, _script_took(share))
+        if not figures.open_model and figures.users_per_worker > 1:
+            limited[:0] = causes
+            return
+    (limited or degraded)[:0] = causes
+
+
+def _script_took(share: float) -> str:
+    return f"scenario code took {format_percent(share)} of the core"
 
 
 def _judge_schedule(figures: GeneratorFigures, limited: list[str], degraded: list[str]) -> None:
@@ -88,9 +119,8 @@ def _judge_schedule(figures: GeneratorFigures, limited: list[str], degraded: lis
         (limited if adherence < 0.95 else degraded).append(text)
     if figures.dropped:
         share = figures.dropped / figures.due if figures.due else 1.0
-        text = (
-            f"{format_count(figures.dropped)} requests ({format_percent(share)}) were dropped for being late"
-        )
+        what = "requests" if figures.iterations is None else "iterations"
+        text = f"{format_count(figures.dropped)} {what} ({format_percent(share)}) were dropped for being late"
         (limited if share > 0.001 and figures.dropped >= TEN else degraded).append(text)
     _judge_lateness(figures, limited, degraded)
 
@@ -101,9 +131,11 @@ def _judge_lateness(figures: GeneratorFigures, limited: list[str], degraded: lis
         response, service = format_ns(figures.response_p99_ns), format_ns(figures.service_p99_ns)
         what = "what was never sent" if response == "∞" else "the generator's lateness"
         limited.append(f"{what} makes the p99: response {response}, service {service}{_pool(figures)}")
-    if figures.late_1ms >= TEN and figures.late_1ms / max(figures.sent, 1) > 0.001:
-        share = format_percent(figures.late_1ms / max(figures.sent, 1))
-        degraded.append(f"{share} of requests were sent more than 1 ms late")
+    what, sent = ("requests were sent", figures.sent)
+    if figures.iterations is not None:
+        what, sent = ("iterations were begun", figures.iterations)
+    if figures.late_1ms >= TEN and figures.late_1ms / max(sent, 1) > 0.001:
+        degraded.append(f"{format_percent(figures.late_1ms / sent)} of {what} more than 1 ms late")
     if lateness is not None:
         allowed = max(50_000, 0.05 * (figures.response_p50_ns or 0))
         if lateness > allowed:

@@ -2,6 +2,8 @@
 
 starting ──ready──▶ ready ──gate──▶ running ──done, exit 0──▶ done
     └────────── anything else: end of its stdout, `error`, a signal ──▶ lost
+
+What a worker tells about the script that it runs (`event {json}`) is passed on unread.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ import contextlib
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import AsyncIterator, Callable
+from typing import Literal, Protocol
 
 from loadgen._engine import Block, monotonic_ns
 from loadgen.engine_plan import EnginePlan
@@ -20,6 +22,10 @@ from loadgen.errors import WorkerError
 from loadgen.units import format_duration, printable
 
 START_S = 30.0
+# A script is imported, and what it does once is done, before its workers are ready.
+SCRIPT_START_S = 60.0
+# Labels that a worker can keep apart: scripts name their own.
+SCRIPT_LABELS = 512
 # All workers have read `start` long before this is over, so that all open the gate at one instant.
 GATE_NS = 100_000_000
 # A worker gives a sign of life every 250 ms at least.
@@ -33,12 +39,23 @@ EventKind = Literal["worker_lost", "worker_stalled", "worker_resumed"]
 Tell = Callable[[EventKind, str], None]
 
 
+class Listener(Protocol):
+    """Who hears what workers tell about their scripts."""
+
+    def hear(self, line: str) -> None:
+        """An event, in JSON."""
+
+    def output(self, line: str) -> None:
+        """A line that the script printed."""
+
+
 class Worker:
     """One worker process and its block."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, labels: int = 1, listener: Listener | None = None) -> None:
         self.index = index
-        self.block = Block(labels=1)
+        self.block = Block(labels=labels)
+        self._listener = listener
         self.state: State = "starting"
         self.exit: int | None = None
         self.stalled = False
@@ -81,8 +98,8 @@ class Worker:
         """Follow the worker to its end; then `state` is done or lost, and `exit` is known."""
         assert self.process is not None and self.process.stdout is not None
         errors = asyncio.ensure_future(self._collect_errors())
-        async for line in self.process.stdout:
-            word, _, text = line.decode(errors="replace").strip().partition(" ")
+        async for line in _lines(self.process.stdout):
+            word, _, text = line.partition(" ")
             if word == "ready" and self.state == "starting":
                 self.state = "ready"
                 self.settled.set()
@@ -90,20 +107,27 @@ class Worker:
                 self._may_go = True
             elif word == "error":
                 self._error = printable(text)
+            elif word == "event" and self._listener is not None:
+                self._listener.hear(text)
         try:
             async with asyncio.timeout(LINGER_S):
                 self.exit = await self.process.wait()
         except TimeoutError:
             self.kill()
             self.exit = await self.process.wait()
+        if self._listener is not None:
+            # What a script printed last; a process that it started may hold the pipe open.
+            await asyncio.wait([errors], timeout=LINGER_S)
         errors.cancel()
         self.state = "done" if self._may_go and self.exit == 0 else "lost"
         self.settled.set()
 
     async def _collect_errors(self) -> None:
         assert self.process is not None and self.process.stderr is not None
-        async for line in self.process.stderr:
-            self._stderr.append(printable(line.decode(errors="replace").strip()))
+        async for line in _lines(self.process.stderr):
+            self._stderr.append(printable(line))
+            if line and self._listener is not None:
+                self._listener.output(line)
 
     def explanation(self) -> str:
         """Why it was lost, in the best words there are."""
@@ -140,15 +164,17 @@ class Worker:
 
 
 class Crew:
-    """All workers of a run. `tell` hears of those that are lost, stall or resume."""
+    """All workers of a run. `tell` hears who is lost, stalls or resumes, `listener` what scripts say."""
 
-    def __init__(self, plan: EnginePlan, tell: Tell) -> None:
+    def __init__(self, plan: EnginePlan, tell: Tell, listener: Listener | None = None) -> None:
         self._plan = plan.encode()
+        self._scripted = plan.script is not None
         self._tell = tell
         self._attendants: list[asyncio.Task[None]] = []
         self._watch: asyncio.Task[None] | None = None
         self._leaving = False
-        self.workers = [Worker(index) for index in range(plan.workers)]
+        labels = SCRIPT_LABELS if self._scripted else 1
+        self.workers = [Worker(index, labels, listener) for index in range(plan.workers)]
         self.ended = asyncio.Event()
 
     @property
@@ -179,12 +205,18 @@ class Crew:
             raise WorkerError(f"a worker could not be started: {error.strerror or error}") from None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        limit_s = SCRIPT_START_S if self._scripted else START_S
         try:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(limit_s):
                 for worker in self.workers:
                     await worker.settled.wait()
         except TimeoutError:
-            raise WorkerError(f"the workers were not ready within {format_duration(START_S * 1e9)}") from None
+            raise WorkerError(
+                f"the workers were not ready within {format_duration(limit_s * 1e9)}",
+                hint="The script's imports and its @once functions must be done by then."
+                if self._scripted
+                else None,
+            ) from None
         for worker in self.lost:
             raise WorkerError(f"{worker.name} could not start: {worker.explanation()}")
 
@@ -248,6 +280,18 @@ class Crew:
         self.kill()
         if self._attendants:
             await asyncio.wait(self._attendants)
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """Line by line to the end; what is longer than a line may be is left out."""
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:
+            continue
+        if not line:
+            return
+        yield line.decode(errors="replace").strip()
 
 
 def _signal_name(number: int) -> str:

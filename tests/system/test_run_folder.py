@@ -58,6 +58,7 @@ SUMMARY: dict[str, Any] = {
     "thresholds": None,
     "workers": None,
     "generator": {"verdict", "reasons", "cpu_s", "busy", "lateness_p99_ms", "pacing"},
+    "script": None,
 }
 
 
@@ -83,13 +84,15 @@ def test_the_summary_has_the_fields_of_the_contract(result: CommandResult) -> No
             if not (group == "metrics" and isinstance(latency, float)):
                 assert set(latency) == LATENCY, f"{group}.{name}"
     (label,) = summary["labels"]
-    assert set(label) == {"label", "requests", "latency"}
+    assert set(label) == {"label", "kind", "requests", "latency"}
+    assert label["kind"] == "request"
     assert set(label["requests"]) == REQUESTS
     assert set(label["latency"]) == LATENCIES
     assert [set(threshold) for threshold in summary["thresholds"]] == [{"expression", "value", "passed"}]
     assert [set(worker) for worker in summary["workers"]] == [{"pid", "exit", "cpu_s", "max_rss_mb"}] * 2
     assert (summary["schema"], summary["command"]) == ("loadgen/summary/1", "blast")
     assert summary["checks"] == []
+    assert summary["script"] is None
     assert datetime.fromisoformat(summary["started_at"]).tzinfo is not None
 
 

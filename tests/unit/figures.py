@@ -82,6 +82,15 @@ COUNTERS = (
         "spin_ns",
     ),
     *("blocked_ns", "cpu_ns", "max_rss_kb", "cap_hits", "pool_waits", "margin_ns"),
+    *(
+        "iterations_started",
+        "iterations_ok",
+        "iterations_failed",
+        "script_ns",
+        "users",
+        "attempts",
+        "retries",
+    ),
 )
 
 
@@ -117,6 +126,17 @@ class Counted:
     def label_errors(self, label: str) -> dict[str, int]:
         assert label in self.labels
         return self.errors
+
+    def role(self, label: str) -> str:
+        assert label in self.labels
+        return "request"
+
+    def role_histogram(self, role: str, kind: str) -> Samples:
+        return self._histograms.get(kind, Samples()) if role == "request" else Samples()
+
+    @property
+    def tallies(self) -> list[tuple[str, str, float, float, float, float]]:
+        return []
 
     def histogram(self, kind: str, label: str | None = None) -> Samples:
         assert label is None or label in self.labels

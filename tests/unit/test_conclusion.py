@@ -11,7 +11,7 @@ from loadgen.engine_plan import EnginePlan
 from loadgen.health import Strain
 from loadgen.load import Evidence
 from loadgen.plan import Plan
-from loadgen.run import make_schedule
+from loadgen.schedule import make_schedule
 from tests.unit.figures import Counted, Samples
 
 if TYPE_CHECKING:
@@ -83,15 +83,19 @@ def test_a_sound_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "due", "abandoned"), [(0, 1000, 400), (1, 1000, 400), (1, 999, 399), (0, 100, 0)]
+    ("index", "load_ms", "abandoned"),
+    [(0, 10_000, 400), (1, 10_000, 400), (1, 9_985, 399), (0, 1000, 0)],
 )
-def test_a_lost_worker_costs_what_was_due_in_its_share(index: int, due: int, abandoned: int) -> None:
+def test_a_lost_worker_costs_what_was_due_in_its_share(index: int, load_ms: int, abandoned: int) -> None:
     compiled = plan(workers=2)
     survivors = [done(500), done(500)]
     survivors[index] = done(100)
     ends = [WorkerEnd(index=number, pid=number, exit=0, lost=number == index) for number in (0, 1)]
     result, wrong = conclude_run(
-        compiled, make_schedule(compiled), evidence(done(600), survivors, due=due), ends
+        compiled,
+        make_schedule(compiled),
+        evidence(done(600), survivors, load_ns=load_ms * MS, due=load_ms // 10),
+        ends,
     )
     assert wrong == []
     assert result.arrivals.cancelled == abandoned

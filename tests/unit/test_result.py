@@ -64,7 +64,7 @@ def test_the_summary_has_the_fields_of_its_schema_in_their_order() -> None:
     assert " ".join(document) == (
         "schema loadgen_version name command started_at duration_s verdict exit_code plan "
         "target_rate_per_s achieved_rate_per_s arrivals requests latency phases labels checks metrics "
-        "thresholds workers generator"
+        "thresholds workers generator script"
     )
     assert document["schema"] == "loadgen/summary/1"
     assert " ".join(document["arrivals"]) == "scheduled sent completed failed dropped cancelled unfinished"
@@ -74,7 +74,7 @@ def test_the_summary_has_the_fields_of_its_schema_in_their_order() -> None:
         "count mean_ms stddev_ms min_ms p50_ms p75_ms p90_ms p95_ms p99_ms p999_ms p9999_ms max_ms"
     )
     assert " ".join(document["phases"]) == "dns connect tls first_byte receive"
-    assert " ".join(document["labels"][0]) == "label requests latency"
+    assert " ".join(document["labels"][0]) == "label kind requests latency"
     assert " ".join(document["thresholds"][0]) == "expression value passed"
     assert " ".join(document["workers"][0]) == "pid exit cpu_s max_rss_mb"
     assert " ".join(document["generator"]) == "verdict reasons cpu_s busy lateness_p99_ms pacing"

@@ -15,7 +15,7 @@ import pytest
 
 import loadgen
 from loadgen import Interrupted, Plan, PlanError, Result, RunFolderError, TargetError
-from loadgen.run import make_schedule
+from loadgen.schedule import make_schedule
 
 if TYPE_CHECKING:
     from loadgen.progress import Event, Opening, Progress
