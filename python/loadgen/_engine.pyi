@@ -1,12 +1,20 @@
 """The Rust engine, as Python sees it. The shape is a contract: the extension is tested against this file."""
 
-from collections.abc import Iterator, Sequence
-from typing import Self, final
+from asyncio import AbstractEventLoop, Future, Handle as AsyncioHandle
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextvars import Context
+from typing import Any, Self, TypeAlias, final
+
+from loadgen.headers import Headers
+from loadgen.policy import Retry
 
 __all__ = [
     "Block",
+    "Client",
+    "Engine",
     "EngineError",
     "Histogram",
+    "Response",
     "Schedule",
     "Snapshot",
     "__version__",
@@ -126,3 +134,213 @@ class Histogram:
         """HdrHistogram V2, compressed, base64: the payload of one line of an interval log."""
     def buckets(self) -> list[tuple[int, int, int]]:
         """(lowest, highest, count) of every bucket that is not empty."""
+
+Query: TypeAlias = Mapping[str, object] | Sequence[tuple[str, object]]
+Fields: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
+
+@final
+class Response:
+    """A response, or how its request failed: then `status` is 0 and `error` says how."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def ok(self) -> bool:
+        """A status below 400."""
+    @property
+    def error(self) -> str | None:
+        """The kind of failure, such as "connect_refused" or "timeout"."""
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def text(self) -> str: ...
+    def json(self) -> Any:
+        """The body, read as JSON. Raises a ValueError that says where it is not."""
+    @property
+    def elapsed(self) -> float:
+        """Seconds from sending to the last byte."""
+    @property
+    def timings(self) -> dict[str, float]:
+        """Its parts in seconds: first_byte, receive."""
+    def raise_for_status(self) -> None:
+        """Raises loadgen.StatusError unless `ok`."""
+
+class Client:
+    """The requests of a virtual user. A method returns an awaitable; the request is on its way already."""
+
+    def __new__(cls, engine: Engine, place: int) -> Self: ...
+    @property
+    def _engine(self) -> Engine: ...
+    @property
+    def _place(self) -> int: ...
+    @property
+    def _requests(self) -> int: ...
+    def request(self, method: str, url: str, **options: Any) -> Awaitable[Response]:
+        """Sends a request; the options are those of `get`."""
+    def _send(self, method: str, url: str, **options: Any) -> Awaitable[Response]: ...
+    def _refuse(self, method: str, url: str, options: dict[str, Any], error: str) -> Response: ...
+    def get(
+        self,
+        url: str,
+        *,
+        params: Query | None = None,
+        headers: Fields | None = None,
+        path: Mapping[str, object] | None = None,
+        name: str | None = None,
+        timeout: float | str | None = None,
+        json: Any = None,
+        content: bytes | str | None = None,
+        data: Query | None = None,
+        tags: Fields | None = None,
+        retry: Retry | None = ...,
+    ) -> Awaitable[Response]:
+        """Sends a GET. `path` fills the URL's {names}, whose template is the label."""
+    def post(
+        self,
+        url: str,
+        *,
+        params: Query | None = None,
+        headers: Fields | None = None,
+        path: Mapping[str, object] | None = None,
+        name: str | None = None,
+        timeout: float | str | None = None,
+        json: Any = None,
+        content: bytes | str | None = None,
+        data: Query | None = None,
+        tags: Fields | None = None,
+        retry: Retry | None = ...,
+    ) -> Awaitable[Response]:
+        """Sends a POST."""
+    def put(
+        self,
+        url: str,
+        *,
+        params: Query | None = None,
+        headers: Fields | None = None,
+        path: Mapping[str, object] | None = None,
+        name: str | None = None,
+        timeout: float | str | None = None,
+        json: Any = None,
+        content: bytes | str | None = None,
+        data: Query | None = None,
+        tags: Fields | None = None,
+        retry: Retry | None = ...,
+    ) -> Awaitable[Response]:
+        """Sends a PUT."""
+    def patch(
+        self,
+        url: str,
+        *,
+        params: Query | None = None,
+        headers: Fields | None = None,
+        path: Mapping[str, object] | None = None,
+        name: str | None = None,
+        timeout: float | str | None = None,
+        json: Any = None,
+        content: bytes | str | None = None,
+        data: Query | None = None,
+        tags: Fields | None = None,
+        retry: Retry | None = ...,
+    ) -> Awaitable[Response]:
+        """Sends a PATCH."""
+    def delete(
+        self,
+        url: str,
+        *,
+        params: Query | None = None,
+        headers: Fields | None = None,
+        path: Mapping[str, object] | None = None,
+        name: str | None = None,
+        timeout: float | str | None = None,
+        json: Any = None,
+        content: bytes | str | None = None,
+        data: Query | None = None,
+        tags: Fields | None = None,
+        retry: Retry | None = ...,
+    ) -> Awaitable[Response]:
+        """Sends a DELETE."""
+    def head(
+        self,
+        url: str,
+        *,
+        params: Query | None = None,
+        headers: Fields | None = None,
+        path: Mapping[str, object] | None = None,
+        name: str | None = None,
+        timeout: float | str | None = None,
+        json: Any = None,
+        content: bytes | str | None = None,
+        data: Query | None = None,
+        tags: Fields | None = None,
+        retry: Retry | None = ...,
+    ) -> Awaitable[Response]:
+        """Sends a HEAD."""
+    def options(
+        self,
+        url: str,
+        *,
+        params: Query | None = None,
+        headers: Fields | None = None,
+        path: Mapping[str, object] | None = None,
+        name: str | None = None,
+        timeout: float | str | None = None,
+        json: Any = None,
+        content: bytes | str | None = None,
+        data: Query | None = None,
+        tags: Fields | None = None,
+        retry: Retry | None = ...,
+    ) -> Awaitable[Response]:
+        """Sends OPTIONS."""
+
+@final
+class Engine:
+    """The engine of a worker that runs Python: one thread, one wait. See rust/python/src/engine.rs."""
+
+    def __new__(
+        cls,
+        plan: bytes,
+        *,
+        base_url: str,
+        headers: Sequence[tuple[str, str]],
+        block_fd: int | None = None,
+        index: int = 0,
+        control_fd: int | None = None,
+        report_fd: int | None = None,
+    ) -> Self: ...
+    def attach(self, owner: AbstractEventLoop) -> None: ...
+    def set_spawn(self, spawn: Callable[[int], None]) -> None: ...
+    def set_policy(self, policy: Callable[..., Awaitable[Response]]) -> None: ...
+    def call_soon(
+        self, callback: Callable[..., object], *arguments: Any, context: Context | None = None
+    ) -> AsyncioHandle: ...
+    def push(self, handle: AsyncioHandle) -> None: ...
+    def clear_ready(self) -> None: ...
+    def turn(self, timer: float | None, stopping: bool) -> list[tuple[int, int]]: ...
+    def run_ready(self) -> None: ...
+    @property
+    def running_since_ns(self) -> int: ...
+    def watch(self, fd: int, what: int, is_new: bool) -> None: ...
+    def unwatch(self, fd: int) -> None: ...
+    def calibrate(self) -> None: ...
+    def report(self, line: str) -> None: ...
+    @property
+    def phase(self) -> str: ...
+    def finish(self) -> None: ...
+    def born(self, stream: int) -> tuple[int, int]: ...
+    def park(self, id: int, ok: bool | None = None) -> Future[int | None]: ...
+    def gone(self, id: int, ok: bool | None = None) -> None: ...
+    def add_origin(self, authority: str, addresses: Sequence[str]) -> None: ...
+    def operation(self, user: int, name: str, begun_ns: int, is_group: bool, ok: bool) -> None: ...
+    def check(self, name: str, passed: bool) -> None: ...
+    def counter(self, name: str, amount: float) -> None: ...
+    def gauge(self, name: str, value: float) -> None: ...
+    def rate(self, name: str, is_true: bool) -> None: ...
+    def trend(self, name: str, value: float) -> None: ...
+    def count(self, what: str, amount: int) -> None: ...
+    def close_the_books(self) -> None: ...

@@ -125,6 +125,7 @@ class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     breaker: dict[str, Any] | None  # policy.BreakerPlan
     max_errors: MaxErrors | None
     arguments: dict[str, str]  # --set NAME=VALUE
+    seed: int  # of what the script draws, and of the scenarios that users take
 
 
 # The schema is a tag and not a field because it is written though it never varies; `script`, which blast has

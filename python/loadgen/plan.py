@@ -205,6 +205,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
             headers=request.headers,
             scenarios=scenarios,
             arguments=dict(plan.arguments),
+            seed=int(plan.seed),
             **script_fields,
         )
     users = _most_users(load, scenarios)

@@ -19,13 +19,21 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    # What a script prints must not be taken for what we tell the parent.
+    reports = os.dup(1)
+    os.dup2(2, 1)
     try:
         from loadgen import _engine
 
         plan = _read_plan(0)
-        _engine.run_worker(plan, int(options["--block-fd"]), int(options["--index"]), 0, 1)
+        # Within a string of the document these quotes would be escaped.
+        if b'"script":{' in plan:
+            from loadgen import scripted
+
+            return scripted.main(plan, int(options["--block-fd"]), int(options["--index"]), reports)
+        _engine.run_worker(plan, int(options["--block-fd"]), int(options["--index"]), 0, reports)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        os.write(1, f"error {' '.join(f'{type(error).__name__}: {error}'.split())}\n".encode())
+        os.write(reports, f"error {' '.join(f'{type(error).__name__}: {error}'.split())}\n".encode())
         return 1
     return 0
 

@@ -17,10 +17,12 @@ use std::rc::Rc;
 use crate::client::{Client, Happened};
 use crate::clock::{SECOND, cpu_ns, now_ns};
 use crate::control::{Control, Order};
+use crate::growth::{CONNECT_BATCH, Growth};
 use crate::http::request::{Rendered, render};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pacer::{Pacer, Wake};
 use crate::plan::{Pacing, Plan, ReactorChoice};
+use crate::pool::Sending;
 use crate::reactor::epoll::Epoll;
 use crate::reactor::uring::Uring;
 use crate::reactor::{Event, Reactor, Slot};
@@ -30,20 +32,13 @@ use crate::source::{Due, Source};
 
 /// Sends between two looks at what has come.
 const DISPATCH_BATCH: usize = 16;
-/// Connections begun between two looks at what has come.
-const CONNECT_BATCH: usize = 4;
-/// Time left for requests after connections were begun, as a multiple of what beginning them took. One costs as much as
-/// ten requests: without this, a short stall at a high rate would ask for hundreds, beginning them would make the next
-/// arrivals late, and those would ask for yet more.
-const CONNECT_REST: u64 = 3;
-/// The longest such rest, and the time between two looks at what waits while connections are being made. It is also the
-/// pace at which users try again to whom no connection can be made.
-const LONGEST_REST_NS: u64 = SECOND / 1000;
 /// Events between two looks at what is due.
 const EVENT_BATCH: usize = 16;
 /// Events between two looks at timeouts and orders: a target that never stops sending must not keep us from those.
 const TURN_EVENTS: usize = 4096;
 const HEARTBEAT_NS: u64 = SECOND / 5;
+/// A blast knows one place to send to.
+const ORIGIN: usize = 0;
 /// Connections of a run that sets no cap of its own, over all workers.
 pub const DEFAULT_CONNECTIONS: usize = 10_000;
 
@@ -72,6 +67,7 @@ pub fn run(plan: &[u8], block: OwnedFd, index: u32, orders: OwnedFd, reports: Ow
 struct Worker<R> {
     request: Rc<[u8]>,
     is_head: bool,
+    timeout_ns: u64,
     label: usize,
     recorder: Recorder,
     client: Client<R>,
@@ -85,7 +81,7 @@ struct Worker<R> {
     /// Since when requests wait because no connection is ready; `None` while none does.
     starved_since_ns: Option<u64>,
     cpu_at_start_ns: u64,
-    next_growth_ns: u64,
+    growth: Growth,
     next_sweep_ns: u64,
     next_heartbeat_ns: u64,
     stopped: bool,
@@ -93,26 +89,31 @@ struct Worker<R> {
 
 impl<R: Reactor> Worker<R> {
     fn new(plan: &Plan, block: Block, index: u32, reactor: R) -> io::Result<Self> {
-        let Rendered { bytes, is_head } = render(&plan.request).map_err(io::Error::other)?;
+        let Rendered { bytes, is_head } =
+            render(plan.request.as_ref().ok_or_else(|| io::Error::other("a plan without a request"))?)
+                .map_err(io::Error::other)?;
         let recorder = Recorder::new(block);
         let label = recorder.label(&plan.label, Role::Request);
         let all = plan.connections.map_or(DEFAULT_CONNECTIONS, |cap| cap as usize);
         let (workers, index_of) = (plan.workers as usize, index as usize);
         let cap = ((all + workers - 1 - index_of % workers) / workers).max(1);
+        let mut client = Client::new(reactor, cap, plan.timeout_ns);
+        client.add_origin(plan.addresses.clone(), index_of);
         Ok(Self {
             request: bytes.into(),
             is_head,
+            timeout_ns: plan.timeout_ns,
             label,
             recorder,
-            client: Client::new(reactor, plan.addresses.clone(), index_of, cap, plan.timeout_ns),
-            source: Source::new(plan, index),
+            client,
+            source: Source::new(&plan.load, index, plan.workers),
             pacer: Pacer::new(plan.pacing),
             start_ns: 0,
             drain_ns: plan.drain_ns,
             drain_until_ns: u64::MAX,
             starved_since_ns: None,
             cpu_at_start_ns: 0,
-            next_growth_ns: 0,
+            growth: Growth::default(),
             next_sweep_ns: 0,
             next_heartbeat_ns: 0,
             stopped: false,
@@ -224,7 +225,7 @@ impl<R: Reactor> Worker<R> {
                     return next_ns.map(|ns| self.start_ns + ns);
                 }
             };
-            let Some(slot) = self.client.acquire() else {
+            let Some(slot) = self.client.acquire(ORIGIN) else {
                 self.starved_since_ns.get_or_insert(now);
                 return None;
             };
@@ -253,27 +254,32 @@ impl<R: Reactor> Worker<R> {
     #[inline]
     fn send(&mut self, slot: Slot, due_ns: u64, now: u64) {
         self.recorder.sent(self.label, due_ns, now, self.request.len() as u64);
-        self.client.send(slot, due_ns, now, &self.request, self.is_head);
+        let sending = Sending {
+            due_ns,
+            timeout_ns: self.timeout_ns,
+            label: self.label,
+            is_head: self.is_head,
+            ..Sending::default()
+        };
+        self.client.send(slot, now, &self.request, sending);
     }
 
     /// Begins as many connections as there are requests waiting for one, a few at a time. When to look again: at the
     /// cap that is when one is free, and that will be heard of.
     fn grow(&mut self, now: u64) -> Option<u64> {
-        if now < self.next_growth_ns {
-            return Some(self.next_growth_ns);
+        if let Some(rest_ns) = self.growth.rests_until(now) {
+            return Some(rest_ns);
         }
         let waiting = self.source.overdue(now.saturating_sub(self.start_ns)).max(1) as usize;
-        let wanted = waiting.saturating_sub(self.client.pool().connecting());
+        let wanted = waiting.saturating_sub(self.client.pool().connecting(ORIGIN));
         for _ in 0..wanted.min(CONNECT_BATCH) {
-            let Some(happened) = self.client.connect(now) else {
+            let Some(happened) = self.client.connect(ORIGIN, now) else {
                 self.recorder.add(Word::CapHits, 1);
                 return None;
             };
             self.account(happened, now);
         }
-        let done_ns = now_ns();
-        self.next_growth_ns = done_ns + LONGEST_REST_NS.min((done_ns - now) * CONNECT_REST);
-        Some(if wanted > CONNECT_BATCH { self.next_growth_ns } else { done_ns + LONGEST_REST_NS })
+        Some(self.growth.begun(now, now_ns(), wanted))
     }
 
     /// Counts what happened, and lets those go on who waited for it.
@@ -286,7 +292,7 @@ impl<R: Reactor> Worker<R> {
                 self.recorder.add(Word::Connects, 1);
                 self.recorder.sample(self.label, Kind::Connect, took_ns);
             }
-            Happened::ConnectFailed(kind) => return self.connect_failed(kind, now),
+            Happened::ConnectFailed { kind, .. } => return self.connect_failed(kind, now),
         }
         self.dispatch(now);
     }
@@ -305,7 +311,16 @@ impl<R: Reactor> Worker<R> {
             let due_ns = self.start_ns + due_ns;
             self.take(due_ns, now);
             let end = End::Error(kind);
-            self.ended(&Outcome { due_ns, sent_ns: now, first_byte_ns: now, done_ns: now, bytes_received: 0, end });
+            self.ended(&Outcome {
+                due_ns,
+                sent_ns: now,
+                first_byte_ns: now,
+                done_ns: now,
+                label: self.label,
+                token: 0,
+                bytes_received: 0,
+                end,
+            });
         }
     }
 

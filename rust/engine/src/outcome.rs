@@ -92,6 +92,10 @@ pub struct Outcome {
     pub first_byte_ns: u64,
     /// When it was complete, or had failed.
     pub done_ns: u64,
+    /// The label under which it counts.
+    pub label: usize,
+    /// Whatever whoever sent it knows it by.
+    pub token: u64,
     /// Bytes read for it.
     pub bytes_received: u64,
     /// How it ended.

@@ -24,10 +24,15 @@ pub struct Plan {
     _thresholds: serde::de::IgnoredAny,
     #[serde(default, rename = "origins")]
     _origins: serde::de::IgnoredAny,
-    /// What is sent.
-    pub request: Request,
+    /// What is sent; a script says that itself.
+    #[serde(default)]
+    pub request: Option<Request>,
     /// Name under which it is counted.
+    #[serde(default)]
     pub label: String,
+    /// What a script brings along.
+    #[serde(default)]
+    pub script: Option<Script>,
     /// Where connections go, dealt round-robin.
     pub addresses: Vec<SocketAddr>,
     /// When requests are sent.
@@ -44,6 +49,36 @@ pub struct Plan {
     pub drain_ns: u64,
     /// Which mechanism moves the bytes.
     pub reactor: ReactorChoice,
+}
+
+/// What the engine must know of a script. The rest of it is the face's.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Script {
+    /// In the order of the file.
+    pub scenarios: Vec<Scenario>,
+    /// Iterations over all users and workers, after which the run ends.
+    #[serde(default)]
+    pub iterations: Option<u64>,
+    /// Iterations after which a user leaves.
+    #[serde(default)]
+    pub iterations_per_user: Option<u64>,
+    /// Cap on users in the open model, over all workers.
+    pub max_users: u32,
+    /// What is drawn where the load has no seed of its own.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// One scenario.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Scenario {
+    /// The label of its iterations.
+    pub name: String,
+    /// Its share of the common load.
+    pub weight: f64,
+    /// Its own load, if it has one.
+    #[serde(default)]
+    pub load: Option<Load>,
 }
 
 /// A request of `blast`, the same every time.
@@ -188,12 +223,25 @@ impl Plan {
         refuse(self.connections == Some(0), "connections: expected at least 1")?;
         refuse(self.timeout_ns == 0, "timeout_ns: expected more than 0")?;
         refuse(self.timeout_ns.max(self.drain_ns) > LONGEST_STAGE_NS, "timeout_ns, drain_ns: longer than a year")?;
-        match &self.load {
-            Load::Open { stages, arrivals, .. } => check_rates(stages, *arrivals),
-            Load::Closed { stages } => {
-                refuse(stages.is_empty(), "load.stages: expected at least one")?;
-                check_durations(stages.iter().map(|stage| stage.duration_ns))
-            }
+        refuse(self.request.is_none() == self.script.is_none(), "request, script: expected one of them")?;
+        let Some(script) = &self.script else { return self.load.check() };
+        refuse(script.scenarios.is_empty(), "script.scenarios: expected at least one")?;
+        refuse(script.max_users == 0, "script.max_users: expected at least 1")?;
+        let is_weight = |weight: f64| weight.is_finite() && weight >= 0.0;
+        refuse(!script.scenarios.iter().all(|one| is_weight(one.weight)), "script.scenarios: expected weights")?;
+        let common = || script.scenarios.iter().filter(|one| one.load.is_none());
+        let weightless = common().count() > 0 && common().all(|one| one.weight == 0.0);
+        refuse(weightless, "script.scenarios: expected a weight above 0")?;
+        script.scenarios.iter().filter_map(|one| one.load.as_ref()).chain([&self.load]).try_for_each(Load::check)
+    }
+}
+
+impl Load {
+    fn check(&self) -> Result<(), PlanError> {
+        match self {
+            Self::Open { stages, arrivals, .. } => check_rates(stages, *arrivals),
+            Self::Closed { stages } if stages.is_empty() => Err(PlanError("load.stages: expected at least one".into())),
+            Self::Closed { stages } => check_durations(stages.iter().map(|stage| stage.duration_ns)),
         }
     }
 }

@@ -21,8 +21,12 @@ pub enum State {
 pub struct Connection {
     /// What it is doing.
     pub state: State,
-    /// When its request was due.
-    pub due_ns: u64,
+    /// Where it leads.
+    pub origin: usize,
+    /// What its request is.
+    pub sending: Sending,
+    /// When what it does has taken too long.
+    pub deadline_ns: u64,
     /// When connecting began, then when its request was sent.
     pub since_ns: u64,
     /// When the first byte of the response was read; 0 before.
@@ -31,46 +35,89 @@ pub struct Connection {
     pub received: u64,
     /// The response so far.
     pub reader: ResponseReader,
+    /// Its bytes, where they are kept and came in several pieces.
+    pub kept: Vec<u8>,
+}
+
+/// A request, as far as the connection that carries it must know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sending {
+    /// When it was due.
+    pub due_ns: u64,
+    /// How long its response may take, from sending on.
+    pub timeout_ns: u64,
+    /// The label under which it counts.
+    pub label: usize,
+    /// Whatever the sender knows it by.
+    pub token: u64,
+    /// Its response has no body, whatever the headers say.
+    pub is_head: bool,
+    /// Somebody wants to read the response.
+    pub keeps: bool,
+}
+
+/// The connections to one origin that do not carry a request.
+#[derive(Debug, Default)]
+struct Origin {
+    idle: Vec<Slot>,
+    connecting: usize,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Pool {
     connections: Vec<Connection>,
-    idle: Vec<Slot>,
+    origins: Vec<Origin>,
     free: Vec<Slot>,
     opened: usize,
-    connecting: usize,
+    in_flight: usize,
     cap: usize,
 }
 
 impl Pool {
     /// An empty pool that may grow to `cap` connections.
     pub fn new(cap: usize) -> Self {
-        Self { connections: Vec::new(), idle: Vec::new(), free: Vec::new(), opened: 0, connecting: 0, cap }
+        Self { connections: Vec::new(), origins: Vec::new(), free: Vec::new(), opened: 0, in_flight: 0, cap }
+    }
+
+    /// One more place for connections to lead to; its number.
+    pub fn add_origin(&mut self) -> usize {
+        self.origins.push(Origin::default());
+        self.origins.len() - 1
     }
 
     /// Takes a connection that is ready. The one used last comes first: it is warm, and those that are not needed any
     /// more stay idle.
     #[inline]
-    pub fn acquire(&mut self) -> Option<Slot> {
-        self.idle.pop()
+    pub fn acquire(&mut self, origin: usize) -> Option<Slot> {
+        let slot = self.origins[origin].idle.pop()?;
+        self.in_flight += 1;
+        Some(slot)
+    }
+
+    /// An idle connection that leads elsewhere, and could be closed to make room for one to `origin`.
+    pub fn spare(&self, origin: usize) -> Option<Slot> {
+        let mut others = self.origins.iter().enumerate().filter(|(number, _)| *number != origin);
+        others.find_map(|(_, other)| other.idle.first().copied())
     }
 
     /// A slot to connect, unless the cap is reached.
-    pub fn open(&mut self, now: u64) -> Option<Slot> {
+    pub fn open(&mut self, origin: usize, now: u64, deadline_ns: u64) -> Option<Slot> {
         if self.opened >= self.cap {
             return None;
         }
         self.opened += 1;
-        self.connecting += 1;
+        self.origins[origin].connecting += 1;
         let fresh = Connection {
             state: State::Connecting,
-            due_ns: 0,
+            origin,
+            sending: Sending::default(),
+            deadline_ns,
             since_ns: now,
             first_byte_ns: 0,
             received: 0,
             reader: ResponseReader::default(),
+            kept: Vec::new(),
         };
         let slot = self.free.pop().unwrap_or(self.connections.len() as Slot);
         if slot as usize == self.connections.len() {
@@ -91,23 +138,35 @@ impl Pool {
     #[inline]
     pub fn idle(&mut self, slot: Slot) {
         let connection = self.get(slot);
-        if connection.state == State::Connecting {
-            self.connecting -= 1;
+        let (origin, was) = (connection.origin, connection.state);
+        connection.state = State::Idle;
+        self.leave(origin, was, slot);
+        self.origins[origin].idle.push(slot);
+    }
+
+    fn leave(&mut self, origin: usize, state: State, slot: Slot) {
+        match state {
+            State::Idle => self.origins[origin].idle.retain(|&idle| idle != slot),
+            State::Connecting => self.origins[origin].connecting -= 1,
+            State::Busy => self.in_flight -= 1,
+            State::Closed => {}
         }
-        self.get(slot).state = State::Idle;
-        self.idle.push(slot);
     }
 
     /// It was closed: the slot is free.
     pub fn closed(&mut self, slot: Slot) {
-        match self.get(slot).state {
-            State::Idle => self.idle.retain(|&idle| idle != slot),
-            State::Connecting => self.connecting -= 1,
-            State::Busy | State::Closed => {}
-        }
-        self.get(slot).state = State::Closed;
+        let connection = self.get(slot);
+        let (origin, was) = (connection.origin, connection.state);
+        connection.state = State::Closed;
+        connection.kept = Vec::new();
+        self.leave(origin, was, slot);
         self.free.push(slot);
         self.opened -= 1;
+    }
+
+    /// How many there may be.
+    pub fn cap(&self) -> usize {
+        self.cap
     }
 
     /// Connections that are open or being opened.
@@ -115,19 +174,24 @@ impl Pool {
         self.opened
     }
 
-    /// Those being opened.
-    pub fn connecting(&self) -> usize {
-        self.connecting
+    /// Those to an origin that are being opened.
+    pub fn connecting(&self, origin: usize) -> usize {
+        self.origins[origin].connecting
     }
 
     /// Those that carry a request.
     pub fn in_flight(&self) -> usize {
-        self.opened - self.connecting - self.idle.len()
+        self.in_flight
     }
 
-    /// Slots whose present step, connecting or a request, began before an instant.
-    pub fn started_before(&self, ns: u64) -> Vec<Slot> {
-        let slow = |c: &Connection| matches!(c.state, State::Connecting | State::Busy) && c.since_ns < ns;
+    /// The labels of the requests that connections carry.
+    pub fn labels_in_flight(&self) -> impl Iterator<Item = usize> {
+        self.connections.iter().filter(|c| c.state == State::Busy).map(|c| c.sending.label)
+    }
+
+    /// Slots whose present step, connecting or a request, has taken too long.
+    pub fn expired(&self, now: u64) -> Vec<Slot> {
+        let slow = |c: &Connection| matches!(c.state, State::Connecting | State::Busy) && c.deadline_ns < now;
         (0..).zip(&self.connections).filter(|(_, c)| slow(c)).map(|(slot, _)| slot).collect()
     }
 }

@@ -14,7 +14,7 @@
 //! The root has no cancellation while dr ≥ 0; a falling ramp is therefore solved backwards from its end, where it
 //! rises. In f64 the result is then within two nanoseconds for ramps of days; areas are integers throughout.
 
-use crate::plan::{ArrivalProcess, Load, Plan, RateStage};
+use crate::plan::{ArrivalProcess, Load, RateStage};
 use crate::random;
 
 /// Rates are whole multiples of 1/3,600,000 per second: exact for /s with three decimals, for whole /m and /h.
@@ -57,9 +57,9 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The arrivals of a plan, or `None` in the closed model.
-    pub fn of(plan: &Plan) -> Option<Self> {
-        match &plan.load {
+    /// The arrivals of a load, or `None` in the closed model.
+    pub fn of(load: &Load) -> Option<Self> {
+        match load {
             Load::Open { stages, arrivals, seed, .. } => Some(Self::new(stages, *arrivals, *seed)),
             Load::Closed { .. } => None,
         }

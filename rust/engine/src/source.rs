@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::SECOND;
-use crate::plan::{Load, Plan, UserStage};
+use crate::plan::{Load, UserStage};
 use crate::schedule::{Arrivals, Schedule, Tick};
 
 /// While the number of users changes it is looked at this often.
@@ -39,6 +39,8 @@ pub struct Closed {
     workers: u64,
     /// Users that run, waiting ones included.
     active: u64,
+    /// Users that have done all that they were to do.
+    retired: u64,
     /// When those asked that have no request under way.
     waiting: VecDeque<u64>,
     next_look_ns: u64,
@@ -56,10 +58,10 @@ pub enum Due {
 }
 
 impl Source {
-    /// The share of worker `index`.
-    pub fn new(plan: &Plan, index: u32) -> Self {
-        let (index, workers) = (u64::from(index), u64::from(plan.workers));
-        match (&plan.load, Schedule::of(plan)) {
+    /// The share of worker `index` of a load.
+    pub fn new(load: &Load, index: u32, workers: u32) -> Self {
+        let (index, workers) = (u64::from(index), u64::from(workers));
+        match (load, Schedule::of(load)) {
             (Load::Open { drop_after_ns, .. }, Some(schedule)) => {
                 let mut arrivals = schedule.arrivals(index, workers);
                 let next = arrivals.next();
@@ -70,6 +72,7 @@ impl Source {
                 index,
                 workers,
                 active: 0,
+                retired: 0,
                 waiting: VecDeque::new(),
                 next_look_ns: 0,
             }),
@@ -120,6 +123,22 @@ impl Source {
             } else {
                 closed.waiting.push_back(now_ns);
             }
+        }
+    }
+
+    /// A user whose request has ended has done all that it was to do.
+    pub fn retire(&mut self) {
+        if let Self::Closed(closed) = self {
+            closed.retired += 1;
+            closed.active -= 1;
+        }
+    }
+
+    /// The number of the arrival that is due next, where arrivals are numbered.
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Self::Open(open) => open.next.map(|tick| tick.number),
+            Self::Closed(_) => None,
         }
     }
 
@@ -210,7 +229,8 @@ impl Closed {
                 let share = (now_ns - start_ns) as f64 / stage.duration_ns as f64;
                 let (from, to) = (f64::from(stage.from_users), f64::from(stage.to_users));
                 let users = (from + (to - from) * share + 1e-9) as u64;
-                return (users + self.workers - 1 - self.index) / self.workers;
+                let mine = (users + self.workers - 1 - self.index) / self.workers;
+                return mine.saturating_sub(self.retired);
             }
             start_ns += stage.duration_ns;
         }
@@ -229,7 +249,7 @@ mod tests {
             to_users,
         };
         let stages = stages.iter().map(stage).collect();
-        Closed { stages, index, workers, active: 0, waiting: VecDeque::new(), next_look_ns: 0 }
+        Closed { stages, index, workers, active: 0, retired: 0, waiting: VecDeque::new(), next_look_ns: 0 }
     }
 
     #[test]

@@ -112,8 +112,16 @@ fn intervals_add_up_to_the_whole() {
                 1 => End::Response(503),
                 _ => End::Response(200),
             };
-            let outcome =
-                Outcome { due_ns: 10, sent_ns: 20, first_byte_ns: 25, done_ns: 20 + value, bytes_received: 7, end };
+            let outcome = Outcome {
+                due_ns: 10,
+                sent_ns: 20,
+                first_byte_ns: 25,
+                done_ns: 20 + value,
+                label,
+                token: 0,
+                bytes_received: 7,
+                end,
+            };
             recorder.finished(label, &outcome);
         }
         snapshots.push(Snapshot::read([&block]));
@@ -164,7 +172,16 @@ fn a_reader_sees_only_growth_while_the_writer_works() {
         for value in samples(3, 200_000) {
             recorder.taken(label);
             let end = End::Response(200);
-            let outcome = Outcome { due_ns: 0, sent_ns: 0, first_byte_ns: 0, done_ns: value, bytes_received: 1, end };
+            let outcome = Outcome {
+                due_ns: 0,
+                sent_ns: 0,
+                first_byte_ns: 0,
+                done_ns: value,
+                label,
+                token: 0,
+                bytes_received: 1,
+                end,
+            };
             recorder.finished(label, &outcome);
         }
     });

@@ -2,6 +2,11 @@
 //! it decides nothing: it translates. The shape is fixed in `python/loadgen/_engine.pyi`.
 
 mod block;
+mod client;
+mod engine;
+mod ready;
+mod request;
+mod response;
 mod schedule;
 mod snapshot;
 mod target;
@@ -29,6 +34,12 @@ mod _engine {
     use super::EngineError;
     #[pymodule_export]
     use super::block::Block;
+    #[pymodule_export]
+    use super::client::Client;
+    #[pymodule_export]
+    use super::engine::Engine;
+    #[pymodule_export]
+    use super::response::Response;
     #[pymodule_export]
     use super::schedule::Schedule;
     #[pymodule_export]

@@ -16,7 +16,7 @@ impl Schedule {
     #[new]
     fn new(plan: &[u8]) -> PyResult<Self> {
         let plan = Plan::read(plan).map_err(refused)?;
-        let function = Function::of(&plan).ok_or_else(|| refused("plan: the closed model has no schedule"))?;
+        let function = Function::of(&plan.load).ok_or_else(|| refused("plan: the closed model has no schedule"))?;
         Ok(Self { function })
     }
 

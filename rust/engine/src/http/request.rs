@@ -1,4 +1,5 @@
-//! Renders a request to the bytes that go over the wire. Once per run: every request of `blast` is the same.
+//! Renders a request to the bytes that go over the wire. For `blast` once in a run, for scripts whenever they ask for
+//! something new.
 
 use crate::plan::{PlanError, Request};
 
@@ -17,35 +18,46 @@ pub fn render(request: &Request) -> Result<Rendered, PlanError> {
         Some(text) => decode_base64(text).ok_or_else(|| PlanError("request.body: expected base64".into()))?,
         None => Vec::new(),
     };
-    let (authority, path) = split(&request.url)
-        .ok_or_else(|| PlanError(format!("request.url: expected http://HOST/PATH, got {:?}", request.url)))?;
-    if !is_token(&request.method) {
-        return Err(PlanError(format!("request.method: expected a method, got {:?}", request.method)));
+    render_parts(&request.method, &request.url, &request.headers, request.body.is_some().then_some(&body))
+        .map_err(|PlanError(text)| PlanError(format!("request.{text}")))
+}
+
+/// The same, of parts. The URL is absolute.
+pub fn render_parts(
+    method: &str,
+    url: &str,
+    headers: &[(String, String)],
+    body: Option<&[u8]>,
+) -> Result<Rendered, PlanError> {
+    let (authority, path) =
+        split(url).ok_or_else(|| PlanError(format!("url: expected http://HOST/PATH, got {url:?}")))?;
+    if !is_token(method) {
+        return Err(PlanError(format!("method: expected a method, got {method:?}")));
     }
-    let mut bytes = format!("{} {path} HTTP/1.1\r\n", request.method).into_bytes();
+    let mut bytes = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
     let user_agent = concat!("loadgen/", env!("CARGO_PKG_VERSION"));
     for (name, value) in [("Host", authority), ("User-Agent", user_agent), ("Accept", "*/*")] {
-        if !request.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
+        if !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
     }
-    for (name, value) in &request.headers {
+    for (name, value) in headers {
         if !is_token(name) || value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return Err(PlanError(format!("request.headers: {name:?} is not a header that can be sent")));
+            return Err(PlanError(format!("headers: {name:?} is not a header that can be sent")));
         }
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
-    let has_length = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    if !has_length && (request.body.is_some() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH")) {
-        bytes.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+    let has_length = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    if !has_length && (body.is_some() || matches!(method, "POST" | "PUT" | "PATCH")) {
+        bytes.extend_from_slice(format!("Content-Length: {}\r\n", body.map_or(0, <[u8]>::len)).as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(&body);
-    Ok(Rendered { bytes: bytes.into_boxed_slice(), is_head: request.method == "HEAD" })
+    bytes.extend_from_slice(body.unwrap_or_default());
+    Ok(Rendered { bytes: bytes.into_boxed_slice(), is_head: method == "HEAD" })
 }
 
 /// Authority and path with query of an absolute URL.
-fn split(url: &str) -> Option<(&str, String)> {
+pub fn split(url: &str) -> Option<(&str, String)> {
     let rest = url.strip_prefix("http://")?;
     if rest.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
         return None;

@@ -22,6 +22,17 @@ pub enum Progress {
     },
 }
 
+/// Where the parts of a response lie among its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes of interim responses before the head.
+    pub head_at: usize,
+    /// Where the body begins.
+    pub body_at: usize,
+    /// The body is in chunks.
+    pub is_chunked: bool,
+}
+
 #[derive(Debug, Default)]
 enum Body {
     /// The head is not complete.
@@ -44,6 +55,7 @@ pub struct ResponseReader {
     partial: Vec<u8>,
     /// Bytes of interim responses before this one.
     interim: usize,
+    shape: Shape,
 }
 
 impl ResponseReader {
@@ -63,6 +75,11 @@ impl ResponseReader {
     /// The peer closed. The end of a response without a length; for any other an error.
     pub fn close(&mut self) -> Result<Progress, ErrorKind> {
         if matches!(self.body, Body::Close(_)) { Ok(self.complete(true)) } else { Err(ErrorKind::Closed) }
+    }
+
+    /// Where the parts of the last complete response lie.
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 
     fn complete(&mut self, at_end: bool) -> Progress {
@@ -103,6 +120,8 @@ impl ResponseReader {
                 Framing::Close => Body::Close(0),
             };
             (self.status, self.keep_alive) = (head.status, head.keep_alive);
+            let is_chunked = head.framing == Framing::Chunked;
+            self.shape = Shape { head_at: self.interim, body_at: self.interim + head.bytes, is_chunked };
             return self.feed_body(rest);
         }
     }

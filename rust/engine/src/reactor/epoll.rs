@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -15,7 +15,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::ClockId;
 
-use super::{Event, Generation, Reactor, Slot, borrow, connected, open, stamp};
+use super::{Event, Generation, Reactor, Readiness, Slot, borrow, connected, open, stamp};
 use crate::clock;
 
 /// Events taken from the kernel at once.
@@ -29,6 +29,9 @@ const LONGEST_REST_NS: u64 = 250_000;
 
 /// The slot that stands for the control descriptor in the kernel's data.
 const CONTROL: Slot = Slot::MAX;
+
+/// Set in a slot that stands for a descriptor of somebody else's; the other bits are its number.
+const FOREIGN: Slot = 1 << 31;
 
 /// What is left of a write.
 #[derive(Debug)]
@@ -232,6 +235,14 @@ impl Reactor for Epoll {
                 self.at += 1;
                 return Some(Event::Control);
             }
+            if slot & FOREIGN != 0 {
+                let flags = event.flags;
+                self.at += 1;
+                let failed = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+                let readable = failed || flags.contains(EventFlags::IN);
+                let writable = failed || flags.contains(EventFlags::OUT);
+                return Some(Event::Foreign((slot & !FOREIGN) as RawFd, Readiness { readable, writable }));
+            }
             if self.connections[slot as usize].generation != generation {
                 self.at += 1;
                 continue;
@@ -285,6 +296,23 @@ impl Reactor for Epoll {
 }
 
 impl Epoll {
+    /// Watches a descriptor of somebody else's, from now on for this and nothing else. It tells of it again and again
+    /// while it lasts.
+    pub fn watch(&self, fd: BorrowedFd<'_>, what: Readiness, is_new: bool) -> io::Result<()> {
+        let mut flags = EventFlags::empty();
+        flags.set(EventFlags::IN, what.readable);
+        flags.set(EventFlags::OUT, what.writable);
+        let data = EventData::new_u64(u64::from(FOREIGN | fd.as_raw_fd() as Slot));
+        let watched =
+            if is_new { epoll::add(&self.set, fd, data, flags) } else { epoll::modify(&self.set, fd, data, flags) };
+        Ok(watched?)
+    }
+
+    /// Watches it no more.
+    pub fn unwatch(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(epoll::delete(&self.set, fd)?)
+    }
+
     fn readable(&mut self, slot: Slot, flags: EventFlags) -> Option<Event> {
         let event = self.read(slot);
         // A short read, and the peer has closed behind it: that edge has been seen and will not come again.

@@ -10,7 +10,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use rustix::io::Errno;
@@ -34,6 +34,17 @@ pub enum Event {
     Ended(Slot, Option<Errno>),
     /// The control descriptor can be read.
     Control,
+    /// A descriptor that somebody else watches can be read, or written.
+    Foreign(RawFd, Readiness),
+}
+
+/// What can be done with a descriptor without waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Reading, or hearing that it has ended or failed.
+    pub readable: bool,
+    /// Writing, or hearing that it has failed.
+    pub writable: bool,
 }
 
 /// Moves bytes; see the module.

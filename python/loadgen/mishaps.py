@@ -1,0 +1,139 @@
+"""What goes wrong in a script: grouped by the user's own line, told once a second. It decides nothing."""
+
+from __future__ import annotations
+
+import linecache
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from loadgen._engine import monotonic_ns
+
+# Longest text of an error that is told.
+TEXT = 300
+# Groups that are told apart; what is beyond them is counted as one.
+GROUPS = 200
+# Code that keeps the loop for so long keeps every user of the worker.
+LONG_NS = 50_000_000
+LOOK_S = 0.1
+
+Told = Iterator[tuple[str, dict[str, Any]]]
+
+
+class Mishaps:
+    """Exceptions of a script, grouped."""
+
+    def __init__(self, script: str) -> None:
+        self._script = script
+        self._folder = str(Path(script).parent)
+        self._counts: dict[tuple[str, str, str, int], int] = {}
+        self._warned: dict[str, tuple[str, int]] = {}
+        self._told: set[str] = set()
+
+    def add(self, scenario: str, error: BaseException) -> None:
+        """One more."""
+        file, line = self._place(error.__traceback__)
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:TEXT] + _hint(error)
+        group = (scenario, text, file, line)
+        if group not in self._counts and len(self._counts) >= GROUPS:
+            group = (scenario, "other errors", self._script, 0)
+        self._counts[group] = self._counts.get(group, 0) + 1
+
+    def describe(self, where: str, error: BaseException) -> str:
+        """One of them, in a line."""
+        file, line = self._place(error.__traceback__)
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:TEXT] + _hint(error)
+        return f"{where}: {text} ({Path(file).name}:{line}: {linecache.getline(file, line).strip()})"
+
+    def warn(self, text: str, file: str, line: int) -> None:
+        """What Python warns of, each once."""
+        if text not in self._told and len(self._told) < GROUPS:
+            self._told.add(text)
+            self._warned[text[:TEXT]] = (file, line)
+
+    def take(self) -> Told:
+        """What has come since the last call."""
+        counts, self._counts = self._counts, {}
+        for (scenario, text, file, line), count in counts.items():
+            code = linecache.getline(file, line).strip()
+            yield (
+                "script_error",
+                {"scenario": scenario, "error": text, "file": file, "line": line, "code": code, "count": count},
+            )
+        warned, self._warned = self._warned, {}
+        for text, (file, line) in warned.items():
+            yield "script_warning", {"text": text, "file": file, "line": line}
+
+    def _place(self, trace: TracebackType | None) -> tuple[str, int]:
+        """The innermost line of the user's own code, or else the innermost of all."""
+        last = own = (self._script, 0)
+        while trace is not None:
+            last = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+            if _is_own(last[0], self._folder):
+                own = last
+            trace = trace.tb_next
+        return own if own[1] else last
+
+
+class Blocking:
+    """Finds code that keeps the loop: a clock interrupts it and looks where it is."""
+
+    def __init__(self, script: str, running_since_ns: Callable[[], int]) -> None:
+        self._folder = str(Path(script).parent)
+        self._running_since_ns = running_since_ns
+        self._found: dict[tuple[str, int], list[int]] = {}  # place: [count, longest]
+        self._last = 0
+
+    def begin(self) -> None:
+        """From now on."""
+        signal.signal(signal.SIGALRM, self._look)
+        signal.setitimer(signal.ITIMER_REAL, LOOK_S, LOOK_S)
+
+    def end(self) -> None:
+        """No more."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _look(self, _number: int, frame: FrameType | None) -> None:
+        since = self._running_since_ns()
+        took = monotonic_ns() - since
+        if not since or took < LONG_NS:
+            return
+        while frame is not None and not _is_own(frame.f_code.co_filename, self._folder):
+            frame = frame.f_back
+        if frame is None:
+            return
+        found = self._found.setdefault((frame.f_code.co_filename, frame.f_lineno), [0, 0])
+        found[0] += since != self._last
+        found[1] = max(found[1], took)
+        self._last = since
+
+    def take(self) -> Told:
+        """What has come since the last call."""
+        found, self._found = self._found, {}
+        for (file, line), (count, longest) in found.items():
+            code = linecache.getline(file, line).strip()
+            yield (
+                "blocked",
+                {
+                    "text": code,
+                    "file": file,
+                    "line": line,
+                    "code": code,
+                    "longest_ms": round(longest / 1e6),
+                    "count": count,
+                },
+            )
+
+
+def _is_own(file: str, folder: str) -> bool:
+    return file.startswith(folder) and "site-packages" not in file and not file.startswith(sys.prefix)
+
+
+def _hint(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, AttributeError | TypeError) and ("Future' object" in text or "'coroutine' object" in text):
+        return " (is an `await` missing?)"
+    return ""

@@ -1,0 +1,253 @@
+"""The worker's side of a scripted run: its users, their sessions, what goes wrong in them. The load is the engine's.
+
+spawn ──▶ session set up ──▶ park ──▶ iteration ──▶ park ──▶ … ──▶ leave ──▶ session torn down
+                               ▲ the engine wakes the user when its next iteration is due
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from loadgen._engine import Engine
+from loadgen.data import Exhausted
+from loadgen.engine_plan import EnginePlan
+from loadgen.errors import ScriptFailed
+from loadgen.loop import LoadgenLoop
+from loadgen.mishaps import Blocking, Mishaps
+from loadgen.policy import BreakerPlan, Policy, RetryPlan
+from loadgen.script import Script, load_script
+from loadgen.user import User, tell
+
+if TYPE_CHECKING:
+    from loadgen.scenario import Once, Scenario
+
+# How often to look whether the load is over.
+LOOK_S = 0.02
+# What is broken off may still clean up for so long, and what is told to stop at once for so long.
+TEARDOWN_S, STOP_S = 5.0, 1.0
+# Users may have come in for so long before they are taken out of the garbage collector's sight.
+SETTLED_S = 0.5
+# The place of a user that is in no stream.
+NOWHERE = 2**32
+
+
+def main(document: bytes, block_fd: int, index: int, report_fd: int) -> int:
+    """Be worker `index` of a scripted run; returns its exit status."""
+    plan = msgspec.json.decode(document, type=EnginePlan)
+    share = plan.script
+    assert share is not None
+    script = load_script(share.path)
+    engine = Engine(
+        document,
+        base_url=share.base_url,
+        headers=share.headers,
+        block_fd=block_fd,
+        index=index,
+        control_fd=0,
+        report_fd=report_fd,
+    )
+    loop = LoadgenLoop(engine)
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(Troupe(engine, script, plan, index).play())
+    finally:
+        engine.close_the_books()
+    engine.report("done")
+    # Threads of the script's, or a loop that does not close, must not keep the worker: all is recorded.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+class Troupe:
+    """The users of one worker."""
+
+    def __init__(self, engine: Engine, script: Script, plan: EnginePlan, index: int) -> None:
+        share = plan.script
+        assert share is not None
+        self._engine = engine
+        self._script = script
+        self._plan = plan
+        self._share = share
+        self._index = index
+        by_name = {scenario.name: scenario for scenario in script.scenarios}
+        self._scenarios: list[Scenario] = [by_name[one.name] for one in share.scenarios]
+        self._users: set[asyncio.Task[None]] = set()
+        self._mishaps = Mishaps(str(script.path))
+        self._blocking = Blocking(str(script.path), lambda: engine.running_since_ns)
+        self._frozen = 0
+        self._is_ending = False
+
+    async def play(self) -> None:
+        """From what is done once to the last user's leaving."""
+        warnings.showwarning = self._warn
+        for feed in self._script.feeds.values():
+            feed._attach(self._index, self._plan.workers, self._share.seed)
+        for once in self._script.onces:
+            await self._prepare(once)
+        if self._share.retry is not None or self._share.breaker is not None:
+            retry = msgspec.convert(self._share.retry, RetryPlan | None)
+            breaker = msgspec.convert(self._share.breaker, BreakerPlan | None)
+            policy = Policy(retry, breaker, self._share.base_url)
+            self._engine.set_policy(policy.send)
+        self._engine.set_spawn(self._spawn)
+        gc.collect()
+        gc.freeze()
+        self._engine.calibrate()
+        self._blocking.begin()
+        self._engine.report("ready")
+        await self._until_over()
+        await self._leave()
+        self._blocking.end()
+        self._report_leaks()
+        self._report()
+
+    async def _prepare(self, once: Once) -> None:
+        """What a script wants done before the load. Where it fails there is none."""
+        try:
+            done = once.function(*([self._user(NOWHERE, 0)] if once.takes_user else []))
+            if inspect.isawaitable(done):
+                await done
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
+            raise ScriptFailed(self._mishaps.describe(f"@once {once.name}", error)) from None
+
+    def _user(self, place: int, number: int) -> User:
+        return User(self._engine, place, number, self._share.seed, self._share.arguments)
+
+    async def _until_over(self) -> None:
+        loop = asyncio.get_running_loop()
+        reported_at = grown_at = loop.time()
+        users = 0
+        while (phase := self._engine.phase) in ("waiting", "load", "drain"):
+            if phase == "drain" and not self._is_ending:
+                self._is_ending = True
+                self._engine.finish()
+            await asyncio.sleep(LOOK_S)
+            now = loop.time()
+            if now - reported_at >= 1:
+                reported_at = now
+                self._report()
+            if len(self._users) != users:
+                users, grown_at = len(self._users), now
+            elif users > self._frozen and now - grown_at > SETTLED_S:
+                # They live to the end: a collection that walks over thousands of them would stop the load.
+                gc.freeze()
+                self._frozen = users
+
+    def _spawn(self, stream: int) -> None:
+        place, number = self._engine.born(stream)
+        user = self._user(place, number)
+        task = asyncio.get_running_loop().create_task(self._live(user), name=f"user {number}")
+        self._users.add(task)
+        task.add_done_callback(self._users.discard)
+
+    async def _live(self, user: User) -> None:
+        engine, place, scenarios = self._engine, user._place, self._scenarios
+        sessions: list[AsyncIterator[object]] = []
+        ready = await self._open(user, sessions)
+        ok: bool | None = None
+        try:
+            while (number := await engine.park(place, ok)) is not None:
+                scenario = scenarios[number]
+                user.scenario = scenario.name
+                user.iteration += 1
+                ok = False
+                try:
+                    # A session that could not be set up is tried again, and the iteration fails with it.
+                    ready = ready or await self._open(user, sessions)
+                    if ready:
+                        await scenario.function(user)
+                        ok = True
+                except Exhausted as end:
+                    tell(engine, "data_exhausted", text=str(end))
+                    ok = True
+                    engine.finish()
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
+                    self._mishaps.add(scenario.name, error)
+        except SystemExit as end:
+            engine.gone(place, False)
+            tell(engine, "script_stop", text=f"the script asked to stop: SystemExit({end.code!r})")
+        except asyncio.CancelledError:
+            engine.gone(place, None)
+            if not self._is_ending:
+                raise
+        finally:
+            await self._close(user, sessions)
+            for feed in self._script.feeds.values():
+                feed._release(user)
+
+    async def _open(self, user: User, sessions: list[AsyncIterator[object]]) -> bool:
+        """Sets the user's sessions up; whether all of them stand."""
+        for session in self._script.sessions[len(sessions) :]:
+            generator = session.function(user)
+            try:
+                await anext(generator)
+            except StopAsyncIteration:
+                self._mishaps.add(session.name, RuntimeError(f"session {session.name} did not yield"))
+                return False
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
+                self._mishaps.add(session.name, error)
+                return False
+            sessions.append(generator)
+        return True
+
+    async def _close(self, user: User, sessions: list[AsyncIterator[object]]) -> None:
+        """Tears them down, the last first."""
+        names = [session.name for session in self._script.sessions]
+        for name, generator in reversed(list(zip(names, sessions, strict=False))):
+            try:
+                await anext(generator)
+                self._mishaps.add(name, RuntimeError(f"session {name} yielded twice"))
+            except StopAsyncIteration:
+                pass
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
+                self._mishaps.add(name, error)
+
+    async def _leave(self) -> None:
+        """Lets all users go; those that do not are broken off, and in the end left behind."""
+        stopped = self._engine.phase == "stopped"
+        self._is_ending = True
+        self._engine.finish()
+        if not stopped and self._users:
+            await asyncio.wait(self._users, timeout=0.05 if self._engine.phase != "over" else TEARDOWN_S)
+        if self._users:
+            for task in self._users:
+                task.cancel()
+            await asyncio.wait(self._users, timeout=STOP_S if stopped else TEARDOWN_S)
+        if self._users:
+            tell(
+                self._engine,
+                "task_leak",
+                text=f"{len(self._users)} users did not end when they were cancelled: does the script "
+                "catch CancelledError?",
+            )
+
+    def _report_leaks(self) -> None:
+        leaked = asyncio.all_tasks() - self._users - {asyncio.current_task()}
+        if leaked:
+            names = sorted({_name_of(task) for task in leaked if task is not None})
+            tell(
+                self._engine,
+                "task_leak",
+                text=f"the script left {len(leaked)} tasks running: {', '.join(names[:5])}",
+            )
+
+    def _report(self) -> None:
+        for kind, fields in [*self._mishaps.take(), *self._blocking.take()]:
+            tell(self._engine, kind, **fields)
+
+    def _warn(self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+        self._mishaps.warn(f"{category.__name__}: {message}", filename, lineno)
+
+
+def _name_of(task: asyncio.Task[Any]) -> str:
+    coroutine = task.get_coro()
+    return getattr(coroutine, "__qualname__", None) or task.get_name()

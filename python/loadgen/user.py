@@ -1,0 +1,150 @@
+"""A virtual user, as scripts know it. Requests are the engine's; here is what surrounds them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from loadgen._engine import Client, Engine, Response, monotonic_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Response", "User"]
+
+
+class User(Client):
+    """One virtual user: one task for the whole run, between whose iterations it waits.
+
+    `id` is unique over all workers; `data` is the script's own; `arguments` are what `--set NAME=VALUE` gave.
+    """
+
+    id: int
+    iteration: int
+    scenario: str
+    data: dict[str, Any]
+    arguments: Mapping[str, str]
+    _seed: int
+    _rng: random.Random | None
+
+    def __new__(
+        cls, engine: Engine, place: int, number: int = 0, seed: int = 1, arguments: Mapping[str, str] | None = None
+    ) -> Self:
+        user = super().__new__(cls, engine, place)
+        user.id = number
+        user.iteration = 0
+        user.scenario = ""
+        user.data = {}
+        user.arguments = arguments or {}
+        user._seed = seed
+        user._rng = None  # a generator takes 2.5 kB, and most users draw nothing
+        return user
+
+    @property
+    def rng(self) -> random.Random:
+        """Random numbers of this user's own: the same in every run with the same seed."""
+        if self._rng is None:
+            self._rng = random.Random(f"{self._seed}:{self.id}")
+        return self._rng
+
+    def expect(self, ok: object, name: str) -> bool:
+        """A named check: counted, and never raising. Returns whether it passed."""
+        passed = bool(ok)
+        self._engine.check(name, passed)
+        return passed
+
+    async def pause(self, seconds: float, most: float | None = None) -> None:
+        """Waits so many seconds, or a time drawn evenly between two."""
+        await asyncio.sleep(seconds if most is None else self.rng.uniform(seconds, most))
+
+    def measure(self, name: str) -> Measure:
+        """Measures a block of code, `with` or `async with`, as an operation of this name.
+
+        It counts like a request, unless loadgen's own requests are made in it, which count themselves.
+        """
+        return Measure(self, name)
+
+    def counter(self, name: str, amount: float = 1) -> None:
+        """Adds to a sum."""
+        self._engine.counter(name, amount)
+
+    def gauge(self, name: str, value: float) -> None:
+        """Shows a present value."""
+        self._engine.gauge(name, value)
+
+    def rate(self, name: str, ok: object) -> None:
+        """Counts how often something is so."""
+        self._engine.rate(name, bool(ok))
+
+    def trend(self, name: str, value: float) -> None:
+        """Adds a value to a distribution."""
+        self._engine.trend(name, value)
+
+    # What the client's own code and the policies need.
+
+    async def _find_and_send(
+        self, authority: str, method: str, url: str, options: dict[str, Any] | None
+    ) -> Response:
+        """The first request to a host that is not the base's: its name is resolved first, once."""
+        host, _, port = authority.rpartition(":")
+        if not host or port.endswith("]"):
+            host, port = authority, "80"
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), int(port), proto=6)
+        except OSError as error:
+            raise ConnectionError(f"{host} cannot be resolved: {error.strerror or error}") from None
+        addresses = [f"[{at[0]}]:{at[1]}" if ":" in str(at[0]) else f"{at[0]}:{at[1]}" for *_, at in found]
+        self._engine.add_origin(authority, addresses)
+        return await self._send(method, url, **options or {})
+
+    async def _with_policy(self, method: str, url: str, options: dict[str, Any]) -> Response:
+        """A request that brings its own policy along, where the plan has none."""
+        from loadgen.policy import Policy
+
+        return await Policy(None, None).send(self, method, url, options)
+
+    def _engine_count(self, name: str) -> None:
+        self._engine.count(name, 1)
+
+    def _event(self, kind: str, text: str) -> None:
+        tell(self._engine, kind, text=text)
+
+
+class Measure:
+    """A block of code that is measured; see User.measure."""
+
+    __slots__ = ("_begun_ns", "_name", "_requests", "_user")
+
+    def __init__(self, user: User, name: str) -> None:
+        self._user = user
+        self._name = name
+
+    def __enter__(self) -> Self:
+        self._requests = self._user._requests
+        self._begun_ns = monotonic_ns()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        user = self._user
+        user._engine.operation(
+            user._place, self._name, self._begun_ns, user._requests > self._requests, kind is None
+        )
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+
+def tell(engine: Engine, kind: str, **fields: object) -> None:
+    """Tells the parent of an event."""
+    engine.report("event " + msgspec.json.encode({"kind": kind, **fields}).decode())

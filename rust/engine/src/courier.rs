@@ -1,0 +1,217 @@
+//! The courier carries requests that scripts ask for: at once where a connection is ready, else in the order asked.
+//!
+//! ```text
+//!   submit ──▶ connection ready? ──yes──▶ sent ──▶ (answer) ──▶ Outcome
+//!                    │no                             ▲
+//!                    └─▶ waits, connections grow ────┘      fails with the connection that could not be made,
+//!                                                           or when its time is over
+//! ```
+//!
+//! It records every request; what the answer means, and who waits for it, it does not know: a token tells its owner.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use crate::client::{Client, Happened};
+use crate::growth::{CONNECT_BATCH, Growth};
+use crate::outcome::{End, ErrorKind, Outcome};
+use crate::pool::Sending;
+use crate::reactor::{Event, Reactor, Slot};
+use crate::record::block::{Kind, Word};
+use crate::record::recorder::Recorder;
+
+/// A request that somebody asked for.
+#[derive(Debug)]
+pub struct Parcel {
+    /// Where to: a number that [`Courier::add_origin`] gave.
+    pub origin: usize,
+    /// Head and body.
+    pub request: Rc<[u8]>,
+    /// What the connection must know.
+    pub sending: Sending,
+    /// When it was asked for: its due time, but for the first request of an arrival.
+    pub asked_ns: u64,
+}
+
+/// See the module.
+pub struct Courier<R> {
+    /// The connections.
+    pub client: Client<R>,
+    waiting: Vec<VecDeque<Parcel>>,
+    /// Those that ended without an event of their own.
+    failed: VecDeque<Outcome>,
+    growth: Growth,
+    /// When to look again whether more connections are needed.
+    look_ns: u64,
+    next_sweep_ns: u64,
+}
+
+impl<R: Reactor> Courier<R> {
+    /// A courier with these connections.
+    pub fn new(client: Client<R>) -> Self {
+        let (waiting, failed) = (Vec::new(), VecDeque::new());
+        Self { client, waiting, failed, growth: Growth::default(), look_ns: u64::MAX, next_sweep_ns: 0 }
+    }
+
+    /// One more place that requests may go to.
+    pub fn add_origin(&mut self, addresses: Vec<SocketAddr>, first: usize) -> usize {
+        self.waiting.push(VecDeque::new());
+        self.client.add_origin(addresses, first)
+    }
+
+    /// Takes a request. The caller has just read the clock.
+    #[inline]
+    pub fn submit(&mut self, recorder: &Recorder, parcel: Parcel, now: u64) {
+        recorder.begun(parcel.sending.label);
+        let origin = parcel.origin;
+        if self.waiting[origin].is_empty()
+            && let Some(slot) = self.client.acquire(origin)
+        {
+            self.send(recorder, slot, &parcel, now);
+            return;
+        }
+        self.waiting[origin].push_back(parcel);
+        self.look_ns = self.look_ns.min(now);
+    }
+
+    #[inline]
+    fn send(&mut self, recorder: &Recorder, slot: Slot, parcel: &Parcel, now: u64) {
+        let Parcel { request, sending, asked_ns, .. } = parcel;
+        recorder.sent(sending.label, sending.due_ns, now, request.len() as u64);
+        recorder.sample(sending.label, Kind::Dispatch, asked_ns.saturating_sub(sending.due_ns));
+        if now > *asked_ns {
+            recorder.add(Word::PoolWaits, 1);
+            recorder.sample(sending.label, Kind::PoolWait, now - asked_ns);
+        }
+        self.client.send(slot, now, request, *sending);
+    }
+
+    /// What an event of the reactor ended.
+    #[inline]
+    pub fn handle(&mut self, recorder: &Recorder, event: Event) -> Option<Outcome> {
+        let (happened, now) = self.client.handle(event);
+        self.account(recorder, happened, now)
+    }
+
+    #[inline]
+    fn account(&mut self, recorder: &Recorder, happened: Happened, now: u64) -> Option<Outcome> {
+        let outcome = match happened {
+            Happened::Nothing => return None,
+            Happened::Ended(outcome) => {
+                recorder.finished(outcome.label, &outcome);
+                Some(outcome)
+            }
+            Happened::Connected { took_ns } => {
+                recorder.add(Word::Connects, 1);
+                // Connections belong to no request: the one that waits longest stands for them.
+                if let Some(parcel) = self.waiting.iter().find_map(VecDeque::front) {
+                    recorder.sample(parcel.sending.label, Kind::Connect, took_ns);
+                }
+                None
+            }
+            Happened::ConnectFailed { origin, kind } => {
+                recorder.add(Word::ConnectFailures, 1);
+                self.waiting[origin].pop_front().map(|parcel| end_unsent(recorder, &parcel, now, kind))
+            }
+        };
+        self.dispatch(recorder, now);
+        outcome
+    }
+
+    /// Sends what waits, as far as connections go.
+    #[inline]
+    fn dispatch(&mut self, recorder: &Recorder, now: u64) {
+        for origin in 0..self.waiting.len() {
+            while !self.waiting[origin].is_empty()
+                && let Some(slot) = self.client.acquire(origin)
+                && let Some(parcel) = self.waiting[origin].pop_front()
+            {
+                self.send(recorder, slot, &parcel, now);
+            }
+        }
+    }
+
+    /// A request that ended without an event of its own.
+    pub fn next_failed(&mut self) -> Option<Outcome> {
+        self.failed.pop_front()
+    }
+
+    /// How many requests are on their way, or wait to be.
+    pub fn under_way(&self) -> usize {
+        self.client.pool().in_flight() + self.waiting.iter().map(VecDeque::len).sum::<usize>()
+    }
+
+    /// Sees to what time demands. When to come again at the latest.
+    pub fn turn(&mut self, recorder: &Recorder, now: u64) -> u64 {
+        if now >= self.next_sweep_ns {
+            self.sweep(recorder, now);
+        }
+        if now >= self.look_ns {
+            self.look_ns = self.grow(recorder, now);
+        }
+        let next_ns = self.next_sweep_ns.min(self.look_ns);
+        if self.failed.is_empty() { next_ns } else { now }
+    }
+
+    /// Begins as many connections as requests wait for one, a few at a time. When to look again.
+    fn grow(&mut self, recorder: &Recorder, now: u64) -> u64 {
+        if let Some(rest_ns) = self.growth.rests_until(now) {
+            return rest_ns;
+        }
+        let mut again_ns = u64::MAX;
+        for origin in 0..self.waiting.len() {
+            let wanted = self.waiting[origin].len().saturating_sub(self.client.pool().connecting(origin));
+            for _ in 0..wanted.min(CONNECT_BATCH) {
+                match self.client.connect(origin, now) {
+                    Some(happened) => {
+                        let ended = self.account(recorder, happened, now);
+                        self.failed.extend(ended);
+                    }
+                    None => recorder.add(Word::CapHits, 1),
+                }
+            }
+            if !self.waiting[origin].is_empty() {
+                again_ns = again_ns.min(self.growth.begun(now, crate::clock::now_ns(), wanted));
+            }
+        }
+        again_ns
+    }
+
+    fn sweep(&mut self, recorder: &Recorder, now: u64) {
+        for slot in self.client.expired(now) {
+            let happened = self.client.expire(slot, now);
+            let ended = self.account(recorder, happened, now);
+            self.failed.extend(ended);
+        }
+        for queue in &mut self.waiting {
+            let is_over = |parcel: &Parcel| parcel.asked_ns.saturating_add(parcel.sending.timeout_ns) < now;
+            while queue.front().is_some_and(is_over) {
+                let parcel = queue.pop_front().expect("it has just been looked at");
+                self.failed.push_back(end_unsent(recorder, &parcel, now, ErrorKind::ConnectTimeout));
+            }
+        }
+        self.next_sweep_ns = now + self.client.sweep_ns();
+    }
+
+    /// Nothing more is waited for: what is under way is unfinished.
+    pub fn abandon(&mut self, recorder: &Recorder) {
+        for parcel in self.waiting.iter_mut().flat_map(|queue| queue.drain(..)) {
+            recorder.unfinished(parcel.sending.label, 1);
+        }
+        for label in self.client.pool().labels_in_flight() {
+            recorder.unfinished(label, 1);
+        }
+    }
+}
+
+/// A request whose time was over before it was sent.
+fn end_unsent(recorder: &Recorder, parcel: &Parcel, now: u64, kind: ErrorKind) -> Outcome {
+    let Sending { due_ns, label, token, .. } = parcel.sending;
+    recorder.sample(label, Kind::Lateness, now.saturating_sub(due_ns));
+    let end = End::Error(kind);
+    let outcome =
+        Outcome { due_ns, sent_ns: now, first_byte_ns: now, done_ns: now, label, token, bytes_received: 0, end };
+    recorder.finished(label, &outcome);
+    outcome
+}

@@ -1,0 +1,296 @@
+//! The streams of a scripted run: each is a load and the virtual users that carry it. It says who begins what, and when;
+//! what a user is, and what it does, its owner knows.
+//!
+//! ```text
+//!   arrival due, or user free ──▶ a parked user of the stream? ──yes──▶ Start(user, scenario, due)
+//!                                        │no
+//!                                        └─▶ below the cap? Spawn: somebody makes one, and it parks
+//! ```
+//!
+//! Which scenario an arrival takes is drawn from its number, in the closed model from the user's and how often it has
+//! begun: the seed alone decides, whatever the target does.
+
+use crate::plan::{Load, Plan, Script};
+use crate::random;
+use crate::source::{Due, Source};
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A parked user begins an iteration.
+    Start {
+        /// Which.
+        user: usize,
+        /// Of what, by its place in the script.
+        scenario: usize,
+        /// When that was due, from the start of the run.
+        due_ns: u64,
+    },
+    /// One more user of this stream is needed.
+    Spawn {
+        /// Which stream.
+        stream: usize,
+    },
+    /// A parked user is needed no more.
+    Leave {
+        /// Which.
+        user: usize,
+    },
+    /// An arrival was too late and is given up.
+    Drop {
+        /// Of which scenario.
+        scenario: usize,
+    },
+    /// Nothing before this instant, if anything at all.
+    Nothing(Option<u64>),
+}
+
+#[derive(Debug)]
+struct User {
+    stream: usize,
+    /// Unique over all workers.
+    number: u64,
+    begun: u64,
+}
+
+#[derive(Debug)]
+struct Stream {
+    source: Source,
+    is_open: bool,
+    seed: u64,
+    /// (scenario, the sum of weights up to and with it)
+    weights: Vec<(usize, f64)>,
+    parked: Vec<usize>,
+    users: usize,
+    /// Asked for and not parked yet.
+    spawning: usize,
+    cap: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Streams {
+    streams: Vec<Stream>,
+    users: Vec<Option<User>>,
+    free: Vec<usize>,
+    born: u64,
+    index: u64,
+    workers: u64,
+    iterations_left: Option<u64>,
+    iterations_per_user: Option<u64>,
+    finished: bool,
+    given_up: Vec<(usize, u64)>,
+}
+
+impl Streams {
+    /// One worker's share.
+    pub fn new(plan: &Plan, script: &Script, index: u32) -> Self {
+        let share = |all: u64| (all + u64::from(plan.workers - 1 - index)) / u64::from(plan.workers);
+        let numbered = || script.scenarios.iter().enumerate();
+        let mut streams = Vec::new();
+        let mut add = |load: &Load, weights: Vec<(usize, f64)>| {
+            let (is_open, seed) = match load {
+                Load::Open { seed, .. } => (true, *seed),
+                Load::Closed { .. } => (false, script.seed),
+            };
+            streams.push(Stream {
+                source: Source::new(load, index, plan.workers),
+                is_open,
+                seed,
+                weights,
+                parked: Vec::new(),
+                users: 0,
+                spawning: 0,
+                cap: if is_open { share(u64::from(script.max_users)).max(1) as usize } else { usize::MAX },
+            });
+        };
+        let mut sum = 0.0;
+        let mut common = Vec::new();
+        for (number, scenario) in numbered().filter(|(_, scenario)| scenario.load.is_none() && scenario.weight > 0.0) {
+            sum += scenario.weight;
+            common.push((number, sum));
+        }
+        if !common.is_empty() {
+            add(&plan.load, common);
+        }
+        for (number, scenario) in numbered() {
+            if let Some(load) = &scenario.load {
+                add(load, vec![(number, 1.0)]);
+            }
+        }
+        Self {
+            streams,
+            users: Vec::new(),
+            free: Vec::new(),
+            born: 0,
+            index: u64::from(index),
+            workers: u64::from(plan.workers),
+            iterations_left: script.iterations.map(share),
+            iterations_per_user: script.iterations_per_user,
+            finished: false,
+            given_up: Vec::new(),
+        }
+    }
+
+    /// What is to be done at an instant, counted from the start. To be asked until it is nothing.
+    pub fn next(&mut self, now_ns: u64) -> Next {
+        let mut next_ns = None;
+        for number in 0..self.streams.len() {
+            match self.next_of(number, now_ns) {
+                Next::Nothing(ns) => next_ns = next_ns.into_iter().chain(ns).min(),
+                next => return next,
+            }
+        }
+        Next::Nothing(next_ns)
+    }
+
+    fn next_of(&mut self, number: usize, now_ns: u64) -> Next {
+        if self.iterations_left == Some(0) && !self.finished {
+            self.finish(now_ns);
+        }
+        let stream = &mut self.streams[number];
+        // Users that a falling number of them, or the end, makes superfluous.
+        let wanted = match stream.source.due(now_ns) {
+            Due::Nothing(_) if stream.is_open => usize::MAX,
+            _ if stream.is_open => stream.cap,
+            _ => stream.source.active_users() as usize,
+        };
+        if (self.finished || stream.users > wanted)
+            && let Some(user) = stream.parked.pop()
+        {
+            return self.dismiss(user);
+        }
+        match stream.source.due(now_ns) {
+            Due::Drop => {
+                let scenario = stream.scenario_of(stream.source.number().unwrap_or(0));
+                stream.source.take();
+                Next::Drop { scenario }
+            }
+            Due::Nothing(ns) => Next::Nothing(ns),
+            Due::Send(due_ns) => match stream.parked.pop() {
+                Some(id) => {
+                    let user = self.users[id].as_mut().expect("a parked user lives");
+                    let drawn = stream.source.number().unwrap_or_else(|| random::bits(user.number, user.begun));
+                    user.begun += 1;
+                    stream.source.take();
+                    if let Some(left) = &mut self.iterations_left {
+                        *left -= 1;
+                    }
+                    Next::Start { user: id, scenario: stream.scenario_of(drawn), due_ns }
+                }
+                None if stream.spawning == 0 || (stream.spawning as u64) < stream.source.overdue(now_ns) => {
+                    if stream.users >= stream.cap {
+                        return Next::Nothing(None);
+                    }
+                    stream.users += 1;
+                    stream.spawning += 1;
+                    Next::Spawn { stream: number }
+                }
+                None => Next::Nothing(None),
+            },
+        }
+    }
+
+    fn dismiss(&mut self, user: usize) -> Next {
+        if let Some(gone) = self.users[user].take() {
+            self.streams[gone.stream].users -= 1;
+            self.free.push(user);
+        }
+        Next::Leave { user }
+    }
+
+    /// A user of a stream was made: its place and its number.
+    pub fn born(&mut self, stream: usize) -> (usize, u64) {
+        let number = self.born * self.workers + self.index;
+        self.born += 1;
+        let id = self.free.pop().unwrap_or(self.users.len());
+        if id == self.users.len() {
+            self.users.push(None);
+        }
+        self.users[id] = Some(User { stream, number, begun: 0 });
+        (id, number)
+    }
+
+    /// A user waits for its next iteration. `now_ns` counts from the start; `was_running`: it has just ended one.
+    /// Whether it is to leave instead.
+    pub fn park(&mut self, id: usize, now_ns: u64, was_running: bool) -> bool {
+        let Some(user) = &self.users[id] else { return true };
+        let stream = &mut self.streams[user.stream];
+        let is_done = self.iterations_per_user.is_some_and(|most| user.begun >= most);
+        if !was_running {
+            stream.spawning = stream.spawning.saturating_sub(1);
+        } else if is_done {
+            stream.source.retire();
+        } else {
+            stream.source.ended(now_ns);
+        }
+        if is_done || self.finished {
+            self.dismiss(id);
+            return true;
+        }
+        stream.parked.push(id);
+        false
+    }
+
+    /// A user is gone that was not dismissed.
+    pub fn gone(&mut self, id: usize, was_running: bool) {
+        if let Some(user) = &self.users[id] {
+            let stream = &mut self.streams[user.stream];
+            stream.parked.retain(|&parked| parked != id);
+            if was_running {
+                stream.source.retire();
+            } else {
+                stream.spawning = stream.spawning.saturating_sub(1);
+            }
+            self.dismiss(id);
+        }
+    }
+
+    /// Nothing new from here on.
+    pub fn finish(&mut self, now_ns: u64) {
+        self.finished = true;
+        for stream in &mut self.streams {
+            let count = stream.source.finish(now_ns);
+            self.given_up.extend((count > 0).then_some((stream.weights[0].0, count)));
+        }
+    }
+
+    /// Arrivals that were due and have been given up since the last call, by scenario.
+    pub fn take_given_up(&mut self) -> Vec<(usize, u64)> {
+        std::mem::take(&mut self.given_up)
+    }
+
+    /// Whether no iteration will ever begin again.
+    pub fn is_exhausted(&self, now_ns: u64) -> bool {
+        self.finished || self.streams.iter().all(|stream| stream.source.is_exhausted(now_ns))
+    }
+
+    /// How long the longest load lasts.
+    pub fn duration_ns(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.source.duration_ns()).max().unwrap_or(0)
+    }
+
+    /// About how many iterations wait for a user.
+    pub fn overdue(&self, now_ns: u64) -> u64 {
+        self.streams.iter().map(|stream| stream.source.overdue(now_ns)).sum()
+    }
+
+    /// Users that live.
+    pub fn users(&self) -> usize {
+        self.streams.iter().map(|stream| stream.users).sum()
+    }
+}
+
+impl Stream {
+    fn scenario_of(&self, drawn: u64) -> usize {
+        if let [(only, _)] = self.weights[..] {
+            return only;
+        }
+        let (last, sum) = self.weights[self.weights.len() - 1];
+        let point = random::uniform(self.seed ^ WEIGHT_STREAM, drawn) * sum;
+        self.weights.iter().find(|(_, up_to)| point <= *up_to).map_or(last, |(scenario, _)| *scenario)
+    }
+}
+
+/// Keeps the draws of scenarios apart from those of arrivals, which have the same seed.
+const WEIGHT_STREAM: u64 = 0x5CE7_A210;

@@ -1,0 +1,204 @@
+//! The requests of a virtual user. `loadgen.user.User` is made on top of it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use loadgen_engine::record::block::Role;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::engine::Engine;
+use crate::request::Prepared;
+use crate::response::Response;
+
+#[pyclass(module = "loadgen._engine", subclass, unsendable, weakref, dict)]
+pub(crate) struct Client {
+    #[pyo3(get, name = "_engine")]
+    engine: Py<Engine>,
+    /// Its place in the engine.
+    #[pyo3(get, name = "_place")]
+    place: usize,
+    /// Requests made so far.
+    #[pyo3(get, name = "_requests")]
+    made: Cell<u64>,
+}
+
+impl Client {
+    /// One attempt, native: a future of its response. Where the host is not known yet, a coroutine that finds it first.
+    fn attempt<'py>(
+        slf: &Bound<'py, Self>,
+        method: &'static str,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let this = slf.borrow();
+        this.made.set(this.made.get() + 1);
+        let engine = this.engine.bind(py).borrow();
+        let text = url.to_str()?;
+        if options.is_none() {
+            let prepared = engine.core.borrow().requests.remembered(method, text).cloned();
+            if let Some(prepared) = prepared {
+                return engine.submit(py, this.place, &prepared, None);
+            }
+        }
+        let wanted = engine.core.borrow().requests.read(method, text, options)?;
+        let mut core = engine.core.borrow_mut();
+        let Some(origin) = core.requests.origin(&wanted.authority) else {
+            drop(core);
+            this.made.set(this.made.get() - 1);
+            return slf.call_method1("_find_and_send", (&wanted.authority, method, url, options));
+        };
+        let (bytes, is_head) = core.requests.render(&wanted)?;
+        // Before the load there is none to belong to.
+        let is_load = core.has_begun();
+        let label = match is_load {
+            true => core.label(Role::Request, &wanted.label),
+            false => core.label(Role::Group, &format!("before the load: {}", wanted.label)),
+        };
+        let url_text = Rc::new(PyString::new(py, &wanted.url).unbind());
+        let prepared = Prepared { origin, label, is_head, method, bytes, url: url_text };
+        if options.is_none() && is_load {
+            core.requests.remember(method, text, &prepared);
+        }
+        drop(core);
+        engine.submit(py, this.place, &prepared, wanted.timeout_ns)
+    }
+
+    fn call<'py>(
+        slf: &Bound<'py, Self>,
+        method: &'static str,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let policy = slf.borrow().engine.bind(py).borrow().policy.get(py).map(|policy| policy.clone_ref(py));
+        let has_own = options.is_some_and(|options| options.contains("retry").unwrap_or(false));
+        match policy {
+            Some(policy) => {
+                let options = options.cloned().unwrap_or_else(|| PyDict::new(py));
+                Ok(policy.call1(py, (slf, method, url, options))?.into_bound(py))
+            }
+            None if has_own => slf.call_method1("_with_policy", (method, url, options)),
+            None => Self::attempt(slf, method, url, options),
+        }
+    }
+}
+
+/// The methods that there are, by their names.
+fn method_named(name: &str) -> PyResult<&'static str> {
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PURGE", "REPORT", "PROPFIND"];
+    let found = known.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| PyTypeError::new_err(format!("expected a method such as \"GET\", got {name:?}")))
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    fn new(engine: Py<Engine>, place: usize) -> Self {
+        Self { engine, place, made: Cell::new(0) }
+    }
+
+    #[pyo3(signature = (method, url, **options))]
+    fn request<'py>(
+        slf: &Bound<'py, Self>,
+        method: &str,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::call(slf, method_named(method)?, url, options)
+    }
+
+    /// One attempt, whatever the policy.
+    #[pyo3(signature = (method, url, **options))]
+    fn _send<'py>(
+        slf: &Bound<'py, Self>,
+        method: &str,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::attempt(slf, method_named(method)?, url, options.filter(|options| !options.is_empty()))
+    }
+
+    /// A response to a request that a policy did not let be sent; it is counted as failed.
+    fn _refuse(
+        slf: &Bound<'_, Self>,
+        method: &str,
+        url: &Bound<'_, PyString>,
+        options: &Bound<'_, PyDict>,
+        _error: &str,
+    ) -> PyResult<Response> {
+        let py = slf.py();
+        let method = method_named(method)?;
+        let this = slf.borrow();
+        this.made.set(this.made.get() + 1);
+        let engine = this.engine.bind(py).borrow();
+        let wanted = engine.core.borrow().requests.read(method, url.to_str()?, Some(options))?;
+        let outcome = engine.core.borrow_mut().refuse(&wanted.label);
+        Ok(Response::new(py, &outcome, None, method, PyString::new(py, &wanted.url).unbind()))
+    }
+
+    #[pyo3(signature = (url, **options))]
+    fn get<'py>(
+        slf: &Bound<'py, Self>,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::call(slf, "GET", url, options)
+    }
+
+    #[pyo3(signature = (url, **options))]
+    fn post<'py>(
+        slf: &Bound<'py, Self>,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::call(slf, "POST", url, options)
+    }
+
+    #[pyo3(signature = (url, **options))]
+    fn put<'py>(
+        slf: &Bound<'py, Self>,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::call(slf, "PUT", url, options)
+    }
+
+    #[pyo3(signature = (url, **options))]
+    fn patch<'py>(
+        slf: &Bound<'py, Self>,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::call(slf, "PATCH", url, options)
+    }
+
+    #[pyo3(signature = (url, **options))]
+    fn delete<'py>(
+        slf: &Bound<'py, Self>,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::call(slf, "DELETE", url, options)
+    }
+
+    #[pyo3(signature = (url, **options))]
+    fn head<'py>(
+        slf: &Bound<'py, Self>,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::call(slf, "HEAD", url, options)
+    }
+
+    #[pyo3(signature = (url, **options))]
+    fn options<'py>(
+        slf: &Bound<'py, Self>,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::call(slf, "OPTIONS", url, options)
+    }
+}

@@ -1,0 +1,830 @@
+//! The engine of a worker that runs Python: sockets, arrivals, timers and the ready queue on one thread, one wait.
+//!
+//! ```text
+//!   LoadgenLoop._run_once ─▶ turn: arrivals due ▶ users begin · wait (without the GIL) · answers ▶ futures
+//!                         ─▶ run_ready: the callbacks that asyncio wants run, the users' steps among them
+//! ```
+//!
+//! Nothing of `core` stays borrowed while Python code may run: it will call back.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, RawFd};
+
+use loadgen_engine::client::Client as Connections;
+use loadgen_engine::clock::{SECOND, cpu_ns, now_ns};
+use loadgen_engine::control::{Control, Order};
+use loadgen_engine::courier::{Courier, Parcel};
+use loadgen_engine::outcome::{End, ErrorKind, Outcome};
+use loadgen_engine::pacer::{Pacer, Wake};
+use loadgen_engine::plan::Plan;
+use loadgen_engine::pool::Sending;
+use loadgen_engine::reactor::epoll::Epoll;
+use loadgen_engine::reactor::{Event, Reactor, Readiness};
+use loadgen_engine::record::block::{Block, Kind, Role, TallyKind, Word};
+use loadgen_engine::record::recorder::Recorder;
+use loadgen_engine::streams::{Next, Streams};
+use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyTuple};
+
+use crate::ready::{Handle, Ready};
+use crate::refused;
+use crate::request::{Prepared, Requests};
+use crate::response::Response;
+use crate::worker::duplicate;
+
+const HEARTBEAT_NS: u64 = SECOND / 5;
+/// Iterations begun, and events handled, between two looks at the ready queue.
+const BATCH: usize = 32;
+/// Where labels that find no room are counted.
+const OTHER: &str = "(other)";
+/// Connections of a run that sets no cap of its own.
+const DEFAULT_CONNECTIONS: u32 = 10_000;
+
+/// Who waits for an answer.
+struct Waiter {
+    future: Py<PyAny>,
+    method: &'static str,
+    url: Py<PyString>,
+}
+
+/// A virtual user, as far as the engine knows it.
+#[derive(Default)]
+struct User {
+    parked: Option<Py<PyAny>>,
+    running: Option<Running>,
+}
+
+#[derive(Clone, Copy)]
+struct Running {
+    scenario: usize,
+    due_ns: u64,
+    begun_ns: u64,
+    /// Nothing has been sent yet: what is sent first was due with the iteration.
+    is_fresh: bool,
+}
+
+pub(crate) struct Core {
+    courier: Courier<Epoll>,
+    recorder: Recorder,
+    streams: Option<Streams>,
+    pacer: Pacer,
+    control: Option<Control>,
+    timeout_ns: u64,
+    start_ns: u64,
+    drain_ns: u64,
+    drain_until_ns: u64,
+    stopped: bool,
+    running: usize,
+    iteration_labels: Vec<usize>,
+    users: Vec<User>,
+    waiters: Vec<Option<Waiter>>,
+    free_waiters: Vec<usize>,
+    labels: HashMap<(u64, String), usize>,
+    tallies: HashMap<(u64, String), Option<usize>>,
+    pub(crate) requests: Requests,
+    next_heartbeat_ns: u64,
+    cpu_at_start_ns: u64,
+    script_ns: u64,
+    native_ns: u64,
+    waited_ns: u64,
+}
+
+#[pyclass(module = "loadgen._engine", unsendable, weakref)]
+pub(crate) struct Engine {
+    pub(crate) core: RefCell<Core>,
+    ready: Ready,
+    owner: PyOnceLock<Py<PyAny>>,
+    future_type: Py<PyAny>,
+    /// Asked to make users: `spawn(stream)`.
+    spawn: PyOnceLock<Py<PyAny>>,
+    pub(crate) policy: PyOnceLock<Py<PyAny>>,
+    running_since_ns: Cell<u64>,
+    foreign: RefCell<Vec<(RawFd, u8)>>,
+}
+
+/// The interpreter may run other threads until this is dropped.
+struct Released(*mut ffi::PyThreadState);
+
+impl Released {
+    fn new(_attached: Python<'_>) -> Self {
+        // SAFETY: this thread is attached; it touches nothing of Python's until the state is restored.
+        Self(unsafe { ffi::PyEval_SaveThread() })
+    }
+}
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        // SAFETY: the state is the one that was saved on this thread.
+        unsafe { ffi::PyEval_RestoreThread(self.0) };
+    }
+}
+
+impl Core {
+    pub(crate) fn label(&mut self, role: Role, name: &str) -> usize {
+        if let Some(&label) = self.labels.get(&(role as u64, name.to_owned())) {
+            return label;
+        }
+        let taken = Role::ALL.iter().any(|other| self.labels.contains_key(&(*other as u64, name.to_owned())));
+        let label = match self.recorder.labels_left() {
+            // The last one is for all that find no room.
+            1 if role.counts() && name != OTHER => self.label(Role::Request, OTHER),
+            _ if taken => self.recorder.label(&format!("{name} ({})", role.name()), role),
+            _ => self.recorder.label(name, role),
+        };
+        self.labels.insert((role as u64, name.to_owned()), label);
+        label
+    }
+
+    fn tally(&mut self, kind: TallyKind, name: &str) -> Option<usize> {
+        if let Some(&tally) = self.tallies.get(&(kind as u64, name.to_owned())) {
+            return tally;
+        }
+        let tally = self.recorder.tally(kind, name);
+        self.tallies.insert((kind as u64, name.to_owned()), tally);
+        tally
+    }
+
+    /// Whether the load has begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.start_ns > 0 || self.streams.is_none()
+    }
+
+    fn since_start(&self, now: u64) -> u64 {
+        now.saturating_sub(self.start_ns)
+    }
+
+    fn is_on(&self, now: u64) -> bool {
+        self.start_ns > 0 && now >= self.start_ns
+    }
+
+    fn heartbeat(&mut self, now: u64) {
+        self.recorder.heartbeat(now);
+        let since = if self.start_ns == 0 { 0 } else { self.since_start(now) };
+        let busy = cpu_ns().saturating_sub(self.cpu_at_start_ns + self.pacer.spin_ns);
+        let overdue = self.streams.as_ref().map_or(0, |streams| streams.overdue(since));
+        let users = self.streams.as_ref().map_or(0, Streams::users) as u64;
+        for (word, value) in [
+            (Word::Connections, self.courier.client.pool().opened() as u64),
+            (Word::Overdue, overdue),
+            (Word::ActiveUsers, self.running as u64),
+            (Word::Users, users),
+            (Word::BusyNs, busy),
+            (Word::SpinNs, self.pacer.spin_ns),
+            (Word::BlockedNs, since.saturating_sub(busy + self.pacer.spin_ns)),
+            (Word::ScriptNs, self.script_ns),
+            (Word::MarginNs, self.pacer.margin_ns()),
+        ] {
+            self.recorder.set(word, value);
+        }
+        if now % SECOND < HEARTBEAT_NS {
+            self.recorder.memory();
+        }
+        self.next_heartbeat_ns = now + HEARTBEAT_NS;
+    }
+
+    fn give_up_the_rest(&mut self, now: u64) {
+        let since = self.since_start(now);
+        if let Some(streams) = &mut self.streams {
+            streams.finish(since);
+        }
+        self.record_given_up();
+    }
+
+    fn record_given_up(&mut self) {
+        let given_up = self.streams.as_mut().map(Streams::take_given_up).unwrap_or_default();
+        for (scenario, count) in given_up {
+            self.recorder.given_up(self.iteration_labels[scenario], Word::Cancelled, count);
+        }
+    }
+
+    fn obey(&mut self, now: u64) {
+        let orders = self.control.as_mut().map(Control::orders).unwrap_or_default();
+        for order in orders {
+            match order {
+                Order::Start(ns) => {
+                    self.start_ns = ns;
+                    let duration_ns = self.streams.as_ref().map_or(0, Streams::duration_ns);
+                    self.drain_until_ns = ns + duration_ns + self.drain_ns;
+                    self.pacer.spin_ns = 0;
+                    self.cpu_at_start_ns = cpu_ns();
+                    (self.script_ns, self.native_ns) = (0, 0);
+                }
+                Order::Finish if self.start_ns == 0 => self.stopped = true,
+                Order::Finish => {
+                    self.give_up_the_rest(now);
+                    self.drain_until_ns = self.drain_until_ns.min(now + self.drain_ns);
+                }
+                Order::Stop => self.stopped = true,
+            }
+        }
+    }
+
+    /// What is to be done next for the load; iterations that begin are recorded.
+    fn next_act(&mut self, now: u64) -> Next {
+        let since = self.since_start(now);
+        let on = self.is_on(now);
+        let start_ns = self.start_ns;
+        let Some(streams) = &mut self.streams else { return Next::Nothing(None) };
+        if !on {
+            return Next::Nothing((start_ns > 0).then_some(0));
+        }
+        let next = streams.next(since);
+        match next {
+            Next::Start { user, scenario, due_ns } => {
+                let due_ns = start_ns + due_ns;
+                let label = self.iteration_labels[scenario];
+                self.recorder.taken(label);
+                self.recorder.sample(label, Kind::Lateness, now.saturating_sub(due_ns));
+                self.running += 1;
+                self.users[user].running = Some(Running { scenario, due_ns, begun_ns: now, is_fresh: true });
+            }
+            Next::Drop { scenario } => self.recorder.given_up(self.iteration_labels[scenario], Word::Dropped, 1),
+            _ => self.record_given_up(),
+        }
+        next
+    }
+
+    /// When something must be looked at again, and whether that is an arrival.
+    fn wake(&mut self, now: u64, next_arrival_ns: Option<u64>, timer_ns: Option<u64>) -> Wake {
+        if now >= self.next_heartbeat_ns {
+            self.heartbeat(now);
+        }
+        let courier_ns = self.courier.turn(&self.recorder, now);
+        let timer_ns = self.next_heartbeat_ns.min(courier_ns).min(timer_ns.unwrap_or(u64::MAX));
+        match next_arrival_ns.map(|ns| self.start_ns + ns) {
+            Some(due_ns) if due_ns <= timer_ns => Wake::Arrival(due_ns),
+            _ => Wake::Timer(timer_ns),
+        }
+    }
+
+    fn wait_for(&mut self, waiter: Waiter) -> u64 {
+        let place = self.free_waiters.pop().unwrap_or(self.waiters.len());
+        if place == self.waiters.len() {
+            self.waiters.push(Some(waiter));
+        } else {
+            self.waiters[place] = Some(waiter);
+        }
+        place as u64
+    }
+
+    /// Who waited, and the response.
+    fn deliver(&mut self, py: Python<'_>, outcome: &Outcome) -> Option<(Py<PyAny>, Response)> {
+        let place = outcome.token as usize;
+        let waiter = self.waiters.get_mut(place)?.take()?;
+        self.free_waiters.push(place);
+        let answer = self.courier.client.answer();
+        Some((waiter.future, Response::new(py, outcome, answer, waiter.method, waiter.url)))
+    }
+
+    /// A request that is not sent, and failed.
+    pub(crate) fn refuse(&mut self, label: &str) -> Outcome {
+        let label = self.label(Role::Request, label);
+        let outcome = unsent(label, now_ns(), End::Error(ErrorKind::Refused));
+        self.recorder.begun(label);
+        self.recorder.finished(label, &outcome);
+        outcome
+    }
+
+    /// An iteration has ended: well, or not.
+    fn iteration_ended(&mut self, id: usize, ok: bool, now: u64) {
+        let Some(running) = self.users[id].running.take() else { return };
+        self.running -= 1;
+        let Running { scenario, due_ns, begun_ns, .. } = running;
+        let label = self.iteration_labels[scenario];
+        if ok {
+            self.recorder.ended_well(label, due_ns, begun_ns, now);
+        } else {
+            self.recorder.finished(label, &unsent(label, now, End::Error(ErrorKind::ScriptError)));
+        }
+    }
+}
+
+/// The outcome of what moved no bytes: only how it ended counts.
+fn unsent(label: usize, now: u64, end: End) -> Outcome {
+    Outcome { due_ns: now, sent_ns: now, first_byte_ns: now, done_ns: now, label, token: 0, bytes_received: 0, end }
+}
+
+impl Engine {
+    pub(crate) fn new_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static NAMES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
+        let names = NAMES.get_or_try_init(py, || Ok::<_, PyErr>(PyTuple::new(py, ["loop"])?.unbind()))?;
+        let arguments = [self.owner(py)?.as_ptr()];
+        // SAFETY: one keyword argument with its name; all of them outlive the call.
+        unsafe {
+            let future = ffi::PyObject_Vectorcall(self.future_type.as_ptr(), arguments.as_ptr(), 0, names.as_ptr());
+            Bound::from_owned_ptr_or_err(py, future)
+        }
+    }
+
+    fn owner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let owner = self.owner.get(py).ok_or_else(|| refused("the engine has no loop yet"))?;
+        Ok(owner.bind(py).clone())
+    }
+
+    /// Sends a request of a user's, or lets it wait for a connection.
+    pub(crate) fn submit<'py>(
+        &self,
+        py: Python<'py>,
+        user: usize,
+        prepared: &Prepared,
+        timeout_ns: Option<u64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let future = self.new_future(py)?;
+        let mut core = self.core.borrow_mut();
+        let waiter =
+            Waiter { future: future.clone().unbind(), method: prepared.method, url: prepared.url.clone_ref(py) };
+        let token = core.wait_for(waiter);
+        let now = now_ns();
+        let mut due_ns = now;
+        if let Some(running) = core.users.get_mut(user).and_then(|user| user.running.as_mut())
+            && running.is_fresh
+        {
+            running.is_fresh = false;
+            due_ns = running.due_ns.min(now);
+        }
+        let sending = Sending {
+            due_ns,
+            timeout_ns: timeout_ns.unwrap_or(core.timeout_ns),
+            label: prepared.label,
+            token,
+            is_head: prepared.is_head,
+            keeps: true,
+        };
+        let parcel = Parcel { origin: prepared.origin, request: prepared.bytes.clone(), sending, asked_ns: now };
+        let Core { courier, recorder, .. } = &mut *core;
+        courier.submit(recorder, parcel, now);
+        core.native_ns += now_ns() - now;
+        Ok(future)
+    }
+
+    fn resolve<'py>(py: Python<'py>, future: &Py<PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
+        let set = future.bind(py).call_method1(pyo3::intern!(py, "set_result"), (value,));
+        match set {
+            // Whoever waited has been cancelled; the outcome is recorded all the same.
+            Err(_) if future.bind(py).call_method0(pyo3::intern!(py, "done"))?.is_truthy()? => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Begins what is due. When the next is due, from the start of the run.
+    fn begin_due(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        for _ in 0..BATCH {
+            let now = now_ns();
+            let next = self.core.borrow_mut().next_act(now);
+            match next {
+                Next::Nothing(next_ns) => return Ok(next_ns),
+                Next::Drop { .. } => {}
+                Next::Start { user, scenario, .. } => {
+                    let parked = self.core.borrow_mut().users[user].parked.take();
+                    if let Some(future) = parked {
+                        Self::resolve(py, &future, scenario.into_pyobject(py)?.into_any())?;
+                    }
+                }
+                Next::Leave { user } => {
+                    let parked = self.core.borrow_mut().users[user].parked.take();
+                    if let Some(future) = parked {
+                        Self::resolve(py, &future, py.None().into_bound(py))?;
+                    }
+                }
+                Next::Spawn { stream } => {
+                    let spawn = self.spawn.get(py).ok_or_else(|| refused("nobody makes users"))?;
+                    spawn.call1(py, (stream,))?;
+                }
+            }
+        }
+        Ok(Some(0))
+    }
+
+    /// Hands answers to those who wait for them.
+    fn handle_events(&self, py: Python<'_>) -> PyResult<()> {
+        for _ in 0..BATCH {
+            let ended = {
+                let mut core = self.core.borrow_mut();
+                let Some(event) = core.courier.client.reactor.next() else { break };
+                match event {
+                    Event::Control => {
+                        core.obey(now_ns());
+                        None
+                    }
+                    Event::Foreign(fd, Readiness { readable, writable }) => {
+                        self.foreign.borrow_mut().push((fd, u8::from(readable) | u8::from(writable) << 1));
+                        None
+                    }
+                    _ => {
+                        let Core { courier, recorder, .. } = &mut *core;
+                        let outcome = courier.handle(recorder, event);
+                        outcome.and_then(|outcome| core.deliver(py, &outcome))
+                    }
+                }
+            };
+            if let Some((future, response)) = ended {
+                Self::resolve(py, &future, Bound::new(py, response)?.into_any())?;
+            }
+        }
+        loop {
+            let ended = {
+                let mut core = self.core.borrow_mut();
+                let Some(outcome) = core.courier.next_failed() else { return Ok(()) };
+                core.deliver(py, &outcome)
+            };
+            if let Some((future, response)) = ended {
+                Self::resolve(py, &future, Bound::new(py, response)?.into_any())?;
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// `block_fd`, `control_fd`: None where no parent counts and commands.
+    #[new]
+    #[pyo3(signature = (plan, *, base_url, headers, block_fd = None, index = 0, control_fd = None, report_fd = None))]
+    fn new(
+        py: Python<'_>,
+        plan: &[u8],
+        base_url: &str,
+        headers: Vec<(String, String)>,
+        block_fd: Option<i32>,
+        index: u32,
+        control_fd: Option<i32>,
+        report_fd: Option<i32>,
+    ) -> PyResult<Self> {
+        let plan = Plan::read(plan).map_err(refused)?;
+        let script = plan.script.as_ref().ok_or_else(|| refused("the plan has no script"))?;
+        let block = match block_fd {
+            Some(fd) => Block::attach(duplicate(fd)?),
+            None => Block::create(512),
+        };
+        let control = match (control_fd, report_fd) {
+            (Some(orders), Some(reports)) => {
+                Some(Control::new(duplicate(orders)?, duplicate(reports)?).map_err(refused)?)
+            }
+            _ => None,
+        };
+        let descriptor = match &control {
+            Some(control) => control.descriptor(),
+            // Something that never speaks.
+            None => rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).map_err(io::Error::from),
+        };
+        let reactor = descriptor.and_then(Epoll::thrifty).map_err(refused)?;
+        let recorder = Recorder::new(block.map_err(refused)?);
+        let all = plan.connections.unwrap_or(DEFAULT_CONNECTIONS) as usize;
+        let (workers, place) = (plan.workers as usize, index as usize);
+        let cap = ((all + workers - 1 - place % workers) / workers).max(1);
+        let mut core = Core {
+            courier: Courier::new(Connections::new(reactor, cap, plan.timeout_ns)),
+            recorder,
+            streams: control.is_some().then(|| Streams::new(&plan, script, index)),
+            pacer: Pacer::new(plan.pacing),
+            control,
+            timeout_ns: plan.timeout_ns,
+            start_ns: 0,
+            drain_ns: plan.drain_ns,
+            drain_until_ns: u64::MAX,
+            stopped: false,
+            running: 0,
+            iteration_labels: Vec::new(),
+            users: Vec::new(),
+            waiters: Vec::new(),
+            free_waiters: Vec::new(),
+            labels: HashMap::new(),
+            tallies: HashMap::new(),
+            requests: Requests::new(base_url, headers),
+            next_heartbeat_ns: 0,
+            cpu_at_start_ns: 0,
+            script_ns: 0,
+            native_ns: 0,
+            waited_ns: 0,
+        };
+        core.iteration_labels = script
+            .scenarios
+            .iter()
+            .map(|one| one.name.clone())
+            .map(|name| core.label(Role::Iteration, &name))
+            .collect();
+        if !plan.addresses.is_empty()
+            && let Some(authority) = core.requests.base_authority()
+        {
+            let origin = core.courier.add_origin(plan.addresses.clone(), place);
+            core.requests.add_origin(authority, origin);
+        }
+        let core = RefCell::new(core);
+        let future_type = py.import("_asyncio")?.getattr("Future")?.unbind();
+        Ok(Self {
+            core,
+            ready: Ready::default(),
+            owner: PyOnceLock::new(),
+            future_type,
+            spawn: PyOnceLock::new(),
+            policy: PyOnceLock::new(),
+            running_since_ns: Cell::new(0),
+            foreign: RefCell::new(Vec::new()),
+        })
+    }
+
+    /// The loop that is driven, and who makes users.
+    fn attach(&self, py: Python<'_>, owner: Py<PyAny>) {
+        let _ = self.owner.set(py, owner);
+    }
+
+    fn set_spawn(&self, py: Python<'_>, spawn: Py<PyAny>) {
+        let _ = self.spawn.set(py, spawn);
+    }
+
+    fn set_policy(&self, py: Python<'_>, policy: Py<PyAny>) {
+        let _ = self.policy.set(py, policy);
+    }
+
+    #[pyo3(signature = (callback, *arguments, context = None))]
+    fn call_soon(
+        &self,
+        py: Python<'_>,
+        callback: Py<PyAny>,
+        arguments: Py<PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Py<Handle>> {
+        self.ready.call_soon(py, callback, arguments, context)
+    }
+
+    /// One of asyncio's own handles.
+    fn push(&self, handle: Py<PyAny>) {
+        self.ready.push(handle);
+    }
+
+    /// Forgets what was to be run.
+    fn clear_ready(&self) {
+        self.ready.clear();
+    }
+
+    /// Waits for whatever comes first, and sees to it. Descriptors of others that are ready are returned.
+    #[pyo3(signature = (timer, stopping))]
+    fn turn(&self, py: Python<'_>, timer: Option<f64>, stopping: bool) -> PyResult<Vec<(RawFd, u8)>> {
+        let next_arrival_ns = self.begin_due(py)?;
+        {
+            let mut core = self.core.borrow_mut();
+            let now = now_ns();
+            let timer_ns = timer.map(|at| (at.max(0.0) * SECOND as f64) as u64);
+            let mut wake = core.wake(now, next_arrival_ns, timer_ns);
+            if stopping || !self.ready.is_empty() {
+                wake = Wake::Timer(0);
+            }
+            let sleeps = !matches!(wake, Wake::Timer(at) | Wake::Arrival(at) if at <= now);
+            let released = sleeps.then(|| Released::new(py));
+            let Core { courier, pacer, .. } = &mut *core;
+            let waited = pacer.wait(&mut courier.client.reactor, now, wake);
+            drop(released);
+            if sleeps {
+                core.waited_ns += now_ns() - now;
+            }
+            waited.map_err(refused)?;
+        }
+        self.handle_events(py)?;
+        Ok(std::mem::take(&mut *self.foreign.borrow_mut()))
+    }
+
+    /// Runs the callbacks that are ready.
+    fn run_ready(&self, py: Python<'_>) -> PyResult<()> {
+        if self.ready.is_empty() {
+            return Ok(());
+        }
+        let owner = self.owner(py)?;
+        let began_ns = now_ns();
+        let native_before_ns = self.core.borrow().native_ns;
+        self.running_since_ns.set(began_ns);
+        let ran = self.ready.run(py, &owner);
+        self.running_since_ns.set(0);
+        let mut core = self.core.borrow_mut();
+        let native_ns = core.native_ns - native_before_ns;
+        core.script_ns += (now_ns() - began_ns).saturating_sub(native_ns);
+        ran
+    }
+
+    /// Since when callbacks run without a look at the sockets; 0 while none does.
+    #[getter]
+    fn running_since_ns(&self) -> u64 {
+        self.running_since_ns.get()
+    }
+
+    /// Watches a descriptor: 1 to read, 2 to write, 3 both.
+    fn watch(&self, fd: RawFd, what: u8, is_new: bool) -> PyResult<()> {
+        let what = Readiness { readable: what & 1 != 0, writable: what & 2 != 0 };
+        let core = self.core.borrow();
+        // SAFETY: the caller has it open; where it lies, the kernel says so.
+        Ok(core.courier.client.reactor.watch(unsafe { borrowed(fd)? }, what, is_new)?)
+    }
+
+    fn unwatch(&self, fd: RawFd) -> PyResult<()> {
+        // SAFETY: as above.
+        Ok(self.core.borrow().courier.client.reactor.unwatch(unsafe { borrowed(fd)? })?)
+    }
+
+    /// Learns how late this machine wakes.
+    fn calibrate(&self) -> PyResult<()> {
+        let mut core = self.core.borrow_mut();
+        let Core { courier, pacer, .. } = &mut *core;
+        pacer.calibrate(&mut courier.client.reactor).map_err(refused)
+    }
+
+    /// Tells the parent something, in one line.
+    fn report(&self, line: &str) -> PyResult<()> {
+        match &mut self.core.borrow_mut().control {
+            Some(control) => control.report(line).map_err(refused),
+            None => Ok(()),
+        }
+    }
+
+    /// "waiting", "load", "drain", "over" or "stopped".
+    #[getter]
+    fn phase(&self) -> &'static str {
+        let core = self.core.borrow();
+        let now = now_ns();
+        let since = core.since_start(now);
+        let exhausted = core.streams.as_ref().is_none_or(|streams| streams.is_exhausted(since));
+        match () {
+            () if core.stopped => "stopped",
+            () if core.start_ns == 0 => "waiting",
+            () if !exhausted => "load",
+            () if core.running > 0 && now < core.drain_until_ns => "drain",
+            () => "over",
+        }
+    }
+
+    /// Nothing new from here on.
+    fn finish(&self) {
+        self.core.borrow_mut().give_up_the_rest(now_ns());
+    }
+
+    /// A user of a stream was made: (its place, its number over all workers).
+    fn born(&self, stream: usize) -> PyResult<(usize, u64)> {
+        let mut core = self.core.borrow_mut();
+        let streams = core.streams.as_mut().ok_or_else(|| refused("no load, no streams"))?;
+        let (id, number) = streams.born(stream);
+        if core.users.len() <= id {
+            core.users.resize_with(id + 1, User::default);
+        }
+        core.users[id] = User::default();
+        Ok((id, number))
+    }
+
+    /// Waits for the next iteration of a user: a future of the scenario's place, or of None: leave. `ok` says how the
+    /// last one ended, where there was one.
+    #[pyo3(signature = (id, ok = None))]
+    fn park<'py>(&self, py: Python<'py>, id: usize, ok: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
+        let future = self.new_future(py)?;
+        let leaves = {
+            let mut core = self.core.borrow_mut();
+            let now = now_ns();
+            if let Some(ok) = ok {
+                core.iteration_ended(id, ok, now);
+            }
+            let since = core.since_start(now);
+            let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(id, since, ok.is_some()));
+            if !leaves {
+                core.users[id].parked = Some(future.clone().unbind());
+            }
+            leaves
+        };
+        if leaves {
+            future.call_method1("set_result", (py.None(),))?;
+        }
+        Ok(future)
+    }
+
+    /// A user is gone. `ok` says how the iteration ended that it was in: None that it was broken off.
+    #[pyo3(signature = (id, ok = None))]
+    fn gone(&self, id: usize, ok: Option<bool>) {
+        let mut core = self.core.borrow_mut();
+        let now = now_ns();
+        let was_running = core.users[id].running;
+        match (was_running, ok) {
+            (Some(_), Some(ok)) => core.iteration_ended(id, ok, now),
+            (Some(running), None) => {
+                core.running -= 1;
+                core.users[id].running = None;
+                core.recorder.unfinished(core.iteration_labels[running.scenario], 1);
+            }
+            (None, _) => {}
+        }
+        core.users[id].parked = None;
+        if let Some(streams) = &mut core.streams {
+            streams.gone(id, was_running.is_some());
+        }
+    }
+
+    /// One more place to send to: "host:port" and its addresses.
+    fn add_origin(&self, authority: String, addresses: Vec<String>) -> PyResult<()> {
+        let parse =
+            |text: &String| text.parse::<SocketAddr>().map_err(|error| PyValueError::new_err(error.to_string()));
+        let addresses = addresses.iter().map(parse).collect::<PyResult<Vec<_>>>()?;
+        let mut core = self.core.borrow_mut();
+        let origin = core.courier.add_origin(addresses, 0);
+        core.requests.add_origin(authority, origin);
+        Ok(())
+    }
+
+    /// A block of a script ended. `is_group`: requests of our own were made in it.
+    fn operation(&self, user: usize, name: &str, begun_ns: u64, is_group: bool, ok: bool) {
+        let mut core = self.core.borrow_mut();
+        let now = now_ns();
+        let role = if is_group { Role::Group } else { Role::Operation };
+        let label = core.label(role, name);
+        let mut due_ns = begun_ns;
+        if !is_group
+            && let Some(running) = core.users.get_mut(user).and_then(|user| user.running.as_mut())
+            && running.is_fresh
+        {
+            running.is_fresh = false;
+            due_ns = running.due_ns.min(begun_ns);
+        }
+        core.recorder.begun(label);
+        core.recorder.sample(label, Kind::Lateness, begun_ns - due_ns);
+        if !is_group {
+            core.recorder.sample(label, Kind::Dispatch, begun_ns - due_ns);
+        }
+        if ok {
+            core.recorder.ended_well(label, due_ns, begun_ns, now);
+        } else {
+            core.recorder.finished(label, &unsent(label, now, End::Error(ErrorKind::ScriptError)));
+        }
+    }
+
+    fn check(&self, name: &str, passed: bool) {
+        let mut core = self.core.borrow_mut();
+        if let Some(tally) = core.tally(TallyKind::Check, name) {
+            core.recorder.tally_add(tally, usize::from(!passed), 1.0);
+        }
+    }
+
+    fn counter(&self, name: &str, amount: f64) {
+        let mut core = self.core.borrow_mut();
+        if let Some(tally) = core.tally(TallyKind::Counter, name) {
+            core.recorder.tally_add(tally, 0, amount);
+            core.recorder.tally_add(tally, 1, 1.0);
+        }
+    }
+
+    fn rate(&self, name: &str, is_true: bool) {
+        let mut core = self.core.borrow_mut();
+        if let Some(tally) = core.tally(TallyKind::Rate, name) {
+            core.recorder.tally_add(tally, usize::from(!is_true), 1.0);
+        }
+    }
+
+    fn gauge(&self, name: &str, value: f64) {
+        let mut core = self.core.borrow_mut();
+        if let Some(tally) = core.tally(TallyKind::Gauge, name) {
+            core.recorder.tally_gauge(tally, value);
+        }
+    }
+
+    fn trend(&self, name: &str, value: f64) -> PyResult<()> {
+        if !(0.0..1e12).contains(&value) {
+            return Err(PyValueError::new_err(format!("trend {name:?}: expected a value from 0 to 1e12, got {value}")));
+        }
+        let mut core = self.core.borrow_mut();
+        let label = core.label(Role::Trend, name);
+        core.recorder.sample(label, Kind::Response, (value * 1e6) as u64);
+        Ok(())
+    }
+
+    /// Adds to what policies count: "attempts" or "retries".
+    fn count(&self, what: &str, amount: u64) -> PyResult<()> {
+        let word = match what {
+            "attempts" => Word::Attempts,
+            "retries" => Word::Retries,
+            _ => return Err(PyValueError::new_err(format!("nothing is counted as {what:?}"))),
+        };
+        self.core.borrow().recorder.add(word, amount);
+        Ok(())
+    }
+
+    /// The last entries: what is under way is unfinished.
+    fn close_the_books(&self) {
+        let mut core = self.core.borrow_mut();
+        let now = now_ns();
+        if core.start_ns > 0 {
+            core.give_up_the_rest(now);
+        }
+        let Core { courier, recorder, .. } = &mut *core;
+        courier.abandon(recorder);
+        core.heartbeat(now);
+        core.recorder.memory();
+        core.recorder.set(Word::Connections, 0);
+        core.recorder.set(Word::Users, 0);
+    }
+}
+
+/// A descriptor of the caller's, for one call.
+unsafe fn borrowed<'fd>(fd: RawFd) -> PyResult<BorrowedFd<'fd>> {
+    if fd < 0 {
+        return Err(PyValueError::new_err(format!("no descriptor: {fd}")));
+    }
+    // SAFETY: it is not -1; whether it is open, the kernel will say.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}

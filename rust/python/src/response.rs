@@ -1,0 +1,174 @@
+//! A response as scripts see it. Its bytes are kept as they came; what is asked for is read when it is asked for.
+
+use loadgen_engine::http::head::HEADER_LIMIT;
+use loadgen_engine::http::response::Shape;
+use loadgen_engine::outcome::{End, Outcome};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+const NANOSECOND: f64 = 1e-9;
+
+#[pyclass(module = "loadgen._engine", frozen, weakref)]
+pub(crate) struct Response {
+    #[pyo3(get)]
+    status: u16,
+    #[pyo3(get)]
+    error: Option<&'static str>,
+    #[pyo3(get)]
+    method: &'static str,
+    #[pyo3(get)]
+    url: Py<PyString>,
+    raw: Option<Py<PyBytes>>,
+    shape: Shape,
+    sent_ns: u64,
+    first_byte_ns: u64,
+    done_ns: u64,
+    content: PyOnceLock<Py<PyBytes>>,
+    headers: PyOnceLock<Py<PyAny>>,
+}
+
+impl Response {
+    pub(crate) fn new(
+        py: Python<'_>,
+        outcome: &Outcome,
+        answer: Option<(Shape, &[u8])>,
+        method: &'static str,
+        url: Py<PyString>,
+    ) -> Self {
+        let (status, error) = match outcome.end {
+            End::Response(status) => (status, None),
+            End::Error(kind) => (0, Some(kind.name())),
+        };
+        let (shape, raw) = match answer {
+            Some((shape, bytes)) if error.is_none() => (shape, Some(PyBytes::new(py, bytes).unbind())),
+            _ => (Shape::default(), None),
+        };
+        let Outcome { sent_ns, first_byte_ns, done_ns, .. } = *outcome;
+        let (content, headers) = (PyOnceLock::new(), PyOnceLock::new());
+        Self { status, error, method, url, raw, shape, sent_ns, first_byte_ns, done_ns, content, headers }
+    }
+
+    fn head<'py>(&'py self, py: Python<'py>) -> &'py [u8] {
+        self.raw.as_ref().map_or(b"", |raw| &raw.as_bytes(py)[self.shape.head_at..self.shape.body_at])
+    }
+
+    fn body<'py>(&'py self, py: Python<'py>) -> &'py [u8] {
+        self.raw.as_ref().map_or(b"", |raw| &raw.as_bytes(py)[self.shape.body_at..])
+    }
+
+    /// Names and values, in the order of the head.
+    fn pairs(&self, py: Python<'_>) -> Vec<(String, String)> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+        let mut response = httparse::Response::new(&mut headers);
+        // The engine has read it before; had it been wrong, there would be no response.
+        let _ = response.parse(self.head(py));
+        let latin = |bytes: &[u8]| bytes.iter().map(|&byte| char::from(byte)).collect();
+        response.headers.iter().map(|header| (header.name.to_owned(), latin(header.value))).collect()
+    }
+
+    fn charset(&self, py: Python<'_>) -> String {
+        let of_type = |(name, value): (String, String)| name.eq_ignore_ascii_case("content-type").then_some(value);
+        let kind = self.pairs(py).into_iter().find_map(of_type).unwrap_or_default().to_ascii_lowercase();
+        let charset = kind.split(';').find_map(|part| part.trim().strip_prefix("charset=")).unwrap_or("utf-8");
+        charset.trim_matches('"').to_owned()
+    }
+}
+
+#[pymethods]
+impl Response {
+    #[getter]
+    fn ok(&self) -> bool {
+        (1..400).contains(&self.status)
+    }
+
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let read = || {
+            let body = self.body(py);
+            if self.shape.is_chunked { PyBytes::new(py, &unchunked(body)) } else { PyBytes::new(py, body) }.unbind()
+        };
+        self.content.get_or_init(py, read).bind(py).clone()
+    }
+
+    #[getter]
+    fn text<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let content = self.content(py);
+        let decoded = content.call_method1("decode", (self.charset(py), "replace"));
+        // A charset that nobody knows: better some text than none.
+        decoded.or_else(|_| content.call_method1("decode", ("utf-8", "replace")))
+    }
+
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let make = || {
+            let class = py.import("loadgen.headers")?.getattr("Headers")?;
+            Ok::<_, PyErr>(class.call1((self.pairs(py),))?.unbind())
+        };
+        Ok(self.headers.get_or_try_init(py, make)?.bind(py).clone())
+    }
+
+    fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static DECODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let decode =
+            DECODE.get_or_try_init(py, || Ok::<_, PyErr>(py.import("msgspec.json")?.getattr("decode")?.unbind()))?;
+        decode.bind(py).call1((self.content(py),))
+    }
+
+    #[getter]
+    fn elapsed(&self) -> f64 {
+        self.done_ns.saturating_sub(self.sent_ns) as f64 * NANOSECOND
+    }
+
+    #[getter]
+    fn timings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let timings = PyDict::new(py);
+        let first_byte = self.first_byte_ns.saturating_sub(self.sent_ns) as f64 * NANOSECOND;
+        let receive = self.done_ns.saturating_sub(self.first_byte_ns) as f64 * NANOSECOND;
+        timings.set_item("first_byte", first_byte)?;
+        timings.set_item("receive", receive)?;
+        Ok(timings)
+    }
+
+    fn raise_for_status(slf: Bound<'_, Self>) -> PyResult<()> {
+        if slf.get().ok() {
+            return Ok(());
+        }
+        let py = slf.py();
+        let response = slf.get();
+        let outcome = response.error.map_or_else(|| response.status.to_string(), str::to_owned);
+        let text = format!("{} {}: {outcome}", response.method, response.url.bind(py));
+        let error = py.import("loadgen.errors")?.getattr("StatusError")?.call1((text, slf))?;
+        Err(PyErr::from_value(error))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let outcome = self.error.map_or_else(|| self.status.to_string(), str::to_owned);
+        format!("<Response {outcome} {} {}>", self.method, self.url.bind(py))
+    }
+}
+
+/// The data of chunks that the engine has found whole.
+fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
+    let mut data = Vec::with_capacity(bytes.len());
+    while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+        let digits: Vec<u8> = bytes[..end].iter().copied().take_while(u8::is_ascii_hexdigit).collect();
+        let size = std::str::from_utf8(&digits).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let (Some(size @ 1..), rest) = (size, &bytes[end + 1..]) else { break };
+        data.extend_from_slice(&rest[..size.min(rest.len())]);
+        let next = rest.get(size..).unwrap_or_default();
+        bytes = next.strip_prefix(b"\r\n").or_else(|| next.strip_prefix(b"\n")).unwrap_or_default();
+    }
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unchunked;
+
+    #[test]
+    fn chunks_are_joined() {
+        assert_eq!(unchunked(b"2\r\nhi\r\n3;x=y\r\n ho\r\n0\r\nTrailer: 1\r\n\r\n"), b"hi ho");
+        assert_eq!(unchunked(b"0\r\n\r\n"), b"");
+    }
+}
