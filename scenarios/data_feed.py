@@ -1,7 +1,6 @@
 """Data from a file: no account is ever used by two users at once, and search words are dealt in turn."""
 
-from loadgen import Plan, User, scenario
-from loadgen.data import csv_rows, json_rows
+from loadgen import Plan, User, csv_rows, json_rows, scenario
 
 accounts = csv_rows("users.csv", deal="unique")
 searches = json_rows("searches.jsonl")  # the next row each time, and again from the first

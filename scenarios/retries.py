@@ -1,7 +1,6 @@
 """Retries and a breaker: what a careful client does when the target fails, and what that adds to the load."""
 
-from loadgen import Plan, User, scenario
-from loadgen.policy import Breaker, Retry
+from loadgen import Breaker, Plan, Retry, User, scenario
 
 
 @scenario
