@@ -46,13 +46,13 @@ class Told:
         for word in words:
             assert word in self.text, f"{word!r} is not said\n{self.result}"
 
-    def assert_points_at(self, code: str) -> None:
+    def assert_points_at(self, code: str, *, quoted: bool = True) -> None:
         """The file, the number and the text of the line that holds `code`; never the insides of loadgen."""
         (found,) = [
             (number, line.strip()) for number, line in enumerate(self.source.splitlines(), 1) if code in line
         ]
         number, line = found
-        self.assert_says(f"{NAME}:{number}", " ".join(line.split()))
+        self.assert_says(f"{NAME}:{number}", *([" ".join(line.split())] if quoted else []))
         self.assert_is_no_traceback()
 
     def assert_is_no_traceback(self) -> None:
