@@ -168,6 +168,8 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     request = _request(plan, url, headers, check)
     # In a script any label may come up.
     label = label_of(request.method, request.url) if request and plan.script is None else None
+    # A plan without a URL that no command line made may be one that stands in a script.
+    scripted = plan.script is not None or not (whole or plan.url is not None or plan.origins)
     known_label = label if whole or plan.url is not None else None
     script_fields = _script_fields(plan, check)
     load, scenarios = _load(plan, check, whole=whole) or (None, [])
@@ -189,7 +191,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
             if (
                 threshold := check(
                     f"thresholds[{index}]",
-                    partial(_parse_threshold, known_label, plan.script is not None),
+                    partial(_parse_threshold, known_label, scripted),
                     text,
                 )
             )
@@ -385,10 +387,6 @@ def _load(
     is_open = wish.may_be_open or any(load.may_be_open for load in own)
     if not is_open and (whole or plan.users is not None or plan.stages):
         _check_no_arrivals(plan, check)
-    if own and len(own) == len(plan.scenarios):
-        for field in ("rate", "users", "stages", "preset"):
-            if plan.origin(field) != "default":
-                check.wrong(field, "every scenario has a load of its own, so none takes part in this one")
     if plan.iterations_per_user is not None and whole and _all_open(wish, plan.scenarios):
         check.wrong("iterations_per_user", "needs users: at a rate, an arrival takes any user that is free")
     reading = read_load(wish, check)

@@ -123,7 +123,7 @@ class Conductor:
         if asked.needs_embedded_target:
             target = await stack.enter_async_context(EmbeddedTarget())
             note = f"the embedded target at {target.url} takes the load"
-            if asked.url is None:
+            if (asked.url if asked.script is None else asked.base_url) is None:
                 note = f"no URL given: {note}"
             asked = asked.at(target.url)
         plan = asked.compile()
