@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from loadgen.errors import UsageError
+from loadgen.errors import Mistake, PlanError, UsageError
 from loadgen.loads import ScenarioWish
 from loadgen.plan import Plan
 from loadgen.scenario import Once, Scenario, Session
@@ -212,6 +212,12 @@ def _collect(module: ModuleType, path: Path, tree: ast.Module) -> Script:
         by_name[one.name] = one
     if not any(_runs(one.wish) for one in scenarios):
         raise UsageError(f"{shown(path)}: all weights are 0, so no scenario would run")
+    plan = _plan(found, path)
+    if plan is not None and all(one.wish.load is not None for one in scenarios):
+        for field in _LOAD_FIELDS:
+            if getattr(plan, field):
+                text = "every scenario has a load of its own, so none takes part in this one"
+                raise PlanError([Mistake(f"{shown(path)}: plan {field}", text)])
     return Script(
         path=path,
         module=module,
@@ -221,7 +227,7 @@ def _collect(module: ModuleType, path: Path, tree: ast.Module) -> Script:
         feeds={
             name: value for name, value in found if getattr(type(value), "_is_loadgen_feed", False) is True
         },
-        plan=_plan(found, path),
+        plan=plan,
     )
 
 

@@ -67,19 +67,17 @@ def explain(error: BaseException, path: Path) -> LoadgenError:
     if isinstance(error, LoadgenError):
         # Of whatever kind it is: the script could not be used.
         return UsageError(f"{at}: {error.message}", hint=error.hint)
-    hint = None
+    text, hint = next(iter(str(error).splitlines()), ""), None
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, SystemExit):
         what = "the script ended itself (sys.exit) while it was loaded"
         hint = 'Put what is not for loadgen below: if __name__ == "__main__":'
-    else:
-        text = next(iter(str(error).splitlines()), "")
-        if isinstance(error, ImportError):
-            text, hint = _explain_import(error, path)
-        elif isinstance(error, TypeError):
-            hint = _explain_argument(text)
-        kind = type(error).__name__
-        # What our own code refuses it refuses in words that are meant for the user.
-        what = text if text and _is_ours(error.__traceback__) else f"{kind}: {text}" if text else kind
+    elif isinstance(error, ImportError):
+        what, hint = _explain_import(error, path)
+    elif isinstance(error, TypeError):
+        hint = _explain_argument(text)
+    elif text and _is_ours(error.__traceback__):
+        what = text  # what our own code refuses, it refuses in words that are meant for the user
     return UsageError("\n".join([f"{at}: {what}", *([f"  {code}"] if code else [])]), hint=hint)
 
 
@@ -134,7 +132,7 @@ def _find_module(name: str, path: Path) -> str | None:
     elsewhere = Path.cwd() / f"{top}.py"
     if elsewhere.exists() and elsewhere.parent != path.parent:
         return f"{top}.py is in {elsewhere.parent}, but a script imports from its own folder, {path.parent}."
-    near = get_close_matches(top, [*beside, *sys.stdlib_module_names, "loadgen"], n=1, cutoff=0.8)
+    near = get_close_matches(top, [*beside, *sys.stdlib_module_names, "loadgen"], n=1, cutoff=0.75)
     if near:
         return f'Did you mean "{near[0]}"?'
     if top in sys.stdlib_module_names or not top:

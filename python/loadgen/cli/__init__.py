@@ -17,6 +17,8 @@ from loadgen.units import printable, quoted
 # Command to what it is for: `loadgen --help` needs no command's module.
 _COMMANDS = {
     "blast": "Send one request over and over, at a rate or by users.",
+    "run": "Run the scenarios of a Python script.",
+    "init": "Write a script to start from.",
     "target": "Serve the embedded target, for load generators to hit.",
     "doctor": "Look at what this machine allows, and say what to change.",
 }
@@ -24,6 +26,8 @@ _EPILOG = """\b
 Examples:
   loadgen blast --tps 5000                       the embedded target, 10 s
   loadgen blast http://host:8000/items -u 50 -d 1m
+  loadgen init                                   writes scenario.py
+  loadgen run scenario.py --url http://host:8000
   loadgen doctor
 
 Every option also reads LOADGEN_<OPTION> from the environment.
@@ -115,7 +119,7 @@ def call(arguments: list[str]) -> int:
         _complain("loadgen", *mistakes)
         return error.exit_code
     except LoadgenError as error:
-        _complain("loadgen", error.message, *([error.hint] if error.hint else []))
+        _complain("loadgen", *error.message.splitlines(), *(error.hint or "").splitlines())
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED

@@ -1,26 +1,22 @@
-"""`loadgen blast`: from flags to a plan, and from a result to what is printed. The run itself is run.py's."""
+"""`loadgen blast`: from flags to a plan. The run itself is run.py's."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-from loadgen.cli import give_up_stdout
 from loadgen.cli.options import (
     PRESET_HELP,
+    blast_options,
     option,
     origins,
     prefer_flags,
     read_body,
     read_headers,
     read_stages,
-    run_options,
 )
-from loadgen.errors import ExitCode, UsageError
+from loadgen.cli.running import print_schedule, run_and_report
 from loadgen.plan import Plan
 
 # Options that have the plan's names and values, and those whose names are not the plan's.
@@ -52,7 +48,7 @@ Exit codes: 0 passed, 1 a threshold failed, 2 cannot be done as asked,
 
 @click.command(epilog=_EPILOG)
 @click.argument("url", required=False)
-@run_options
+@blast_options
 @option("--dry-run", is_flag=True, help="Send nothing: print each arrival's number and due time in seconds.")
 @click.pass_context
 def blast(ctx: click.Context, /, url: str | None, **values: Any) -> int:
@@ -86,53 +82,3 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
         | ({"url": "URL"} if url is not None else {}),
         **{name: values[name] for name in _SAME},
     )
-
-
-def print_schedule(plan: Plan) -> int:
-    """`k due` of every arrival, one a line, as they are computed: a reader may stop at any time."""
-    from loadgen.run import make_schedule
-
-    schedule = make_schedule(plan.compile())
-    if schedule is None:
-        raise UsageError("--dry-run: the closed model has no arrivals to print: give a rate (--tps)")
-    write = sys.stdout.write
-    for number, due_ns in schedule.arrivals():
-        write(f"{number} {due_ns // 1_000_000_000}.{due_ns % 1_000_000_000:09d}\n")
-    return 0
-
-
-def run_and_report(plan: Plan, values: dict[str, Any]) -> int:
-    """Run, print the closing table, and say how it ended."""
-    from loadgen.live.terminal import make_view
-    from loadgen.report.text import render
-    from loadgen.run import run
-    from loadgen.run_folder import default_path, write_whole
-
-    folder = Path(values["out"]) if values["out"] else default_path(plan.compile().name)
-    summary_path: str | None = values["summary_json"]
-    view = make_view(live=not values["no_live"], quiet=values["quiet"])
-    result = run(plan, out=folder, observers=[view])
-    exit_code = result.exit_code
-    if summary_path not in (None, "-"):  # before anything is printed, because printing may fail
-        try:
-            write_whole(Path(summary_path), result.to_json())
-        except OSError as error:
-            click.echo(
-                f"loadgen: --summary-json: {summary_path} cannot be written: {error.strerror}", err=True
-            )
-            exit_code = exit_code or ExitCode.UNUSABLE
-    table = render(result, folder)
-    try:
-        if summary_path != "-":
-            click.echo(table, nl=False)
-        else:
-            if not values["quiet"]:
-                with contextlib.suppress(OSError):
-                    click.echo(table, err=True, nl=False)
-            sys.stdout.buffer.write(result.to_json())
-        sys.stdout.flush()
-    except OSError as error:
-        failed = give_up_stdout(error)
-        # A table that nobody sees changes nothing; a summary that was asked for is missing.
-        return exit_code or failed if summary_path == "-" else exit_code
-    return exit_code

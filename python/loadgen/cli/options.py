@@ -39,8 +39,7 @@ PRESET_HELP = "\b\nPresets:\n" + "\n".join(
     f"  {name:<8}{preset.duration:<5}{preset.purpose}" for name, preset in PRESETS.items()
 )
 
-_GROUPS: list[Callable[[Any], Any]] = [
-    # How much.
+_HOW_MUCH: list[Callable[[Any], Any]] = [
     option(
         "-r", "--tps", metavar="RATE", help='Open model: arrivals per second, such as 5000, "300/m", 0.5/s.'
     ),
@@ -69,7 +68,14 @@ _GROUPS: list[Callable[[Any], Any]] = [
     ),
     option("--seed", metavar="N", default="1", show_default=True, help="Makes random arrivals repeatable."),
     option("--drop-late", metavar="T", help="Give up arrivals that are later than T; they are counted."),
-    # How.
+]
+_ITERATIONS: list[Callable[[Any], Any]] = [
+    option("--iterations", metavar="N", help="End when all users together have done so many."),
+    option("--iterations-per-user", metavar="N", help="Each user ends when it has done so many."),
+    option("--max-users", metavar="N", help="Open model: the largest pool of users. Default: 10,000."),
+    option("--max-errors", metavar="N", help="Stop when so many iterations have failed: 100, or 5%."),
+]
+_HOW: list[Callable[[Any], Any]] = [
     option(
         "-c",
         "--connections",
@@ -98,16 +104,20 @@ _GROUPS: list[Callable[[Any], Any]] = [
         show_default=True,
         help="How long to wait for what is in flight at the end.",
     ),
-    # What.
-    option(
-        "-X", "--request", "method", metavar="METHOD", help="Default: GET, or POST where there is a body."
-    ),
-    option("-H", "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header. Repeatable."),
+]
+_METHOD = option(
+    "-X", "--request", "method", metavar="METHOD", help="Default: GET, or POST where there is a body."
+)
+_HEADER = option(
+    "-H", "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header. Repeatable."
+)
+_BODY: list[Callable[[Any], Any]] = [
     option("--body", metavar="TEXT", help="The body."),
     option("--body-file", metavar="FILE", help="The body from a file; - is stdin."),
     option("--json", "json_text", metavar="JSON", help="A JSON body, with its Content-Type and Accept."),
+]
+_WHAT_OF_IT: list[Callable[[Any], Any]] = [
     option("--timeout", metavar="T", default="30s", show_default=True, help="For a response to be complete."),
-    # What of it.
     option(
         "--threshold",
         "thresholds",
@@ -123,9 +133,18 @@ _GROUPS: list[Callable[[Any], Any]] = [
 ]
 
 
-def run_options(command: F) -> F:
-    """All options of a run, in the order of the help."""
-    for add in reversed(_GROUPS):
+def blast_options(command: F) -> F:
+    """All options of a blast, in the order of the help."""
+    return _add([*_HOW_MUCH, *_HOW, _METHOD, _HEADER, *_BODY, *_WHAT_OF_IT], command)
+
+
+def script_options(command: F) -> F:
+    """Those that a script leaves open: what is sent, it says itself."""
+    return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, _HEADER, *_WHAT_OF_IT], command)
+
+
+def _add(options: list[Callable[[Any], Any]], command: F) -> F:
+    for add in reversed(options):
         command = add(command)
     return command
 
@@ -202,3 +221,14 @@ def read_body(values: dict[str, Any], found: dict[str, str], headers: list[tuple
         headers += [header for header in brought if header[0].lower() not in named]
         return json_text.encode()
     return None if body is None else body.encode(errors="surrogateescape")
+
+
+def read_arguments(texts: tuple[str, ...], place: str) -> dict[str, str]:
+    """`NAME=VALUE` each; the last of a name counts."""
+    arguments = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f'{place}: expected NAME=VALUE such as "size=10", got {quoted(text)}')
+        arguments[name.strip()] = value
+    return arguments

@@ -13,6 +13,7 @@ from loadgen.cli import call
 from loadgen.cli.blast import blast, make_plan
 from loadgen.cli.doctor import doctor
 from loadgen.cli.options import read_body
+from loadgen.cli.run import run
 from loadgen.cli.target import target
 from loadgen.engine_plan import ClosedLoad, EnginePlan, OpenLoad
 from loadgen.errors import LoadgenError, PlanError, UsageError
@@ -64,8 +65,9 @@ def test_flags_make_a_plan() -> None:
     assert plan.thresholds == ["p99 < 1s", "errors < 1%"]
 
 
-def test_every_option_reads_its_variable() -> None:
-    for option in blast.params:
+@pytest.mark.parametrize("command", [blast, run])
+def test_every_option_reads_its_variable(command: click.Command) -> None:
+    for option in command.params:
         if isinstance(option, click.Option):
             long = next(name for name in option.opts if name.startswith("--"))
             assert option.envvar == "LOADGEN_" + long[2:].upper().replace("-", "_")
@@ -158,7 +160,7 @@ def test_a_body_comes_from_a_file_as_it_is(tmp_path: Path) -> None:
         (["blast", "--tps", "fast"], 'loadgen: --tps: expected a rate such as "500/s", got "fast"\n'),
         (["blast", "--tpz", "5"], "No such option '--tpz'"),
         (["blst"], 'no command "blst", did you mean "blast"?'),
-        (["quux"], 'no command "quux": there are blast, target, doctor'),
+        (["quux"], 'no command "quux": there are blast, run, init, target, doctor'),
         (["blast", "--tps"], "requires an argument"),
         (["target", "--log", "/nope/x"], "--log: /nope/x cannot be written: No such file"),
         ([], "Generate load on a server and measure it honestly.\n"),
@@ -181,7 +183,9 @@ def test_a_schedule_is_printed_and_not_played(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "0 0.000000000\n1 0.250000000\n2 0.500000000\n3 0.750000000\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["blast", "-h"], ["target", "-h"], ["doctor", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "-h"] for name in ("blast", "run", "init", "target", "doctor"))]
+)
 def test_help_has_examples_and_fits_the_page(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:

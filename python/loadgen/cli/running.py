@@ -1,0 +1,90 @@
+"""From a plan to what is printed, for the commands that run one: the closing table, the list of arrivals."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from heapq import merge
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from loadgen.cli import give_up_stdout
+from loadgen.engine_plan import EnginePlan, OpenLoad
+from loadgen.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from loadgen.plan import Plan
+
+
+def print_schedule(plan: Plan) -> int:
+    """`k due` of every arrival, one a line, as they are computed: a reader may stop at any time.
+
+    A third column names the scenario where there are several. Loads of single scenarios count by themselves.
+    """
+    from loadgen.schedule import make_schedule  # the engine is a large file to load for --help
+
+    compiled = plan.compile()
+    columns = []
+    for load, name in _open_loads(compiled):
+        schedule = make_schedule(msgspec.structs.replace(compiled, load=load, script=None))
+        assert schedule is not None
+        columns.append(zip(schedule.arrivals(), repeat(f" {name}" if name else "")))
+    if not columns:
+        raise UsageError("--dry-run: the closed model has no arrivals to print: give a rate (--tps)")
+    write = sys.stdout.write
+    for (number, due_ns), name in merge(*columns, key=lambda row: row[0][1]):
+        write(f"{number} {due_ns // 1_000_000_000}.{due_ns % 1_000_000_000:09d}{name}\n")
+    return 0
+
+
+def _open_loads(plan: EnginePlan) -> list[tuple[OpenLoad, str]]:
+    """Each with the name of its scenario; "" where there is one only, or where the engine deals them out."""
+    if plan.script is None:
+        return [(plan.load, "")] if isinstance(plan.load, OpenLoad) else []
+    scenarios = plan.script.scenarios
+    sharing = [scenario.name for scenario in scenarios if scenario.load is None]
+    found = [(plan.load, sharing[0] if len(sharing) == 1 else "")] if sharing else []
+    found += [(scenario.load, scenario.name) for scenario in scenarios if scenario.load is not None]
+    several = len(scenarios) > 1
+    return [(load, name if several else "") for load, name in found if isinstance(load, OpenLoad)]
+
+
+def run_and_report(plan: Plan, values: dict[str, Any]) -> int:
+    """Run, print the closing table, and say how it ended."""
+    from loadgen.live.terminal import make_view
+    from loadgen.report.text import render
+    from loadgen.run import run
+    from loadgen.run_folder import default_path, write_whole
+
+    folder = Path(values["out"]) if values["out"] else default_path(plan.compile().name)
+    summary_path: str | None = values["summary_json"]
+    view = make_view(live=not values["no_live"], quiet=values["quiet"])
+    result = run(plan, out=folder, observers=[view])
+    exit_code = result.exit_code
+    if summary_path not in (None, "-"):  # before anything is printed, because printing may fail
+        try:
+            write_whole(Path(summary_path), result.to_json())
+        except OSError as error:
+            click.echo(
+                f"loadgen: --summary-json: {summary_path} cannot be written: {error.strerror}", err=True
+            )
+            exit_code = exit_code or ExitCode.UNUSABLE
+    table = render(result, folder)
+    try:
+        if summary_path != "-":
+            click.echo(table, nl=False)
+        else:
+            if not values["quiet"]:
+                with contextlib.suppress(OSError):
+                    click.echo(table, err=True, nl=False)
+            sys.stdout.buffer.write(result.to_json())
+        sys.stdout.flush()
+    except OSError as error:
+        failed = give_up_stdout(error)
+        # A table that nobody sees changes nothing; a summary that was asked for is missing.
+        return exit_code or failed if summary_path == "-" else exit_code
+    return exit_code
