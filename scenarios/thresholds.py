@@ -1,4 +1,4 @@
-"""What must hold: a threshold that fails makes the run fail (exit code 1), and `abort` ends it at once."""
+"""What must hold: for the run, for one label, for a check. What does not hold fails the run (exit code 1)."""
 
 from loadgen import Plan, User, scenario
 
@@ -16,6 +16,6 @@ plan = Plan(
         "p95 < 250ms",
         "errors < 1%",
         "GET /delay/2: p50 < 100ms",
-        "errors < 50% over 2s abort",
+        "check(page ok) > 99%",
     ],
 )

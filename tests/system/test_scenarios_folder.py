@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,6 @@ import pytest
 if TYPE_CHECKING:
     from tests.support.command import Loadgen
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("loadgen.scripted") is None,
-    reason="`loadgen run` is not whole yet: the workers' side of scripts is missing",
-)
 FOLDER = Path(__file__).parents[2] / "scenarios"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 
