@@ -306,8 +306,6 @@ class Engine:
         cls,
         plan: bytes,
         *,
-        base_url: str,
-        headers: Sequence[tuple[str, str]],
         block_fd: int | None = None,
         index: int = 0,
         control_fd: int | None = None,

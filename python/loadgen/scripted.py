@@ -48,8 +48,6 @@ def main(document: bytes, block_fd: int, index: int, report_fd: int) -> int:
     script = load_script(share.path)
     engine = Engine(
         document,
-        base_url=share.base_url,
-        headers=share.headers,
         block_fd=block_fd,
         index=index,
         control_fd=0,

@@ -30,8 +30,11 @@ def test_no_wall_clock_in_rust(crate: str) -> None:
     """Catches a stamp that would jump when the time of day is set."""
     sources = sorted((ROOT / "rust" / crate / "src").rglob("*.rs"))
     assert len(sources) > 10
-    found = {str(path) for path in sources if WALL_IN_RUST.search(path.read_text())}
-    assert not found
+    found = {path.name for path in sources if WALL_IN_RUST.search(path.read_text())}
+    # The kernel stamps what arrives by the wall clock; clock.rs translates that, and stamp.rs alone asks it to.
+    assert found <= ({"clock.rs"} if crate == "engine" else set())
+    users = {path.name for path in sources if "since_wall_ns" in path.read_text()}
+    assert users <= {"clock.rs", "stamp.rs"}
 
 
 def test_no_other_clock_than_the_one_in_the_engine() -> None:

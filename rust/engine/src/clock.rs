@@ -1,4 +1,5 @@
-//! The one clock of the data path: `CLOCK_MONOTONIC` in nanoseconds. No wall time and no accumulated periods here.
+//! The one clock of the data path: `CLOCK_MONOTONIC` in nanoseconds. No accumulated periods here, and no wall time but
+//! to translate the kernel's stamps.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -10,6 +11,14 @@ pub const SECOND: u64 = 1_000_000_000;
 pub fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * SECOND + now.tv_nsec as u64
+}
+
+/// How long ago an instant of the wall clock was, by which the kernel stamps what arrives. Only the distance is used, and
+/// only of what has just arrived: a correction of that clock can falsify nothing else.
+pub fn since_wall_ns(wall: Timespec) -> u64 {
+    let now = clock_gettime(ClockId::Realtime);
+    let ns = |time: Timespec| time.tv_sec as u64 * SECOND + time.tv_nsec as u64;
+    ns(now).saturating_sub(ns(wall))
 }
 
 /// CPU time of this process so far, user and system.

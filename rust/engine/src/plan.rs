@@ -54,6 +54,11 @@ pub struct Plan {
 /// What the engine must know of a script. The rest of it is the face's.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Script {
+    /// What a path in the script is put behind; empty where it has none.
+    pub base_url: String,
+    /// Headers of every request that does not say otherwise.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
     /// In the order of the file.
     pub scenarios: Vec<Scenario>,
     /// Iterations over all users and workers, after which the run ends.

@@ -53,9 +53,10 @@ impl Client {
         let (bytes, is_head) = core.requests.render(&wanted)?;
         // Before the load there is none to belong to.
         let is_load = core.has_begun();
-        let label = match is_load {
-            true => core.label(Role::Request, &wanted.label),
-            false => core.label(Role::Group, &format!("before the load: {}", wanted.label)),
+        let label = if is_load {
+            core.label(Role::Request, &wanted.label)
+        } else {
+            core.label(Role::Group, &format!("before the load: {}", wanted.label))
         };
         let url_text = Rc::new(PyString::new(py, &wanted.url).unbind());
         let prepared = Prepared { origin, label, is_head, method, bytes, url: url_text };

@@ -444,12 +444,10 @@ impl Engine {
 impl Engine {
     /// `block_fd`, `control_fd`: None where no parent counts and commands.
     #[new]
-    #[pyo3(signature = (plan, *, base_url, headers, block_fd = None, index = 0, control_fd = None, report_fd = None))]
+    #[pyo3(signature = (plan, *, block_fd = None, index = 0, control_fd = None, report_fd = None))]
     fn new(
         py: Python<'_>,
         plan: &[u8],
-        base_url: &str,
-        headers: Vec<(String, String)>,
         block_fd: Option<i32>,
         index: u32,
         control_fd: Option<i32>,
@@ -495,7 +493,7 @@ impl Engine {
             free_waiters: Vec::new(),
             labels: HashMap::new(),
             tallies: HashMap::new(),
-            requests: Requests::new(base_url, headers),
+            requests: Requests::new(&script.base_url, script.headers.clone()),
             next_heartbeat_ns: 0,
             cpu_at_start_ns: 0,
             script_ns: 0,
@@ -718,6 +716,7 @@ impl Engine {
     }
 
     /// One more place to send to: "host:port" and its addresses.
+    #[expect(clippy::needless_pass_by_value, reason = "what pyo3 makes of a sequence")]
     fn add_origin(&self, authority: String, addresses: Vec<String>) -> PyResult<()> {
         let parse =
             |text: &String| text.parse::<SocketAddr>().map_err(|error| PyValueError::new_err(error.to_string()));

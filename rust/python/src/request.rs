@@ -1,6 +1,7 @@
 //! What a script asks for, made into bytes: and remembered, because scripts ask for the same again and again.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::rc::Rc;
 
 use loadgen_engine::http::request::{render_parts, split};
@@ -214,7 +215,7 @@ fn encoded(url: &str) -> String {
         if byte > b' ' && byte < 0x7f {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

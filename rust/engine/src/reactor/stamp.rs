@@ -7,9 +7,9 @@ use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::Timespec;
 
-use crate::clock::{SECOND, now_ns};
+use crate::clock::{now_ns, since_wall_ns};
 
 /// Room for one control message that carries a time; aligned as the kernel wants it.
 #[repr(C, align(8))]
@@ -48,11 +48,9 @@ pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usiz
             && (*header).cmsg_type == libc::SCM_TIMESTAMPNS;
         carries_time.then(|| libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned())
     };
-    Ok((length as usize, stamp.map(|time| monotonic(time.tv_sec as u64 * SECOND + time.tv_nsec as u64))))
-}
-
-fn monotonic(wall_ns: u64) -> u64 {
-    let wall = clock_gettime(ClockId::Realtime);
-    let ago_ns = (wall.tv_sec as u64 * SECOND + wall.tv_nsec as u64).saturating_sub(wall_ns);
-    now_ns().saturating_sub(ago_ns)
+    let arrived = |time: libc::timespec| {
+        let wall = Timespec { tv_sec: time.tv_sec, tv_nsec: time.tv_nsec };
+        now_ns().saturating_sub(since_wall_ns(wall))
+    };
+    Ok((length as usize, stamp.map(arrived)))
 }

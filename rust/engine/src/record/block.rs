@@ -351,7 +351,7 @@ impl Block {
         if label >= self.get(Word::Capacity) {
             return None;
         }
-        let length = self.write_name(self.slot_at(label as usize) + NAME_AT, name, NAME_BYTES);
+        let length = self.write_name(Self::slot_at(label as usize) + NAME_AT, name, NAME_BYTES);
         self.label_word(label as usize, LabelWord::NameLength).store(length, Relaxed);
         self.label_word(label as usize, LabelWord::Role).store(role as u64, Relaxed);
         // Release: whoever sees the new count sees the name too.
@@ -362,7 +362,7 @@ impl Block {
     /// The name of a label.
     pub fn label_name(&self, label: usize) -> String {
         let length = self.label_word(label, LabelWord::NameLength).load(Relaxed) as usize;
-        self.read_name(self.slot_at(label) + NAME_AT, length.min(NAME_BYTES))
+        self.read_name(Self::slot_at(label) + NAME_AT, length.min(NAME_BYTES))
     }
 
     /// What a label counts.
@@ -426,13 +426,13 @@ impl Block {
     }
 
     #[inline]
-    fn slot_at(&self, label: usize) -> usize {
+    fn slot_at(label: usize) -> usize {
         LABELS_AT + label * SLOT_WORDS
     }
 
     #[inline]
     fn slot(&self, label: usize, offset: usize) -> &AtomicU64 {
-        self.at(self.slot_at(label) + offset)
+        self.at(Self::slot_at(label) + offset)
     }
 
     /// A counter of a label.

@@ -199,7 +199,7 @@ impl Snapshot {
 
     /// All labels that count as requests as one.
     pub fn total(&self) -> Label {
-        self.sum(|role| role.counts())
+        self.sum(Role::counts)
     }
 
     /// All labels of a role as one.
