@@ -61,7 +61,14 @@ class Mishaps:
             code = linecache.getline(file, line).strip()
             yield (
                 "script_error",
-                {"scenario": scenario, "error": text, "file": file, "line": line, "code": code, "count": count},
+                {
+                    "scenario": scenario,
+                    "error": text,
+                    "file": file,
+                    "line": line,
+                    "code": code,
+                    "count": count,
+                },
             )
         warned, self._warned = self._warned, {}
         for text, (file, line) in warned.items():
@@ -134,6 +141,8 @@ def _is_own(file: str, folder: str) -> bool:
 
 def _hint(error: BaseException) -> str:
     text = str(error)
-    if isinstance(error, AttributeError | TypeError) and ("Future' object" in text or "'coroutine' object" in text):
+    if isinstance(error, AttributeError | TypeError) and (
+        "Future' object" in text or "'coroutine' object" in text
+    ):
         return " (is an `await` missing?)"
     return ""

@@ -24,6 +24,7 @@ from loadgen.errors import ScriptFailed
 from loadgen.loop import LoadgenLoop
 from loadgen.mishaps import Blocking, Mishaps
 from loadgen.policy import BreakerPlan, Policy, RetryPlan
+from loadgen.rehearsal import NOWHERE
 from loadgen.script import Script, load_script
 from loadgen.user import User, tell
 
@@ -36,8 +37,6 @@ LOOK_S = 0.02
 TEARDOWN_S, STOP_S = 5.0, 1.0
 # Users may have come in for so long before they are taken out of the garbage collector's sight.
 SETTLED_S = 0.5
-# The place of a user that is in no stream.
-NOWHERE = 2**32
 
 
 def main(document: bytes, block_fd: int, index: int, report_fd: int) -> int:
@@ -242,7 +241,9 @@ class Troupe:
         for kind, fields in [*self._mishaps.take(), *self._blocking.take()]:
             tell(self._engine, kind, **fields)
 
-    def _warn(self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+    def _warn(
+        self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any
+    ) -> None:
         self._mishaps.warn(f"{category.__name__}: {message}", filename, lineno)
 
 

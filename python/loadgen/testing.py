@@ -108,7 +108,7 @@ def play(
     data: Mapping[str, Any] | None = None,
 ) -> None:
     """One iteration, seen by `observer`. Feeds begin with their first rows."""
-    from loadgen.scripted import once_in_process
+    from loadgen.rehearsal import once_in_process
 
     for feed in script.feeds.values():
         feed._attach(0, 1)  # noqa: SLF001 - as a worker does

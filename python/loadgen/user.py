@@ -32,7 +32,12 @@ class User(Client):
     _rng: random.Random | None
 
     def __new__(
-        cls, engine: Engine, place: int, number: int = 0, seed: int = 1, arguments: Mapping[str, str] | None = None
+        cls,
+        engine: Engine,
+        place: int,
+        number: int = 0,
+        seed: int = 1,
+        arguments: Mapping[str, str] | None = None,
     ) -> Self:
         user = super().__new__(cls, engine, place)
         user.id = number

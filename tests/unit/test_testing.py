@@ -70,9 +70,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Observer], No
             calls.append((script, base_url, rest))
             steps(observer)
 
-        scripted = ModuleType("loadgen.scripted")
-        scripted.once_in_process = once  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "loadgen.scripted", scripted)
+        rehearsal = ModuleType("loadgen.rehearsal")
+        rehearsal.once_in_process = once  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "loadgen.rehearsal", rehearsal)
         return calls
 
     return install

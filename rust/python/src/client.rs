@@ -6,7 +6,7 @@ use std::rc::Rc;
 use loadgen_engine::record::block::Role;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::engine::Engine;
 use crate::request::Prepared;
@@ -120,6 +120,20 @@ impl Client {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         Self::attempt(slf, method_named(method)?, url, options.filter(|options| !options.is_empty()))
+    }
+
+    /// The bytes of a request, which is not sent.
+    #[pyo3(signature = (method, url, **options))]
+    fn _render<'py>(
+        slf: &Bound<'py, Self>,
+        method: &str,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let engine = slf.borrow().engine.bind(slf.py()).borrow();
+        let core = engine.core.borrow();
+        let wanted = core.requests.read(method_named(method)?, url.to_str()?, options)?;
+        Ok(PyBytes::new(slf.py(), &core.requests.render(&wanted)?.0))
     }
 
     /// A response to a request that a policy did not let be sent; it is counted as failed.

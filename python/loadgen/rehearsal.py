@@ -1,0 +1,130 @@
+"""One iteration of one user without a load, on the real engine in this process, for tests and for `--debug`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from loadgen._engine import Engine, Response
+from loadgen.engine_plan import EnginePlan
+from loadgen.loop import LoadgenLoop
+from loadgen.policy import BreakerPlan, Policy, RetryPlan
+from loadgen.user import User
+
+if TYPE_CHECKING:
+    from loadgen.scenario import Scenario
+    from loadgen.script import Script
+
+# The place of a user that is in no stream.
+NOWHERE = 2**32
+
+
+class Observer(Protocol):
+    """Who is told of it."""
+
+    def request(self, exchange: Seen) -> None: ...
+    def check(self, name: str, ok: bool) -> None: ...
+    def error(self, error: BaseException) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request with what came of it."""
+
+    method: str
+    url: str
+    request_headers: list[tuple[str, str]]
+    request_body: bytes
+    response_headers: list[tuple[str, str]]
+    response: Response
+
+
+class ObservedUser(User):
+    """A user whose every step is told."""
+
+    _observer: Observer
+
+    async def _send(self, method: str, url: str, **options: Any) -> Response:
+        head, _, body = self._render(method, url, **options).partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")[1:]
+        headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        response = await super()._send(method, url, **options)
+        self._observer.request(
+            Seen(response.method, response.url, headers, body, response.headers.pairs(), response)
+        )
+        return response
+
+    def expect(self, ok: object, name: str) -> bool:
+        """As a user's, and told."""
+        passed = super().expect(ok, name)
+        self._observer.check(name, passed)
+        return passed
+
+
+def once_in_process(
+    script: Script,
+    scenario: Scenario,
+    base_url: str,
+    observer: Observer,
+    *,
+    arguments: Mapping[str, str],
+    data: Mapping[str, Any],
+) -> None:
+    """What the script does once, the user's sessions and one iteration; every exception is told, none is raised."""
+    plan = script.plan_with({"base_url": base_url}, only=[scenario.name]).compile()
+    engine = Engine(plan.encode())
+    loop = LoadgenLoop(engine)
+    try:
+        loop.run_until_complete(_rehearse(engine, script, scenario, plan, observer, arguments, data))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+
+
+async def _rehearse(
+    engine: Engine,
+    script: Script,
+    scenario: Scenario,
+    plan: EnginePlan,
+    observer: Observer,
+    arguments: Mapping[str, str],
+    data: Mapping[str, Any],
+) -> None:
+    share = plan.script
+    assert share is not None
+    policy = Policy(
+        msgspec.convert(share.retry, RetryPlan | None),
+        msgspec.convert(share.breaker, BreakerPlan | None),
+        share.base_url,
+    )
+    # Even one without a rule: it sends through the user, who is observed.
+    engine.set_policy(policy.send)
+    user = ObservedUser(engine, NOWHERE, 0, share.seed, arguments)
+    user._observer = observer
+    user.data.update(data)
+    user.scenario, user.iteration = scenario.name, 1
+    sessions = []
+    try:
+        for once in script.onces:
+            done = once.function(*([user] if once.takes_user else []))
+            if inspect.isawaitable(done):
+                await done
+        for session in script.sessions:
+            generator = session.function(user)
+            await anext(generator)
+            sessions.append(generator)
+        await scenario.function(user)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
+        observer.error(error)
+    for generator in reversed(sessions):
+        try:
+            await anext(generator)
+        except StopAsyncIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - as above
+            observer.error(error)
