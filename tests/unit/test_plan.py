@@ -256,3 +256,34 @@ def test_closed_plans_start_no_more_workers_than_users() -> None:
 def test_users_follow_their_stages() -> None:
     plan = Plan(stages=[Stage("10s", users=10), Stage("10s", users=10)]).compile()
     assert [plan.users_at(ns * SECOND) for ns in (0, 5, 10, 15, 20)] == [0, 5, 10, 10, 0]
+
+
+def test_a_plan_of_a_script_is_no_run_by_itself() -> None:
+    plan = Plan(base_url="http://h/", users=5, max_errors="5%")
+    with pytest.raises(PlanError) as caught:
+        plan.compile()
+    assert [mistake.place for mistake in caught.value.mistakes] == ["base_url", "max_errors"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "words"),
+    [
+        ({"base_url": 5}, "base_url", "expected text"),
+        ({"base_url": "https://h"}, "base_url", "https is not supported"),
+        ({"iterations": 0}, "iterations", "expected a whole number, 1 or more"),
+        ({"max_users": "x"}, "max_users", "expected a whole number"),
+        ({"max_errors": 0}, "max_errors", "expected a number of iterations such as 100"),
+        ({"max_errors": "101%"}, "max_errors", "expected a number of iterations"),
+        ({"max_errors": True}, "max_errors", "expected a number of iterations"),
+        ({"arguments": ["a"]}, "arguments", "expected names and values"),
+        ({"arguments": {"a": 5}}, "arguments['a']", "expected text, as --set gives it"),
+        ({"retry": 3}, "retry", "expected Retry(...)"),
+        ({"breaker": True}, "breaker", "expected Breaker(...)"),
+    ],
+)
+def test_what_is_wrong_in_a_plan_of_a_script(fields: dict[str, object], place: str, words: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        Plan(**fields)  # type: ignore[arg-type]
+    (found,) = caught.value.mistakes
+    assert found.place == place
+    assert words in found.text
