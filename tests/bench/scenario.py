@@ -219,7 +219,8 @@ def loops(rounds: int, turns: int, core: int) -> list[Figure]:
             for kind in ("sleep", "future"):
                 if name in complaints:
                     continue
-                script = [str(SCENARIOS / "loop_turns.py"), name, kind, str(MANY_USERS), str(turns)]
+                module = "tests.bench.scenarios.loop_turns"
+                script = ["-m", module, name, kind, str(MANY_USERS), str(turns)]
                 cost = run_pinned([sys.executable, *script], [core])
                 if cost.exit_code:
                     complaints[name] = (cost.output.strip().splitlines() or ["no output"])[-1]

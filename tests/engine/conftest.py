@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
+
+from tests.engine.loops import new_loadgen_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -28,10 +28,7 @@ def new_loop(request: pytest.FixtureRequest) -> NewLoop:
     """Makes loops. What does not hold for asyncio's own loop may not be asked of ours."""
     if request.param == "asyncio":
         return asyncio.SelectorEventLoop
-    if importlib.util.find_spec("loadgen.loop") is None:
-        pytest.skip("loadgen.loop is not there yet")
-    made: NewLoop = importlib.import_module("loadgen.loop").LoadgenLoop
-    return made
+    return new_loadgen_loop
 
 
 @pytest.fixture

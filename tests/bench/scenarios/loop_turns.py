@@ -1,4 +1,4 @@
-"""Turns of a bare loop, without a run: `python loop_turns.py LOOP KIND TASKS TURNS` prints CPU µs per await.
+"""Turns of a bare loop, without a run: `python -m … LOOP KIND TASKS TURNS` prints CPU µs per await.
 
 Every task waits, in each turn, for sleep(0) or for a future that another callback has to resolve.
 """
@@ -11,7 +11,7 @@ import time
 
 LOOPS = {
     "asyncio": "asyncio:SelectorEventLoop",
-    "loadgen": "loadgen.loop:LoadgenLoop",
+    "loadgen": "tests.engine.loops:new_loadgen_loop",
     "uvloop": "uvloop:Loop",
 }
 
