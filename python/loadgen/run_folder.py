@@ -9,6 +9,7 @@ latency.hlog is an HdrHistogram interval log, format 1.3, which public tools rea
     #[...]                                                 comments; stamps are relative to BaseTime
     Tag=response,12.000,1.000,3.482,HISTFAAA...            tag, start in s, length in s, maximum in ms, data
     Tag=response:GET%20%2Fitems,12.000,1.000,3.482,HIS...  one label's, percent-encoded: no commas, no spaces
+    Tag=trend:basket,12.000,1.000,3.482,HIS...             a script's own values, times 1,000,000
 
 The maximum is in milliseconds (values are ns, divided by the format's customary 1,000,000), because that is
 what the readers of the format assume. It holds the finite samples only: those that never ended have no value.
@@ -132,7 +133,12 @@ class RunFolder:
         interval = progress.total if since is None else progress.total.since(since)
         self._labels_since, self._labels_from_s = progress.total, progress.elapsed_s
         return [
-            hlog_line(f"response:{quote(label, safe='')}", start_s, progress.elapsed_s - start_s, histogram)
+            hlog_line(
+                f"{'trend' if progress.total.role(label) == 'trend' else 'response'}:{quote(label, safe='')}",
+                start_s,
+                progress.elapsed_s - start_s,
+                histogram,
+            )
             for label in progress.total.labels
             if (histogram := interval.histogram("response", label)).count
         ]

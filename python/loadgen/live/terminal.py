@@ -12,6 +12,8 @@ from loadgen.snapshot import busy_share, percentile_ns
 from loadgen.units import counted, format_count, format_ns, format_percent, format_rate, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Group
     from rich.live import Live
 
@@ -37,8 +39,11 @@ def make_view(*, live: bool, quiet: bool, stream: TextIO | None = None) -> Obser
 def describe_plan(plan: EnginePlan) -> str:
     """One line: what is going to happen."""
     asked = {"rate", "users", "stages", "preset", "duration"} & plan.origins.keys()
-    parts = [f"{printable(plan.label)}: {plan.describe_load()}"]
-    if not asked:
+    what = plan.label
+    if plan.script is not None:
+        what = ", ".join(scenario.name for scenario in plan.script.scenarios)
+    parts = [f"{printable(what)}: {plan.describe_load()}"]
+    if not asked and plan.script is None:
         parts[0] += " (the default; --tps sets a rate)"
     parts.append(counted(plan.workers, "worker"))
     if plan.is_open:
@@ -81,9 +86,11 @@ class PlainView(QuietView):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._next_s = float(PLAIN_EVERY_S)
+        self._scripted = False
 
     def begin(self, opening: Opening) -> None:
         """What is going to happen."""
+        self._scripted = opening.plan.script is not None
         if opening.note:
             self.say(opening.note)
         self.say(describe_plan(opening.plan))
@@ -93,8 +100,9 @@ class PlainView(QuietView):
         if progress.elapsed_s + 0.5 < self._next_s:
             return
         self._next_s = progress.elapsed_s + PLAIN_EVERY_S
-        figures = Figures(progress)
-        parts = [f"{progress.elapsed_s:6.0f} s", *figures.rates(), *figures.response(), *figures.trouble()]
+        figures = Figures(progress, scripted=self._scripted)
+        parts = [f"{progress.elapsed_s:6.0f} s", *figures.rates(), *figures.requests()]
+        parts += [*figures.response(), *figures.trouble()]
         self.say("  ".join(parts))
 
     def event(self, event: Event) -> None:
@@ -110,6 +118,7 @@ class LiveView(QuietView):
         super().__init__(stream)
         self._live: Live | None = None
         self._title = ""
+        self._scripted = False
         self._length_s = 1.0
         self._begun = 0.0
         self._over = False
@@ -123,6 +132,7 @@ class LiveView(QuietView):
         if opening.note:
             self.say(opening.note)
         self.say(describe_plan(opening.plan))
+        self._scripted = opening.plan.script is not None
         self._title, self._length_s = printable(opening.plan.name), opening.plan.duration_ns / 1e9
         self._begun = time.monotonic()
         console = Console(file=self._stream, highlight=False)
@@ -172,10 +182,10 @@ class LiveView(QuietView):
         head.add_row(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"), bar, left)
         if self._progress is None:
             return Group(head)
-        figures = Figures(self._progress)
+        figures = Figures(self._progress, scripted=self._scripted)
         rows = Table.grid(padding=(0, 3))
         for name, cells in (
-            ("requests", figures.rates()),
+            ("load" if self._scripted else "requests", [*figures.rates(), *figures.requests()]),
             ("response", figures.response()),
             ("trouble", figures.trouble()),
             ("generator", figures.generator()),
@@ -184,26 +194,48 @@ class LiveView(QuietView):
         return Group(head, rows)
 
 
+def iterations_under_way(counters: Mapping[str, int]) -> int:
+    """Begun, and not ended yet."""
+    return counters["iterations_started"] - counters["iterations_ok"] - counters["iterations_failed"]
+
+
 class Figures:
     """The last interval in words, the same for both views."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, scripted: bool = False) -> None:
         self._progress = progress
+        self._scripted = scripted
         self._counters = progress.interval.counters
         self._seconds = max(progress.interval_s, 1e-9)
 
     def rates(self) -> list[str]:
-        """Sent against wanted, and answered well; when the load is over, what is left."""
+        """Sent against wanted, and answered well, of scripts iterations; after the load, what is left."""
         progress = self._progress
         if progress.phase == "drain":
-            return [f"waiting for {counted(progress.now['in_flight'], 'response')}"]
-        sent = f"sent {format_rate(self._counters['sent'] / self._seconds)}"
+            what, count = "response", progress.now["in_flight"]
+            if self._scripted:
+                what, count = "iteration", iterations_under_way(progress.total.counters)
+            return [f"waiting for {counted(count, what)}"]
+        names = (
+            ("iterations", "iterations_started", "iterations_ok")
+            if self._scripted
+            else ("sent", "sent", "ok")
+        )
+        sent = f"{names[0]} {format_rate(self._counters[names[1]] / self._seconds)}"
         if progress.target_rate_per_s is not None:
             sent += f" of {format_rate(progress.target_rate_per_s)}"
-        parts = [sent, f"ok {format_rate(self._counters['ok'] / self._seconds)}"]
-        if progress.target_users is not None:
+        parts = [sent, f"ok {format_rate(self._counters[names[2]] / self._seconds)}"]
+        if self._scripted:
+            parts.append(counted(progress.now["users"], "user"))
+        elif progress.target_users is not None:
             parts.append(counted(progress.now["active_users"], "user"))
         return parts
+
+    def requests(self) -> list[str]:
+        """What scripts send: an iteration may be any number of requests."""
+        if not self._scripted or self._progress.phase == "drain":
+            return []
+        return [f"requests {format_rate(self._counters['sent'] / self._seconds)}"]
 
     def response(self) -> list[str]:
         """Percentiles of the response time."""
@@ -216,11 +248,19 @@ class Figures:
         """Failures of the whole run, and what waits now."""
         total = self._progress.total.counters
         parts = [f"errors {format_count(total['failed'])}"]
+        if self._scripted:
+            parts += self._script_trouble(total)
         if self._progress.now["overdue"]:
             parts.append(f"overdue {format_count(self._progress.now['overdue'])}")
         if total["dropped"]:
             parts.append(f"dropped {format_count(total['dropped'])}")
         return parts
+
+    def _script_trouble(self, total: Mapping[str, int]) -> list[str]:
+        """Iterations that raised, and checks that failed, since the start."""
+        checks = sum(failed for kind, _, _, failed, *_ in self._progress.total.tallies if kind == "check")
+        found = (("failed iterations", total["iterations_failed"]), ("failed checks", checks))
+        return [f"{name} {format_count(count)}" for name, count in found if count]
 
     def generator(self) -> list[str]:
         """The generator's own work."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from loadgen.engine_plan import OpenLoad
 from loadgen.errors import ExitCode
-from loadgen.result import Result, ThresholdResult
+from loadgen.report import script as of_script
+from loadgen.report.columns import cut_middle, width_of
+from loadgen.result import Result, ScriptResult, ThresholdResult
 from loadgen.snapshot import Latency, nanoseconds
-from loadgen.thresholds import parse_threshold, percent_of, samples_needed
+from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
 from loadgen.units import (
     counted,
     format_bytes,
@@ -19,9 +21,11 @@ from loadgen.units import (
     format_percent,
     format_rate,
     printable,
+    quoted,
 )
 
 WIDTH = 80
+MOST_NAMES = 20
 _COLUMNS = {
     "p50": "p50_ms",
     "p90": "p90_ms",
@@ -42,6 +46,8 @@ _ERROR_WORDS = {
     "bad_response": "not an HTTP response",
     "header_too_large": "the response's header is too large",
     "body_too_large": "the response's body is too large",
+    "script_error": "an exception in the script",
+    "breaker_open": "held back by the circuit breaker",
 }
 
 
@@ -52,6 +58,7 @@ def render(result: Result, folder: Path | None = None) -> str:
         _head(result),
         _rates(result),
         _latencies(result),
+        *_of_script(result),
         _answers(result),
         _thresholds(result),
         _trust(result),
@@ -60,40 +67,68 @@ def render(result: Result, folder: Path | None = None) -> str:
     return "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks if block) + "\n"
 
 
+def _of_script(result: Result) -> list[list[str]]:
+    """What blast has not."""
+    script = result.script
+    if script is None:
+        return []
+    return [
+        of_script.labels(result),
+        of_script.checks(result),
+        of_script.metrics(result, script),
+        of_script.errors(script),
+        of_script.retries(script),
+    ]
+
+
 def _head(result: Result) -> list[str]:
     plan = result.plan
     how = f"{format_duration(round(result.duration_s, 1) * 1e9)}, {counted(len(result.workers), 'worker')}"
     title = _cut(printable(result.name), WIDTH - len(how) - 2)
     # How arrivals are spread changes what a queue does to them, so it stands at the top.
     load = plan.describe_load()
-    if isinstance(plan.load, OpenLoad):
-        load += f", {plan.load.describe_arrivals()} arrivals, {plan.pacing} pacing"
-    return [
-        f"{title}{how:>{WIDTH - len(title)}}",
-        f"{_cut(printable(plan.label), WIDTH - len(load) - 2)}: {load}",
-    ]
+    arrivals = {load.describe_arrivals() for load in plan.loads if isinstance(load, OpenLoad)}
+    if arrivals:
+        load += f", {' and '.join(sorted(arrivals))} arrivals, {plan.pacing} pacing"
+    head = [f"{title}{how:>{WIDTH - len(title)}}"]
+    if plan.script is None:
+        return [*head, f"{_cut(printable(plan.label), WIDTH - len(load) - 2)}: {load}"]
+    names = printable(", ".join(scenario.name for scenario in plan.script.scenarios))
+    if width_of(names) + len(load) + 2 <= WIDTH:
+        return [*head, f"{names}: {load}"]
+    return [*head, cut_middle(names, WIDTH), *_wrap("", load.split(), " ")]
 
 
 def _rates(result: Result) -> list[str]:
     """Counts are of the whole run; rates are over the time for which the load was on."""
-    arrivals = result.arrivals
+    arrivals, script = result.arrivals, result.script
     rows: list[tuple[str, int, float | None, str]] = []
     if result.target_rate_per_s is not None:
         rows.append(("offered", arrivals.scheduled, result.target_rate_per_s, ""))
-    rows.append(("sent", arrivals.sent, result.achieved_rate_per_s, _bytes(result)))
+    begun = ("sent", _bytes(result)) if script is None else ("started", "")
+    rows.append((begun[0], arrivals.sent, result.achieved_rate_per_s, begun[1]))
     # After an interrupt most answers come when the load is over: their rate until then says nothing.
     interrupted = result.exit_code == ExitCode.INTERRUPTED
     rows.append(
-        ("ok", arrivals.completed, None if interrupted else _number(result, "completed_rate_per_s"), "")
+        (
+            "ok" if script is None else "completed",
+            arrivals.completed,
+            None if interrupted else _number(result, "completed_rate_per_s"),
+            "",
+        )
     )
     rows.append(("failed", arrivals.failed, None, _share(arrivals.failed, arrivals.sent)))
     for name in ("unfinished", "dropped", "cancelled"):
         count = getattr(arrivals, name)
         if count:
             rows.append((name, count, None, _share(count, arrivals.scheduled)))
-    lines = [f"{'requests':<12}{'count':>14}{'rate':>14}"]
+    if script is not None:
+        rows += _requests(result, script)
+    lines = [f"{'requests' if script is None else 'iterations':<12}{'count':>14}{'rate':>14}"]
     for name, count, rate, remark in rows:
         rate_text = "" if rate is None else format_rate(rate)
+        if name == "requests":  # another count begins
+            lines.append("")
         lines.append(f"{name:<12}{format_count(count):>14}{rate_text:>14}   {remark}")
     if any(
         rate is not None and abs(rate * result.duration_s - count) > 0.01 * count
@@ -101,6 +136,20 @@ def _rates(result: Result) -> list[str]:
     ):
         lines.append("rates are of the time that the load was on, counts of the whole run")
     return lines
+
+
+def _requests(result: Result, script: ScriptResult) -> list[tuple[str, int, float | None, str]]:
+    """What the iterations sent."""
+    requests = result.requests
+    rows: list[tuple[str, int, float | None, str]] = [
+        ("requests", requests.total, script.requests_per_s, _bytes(result)),
+        ("ok", requests.ok, None, ""),
+        ("failed", requests.failed, None, _share(requests.failed, requests.total)),
+    ]
+    unfinished = requests.total - requests.ok - requests.failed
+    if unfinished:
+        rows.append(("unfinished", unfinished, None, _share(unfinished, requests.total)))
+    return rows if requests.total else []
 
 
 def _number(result: Result, metric: str) -> float | None:
@@ -130,7 +179,10 @@ def _latencies(result: Result) -> list[str]:
         # Where a percentile is missing, the count says why.
         title = f"{name} ({format_count(row.count)})" if _missing(row) else name
         lines.append(f"{title:<20}" + "".join(f"{_cell(row, field):>10}" for field in _COLUMNS.values()))
-    return lines + _footnotes(list(rows.values()))
+    lines += _footnotes(list(rows.values()))
+    if result.script is not None and result.plan.is_open:
+        lines.append("iterations and their first requests count from when due, others from when asked")
+    return lines
 
 
 def _missing(latency: Latency) -> list[str]:
@@ -165,10 +217,10 @@ def _answers(result: Result) -> list[str]:
     return lines
 
 
-def _wrap(name: str, items: list[str]) -> list[str]:
+def _wrap(name: str, items: list[str], between: str = ", ") -> list[str]:
     lines, line = [], f"{name:<12}"
     for index, item in enumerate(items):
-        piece = item + ("" if index == len(items) - 1 else ", ")
+        piece = item + ("" if index == len(items) - 1 else between)
         if len(line) + len(piece) > WIDTH and line.strip():
             lines.append(line)
             line = " " * 12
@@ -185,7 +237,25 @@ def _thresholds(result: Result) -> list[str]:
         measured = _measured(threshold, result)
         width = WIDTH - 9 - len(measured) - 1
         lines.append(f"{outcome:<9}{_cut(printable(threshold.expression), width):<{width}} {measured}")
+        lines += _known_names(threshold, result)
     return lines
+
+
+def _known_names(threshold: ThresholdResult, result: Result) -> list[str]:
+    """What a threshold could have asked about, where it asked about what never came up."""
+    if threshold.value is not None or result.script is None:
+        return []
+    parsed = _parse(threshold, result)
+    if parsed.metric.startswith("check("):
+        asked, known, kind = parsed.metric[len("check(") : -1], [one.name for one in result.checks], "checks"
+    else:
+        own = parsed.own_metric
+        asked, kind = (own[0], "metrics") if own is not None else (parsed.label or "", "labels")
+        known = ([] if own else [row.label for row in result.labels]) + sorted(result.script.metrics)
+    if not asked or asked in known:
+        return []
+    names = [printable(name) for name in known] or ["none"]
+    return _bullet(f"no {kind[:-1]} {quoted(asked)} in this run; {kind}: {', '.join(names[:MOST_NAMES])}")
 
 
 def _measured(threshold: ThresholdResult, result: Result) -> str:
@@ -193,19 +263,32 @@ def _measured(threshold: ThresholdResult, result: Result) -> str:
     value = math.inf if threshold.value == "inf" else threshold.value
     if value is None:
         return _why_no_data(threshold, result)
-    scale = parse_threshold(threshold.expression).scale
+    scale = _parse(threshold, result).scale
     if scale == "ms":
         return format_ns(value * 1e6)
+    if scale == "number":
+        return of_script.number(value)
     return {"share": format_percent, "per_second": format_rate, "count": format_count}[scale](value)
+
+
+def _parse(threshold: ThresholdResult, result: Result) -> Threshold:
+    return parse_threshold(threshold.expression, scripted=result.script is not None)
 
 
 def _why_no_data(threshold: ThresholdResult, result: Result) -> str:
     """`200 samples, p99 needs 368`."""
-    kind, _, statistic = parse_threshold(threshold.expression).metric.partition(".")
+    parsed = _parse(threshold, result)
+    kind, _, statistic = parsed.metric.partition(".")
     latencies = (result.latency, result.phases)
     latency = next(
         (getattr(group, kind) for group in latencies if hasattr(group, kind)), result.metrics.get(kind)
     )
+    if parsed.own_metric is not None:
+        name, statistic = parsed.own_metric[0], parsed.own_metric[1] or ""
+        latency = result.metrics.get(name)
+    elif parsed.label is not None and result.script is not None:
+        found = [row.latency for row in result.labels if row.label == parsed.label]
+        latency = getattr(found[0], kind, None) if found else result.metrics.get(parsed.label)
     if not isinstance(latency, Latency) or not latency.count or not statistic.startswith("p"):
         return "nothing to measure"
     needed = samples_needed(percent_of(statistic))
@@ -224,9 +307,14 @@ def _trust(result: Result) -> list[str]:
             "client-limited": "Do not rely on these numbers: the generator was the limit, not the target.",
         }[generator.verdict]
     lines = [line]
+    if result.script is not None and result.script.stopped is not None:
+        lines += _bullet(f"the run was stopped: {printable(result.script.stopped)}")
+    elif result.exit_code == ExitCode.SCRIPT_FAILED:
+        lines += _bullet("every iteration ended in an exception: the script, not the target, was tested")
     for reason in generator.reasons:
         lines += _bullet(printable(reason))
     lines += _unasked_failures(result)
+    lines += _unasked_checks(result)
     interrupted = ", interrupted" if result.exit_code == ExitCode.INTERRUPTED else ""
     lines.append(f"verdict: {result.verdict}{interrupted} (exit code {result.exit_code})")
     return lines
@@ -234,8 +322,8 @@ def _trust(result: Result) -> list[str]:
 
 def _unasked_failures(result: Result) -> list[str]:
     """A run may pass although all went wrong, where nobody asked: that must not go unseen."""
-    failed, sent = result.arrivals.failed, result.arrivals.sent
-    metrics = [parse_threshold(threshold.expression).metric for threshold in result.thresholds]
+    failed, sent = result.requests.failed, result.requests.total
+    metrics = [_parse(threshold, result).metric for threshold in result.thresholds]
     asked = any(metric == "ok" or metric.startswith("errors") for metric in metrics)
     if not failed or asked or result.exit_code == ExitCode.UNREACHABLE:
         return []
@@ -243,6 +331,20 @@ def _unasked_failures(result: Result) -> list[str]:
     return [
         f"{how_many} {counted(sent, 'request')} failed, and no threshold asks about errors:",
         '  --threshold "errors < 1%"',
+    ]
+
+
+def _unasked_checks(result: Result) -> list[str]:
+    failed = sum(check.failed for check in result.checks)
+    made = failed + sum(check.passed for check in result.checks)
+    asked = any(
+        _parse(threshold, result).metric.startswith(("checks", "check(")) for threshold in result.thresholds
+    )
+    if not failed or asked:
+        return []
+    return [
+        f"{format_count(failed)} of {counted(made, 'check')} failed, and no threshold asks about checks:",
+        '  --threshold "checks > 99%"',
     ]
 
 

@@ -1,0 +1,39 @@
+"""Text in columns of a terminal: how wide it is there, and cut to fit. Knows nothing of what it says."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def width_of(text: str) -> int:
+    """Columns that a terminal gives it: none for accents set on letters, two for wide letters."""
+    return sum(_columns(char) for char in text)
+
+
+def pad(text: str, width: int) -> str:
+    """Text cut in its middle, or filled up, to so many columns."""
+    text = cut_middle(text, width)
+    return text + " " * (width - width_of(text))
+
+
+def cut_middle(text: str, width: int) -> str:
+    """The beginning and the end of what is too long: labels differ at either."""
+    if width_of(text) <= width:
+        return text
+    room = width - len("...")
+    return f"{_take(text, room - room // 2)}...{_take(text[::-1], room // 2)[::-1]}"
+
+
+def _take(text: str, width: int) -> str:
+    taken = 0
+    for index, char in enumerate(text):
+        taken += _columns(char)
+        if taken > width:
+            return text[:index]
+    return text
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1

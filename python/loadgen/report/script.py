@@ -1,0 +1,114 @@
+"""What the closing table has of a script's run only: labels, checks, metrics, errors. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
+from typing import TypeVar
+
+from loadgen.report.columns import cut_middle, pad
+from loadgen.result import CheckResult, Gauge, LabelResult, Metric, Result, ScriptErrorGroup, ScriptResult
+from loadgen.snapshot import Latency, Milliseconds, nanoseconds
+from loadgen.units import counted, format_count, format_ns, format_percent, printable
+
+T = TypeVar("T")
+
+WIDTH = 80
+MOST_ROWS = 30
+_PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
+# Requests speak for themselves.
+_MARKS = {"request": "", "operation": " (operation)", "group": " (group)", "iteration": " (iteration)"}
+
+
+def labels(result: Result) -> list[str]:
+    """Response times of each label: requests first, scenarios last."""
+    order = list(_MARKS)
+    rows = sorted(result.labels, key=lambda row: (order.index(row.kind), -row.requests.total))
+    head = f"{'response by label':<31}{'count':>10}{'failed':>9}{'p50':>10}{'p95':>10}{'p99':>10}"
+    return _table(head, rows, _label, "labels")
+
+
+def _table(head: str, rows: Sequence[T], lines_of: Callable[[T], list[str]], noun: str) -> list[str]:
+    """Rows under their head, as far as they can be taken in; nothing where there are none."""
+    if not rows:
+        return []
+    lines = [head] + [line for row in rows[:MOST_ROWS] for line in lines_of(row)]
+    if len(rows) > MOST_ROWS:
+        lines.append(f"and {format_count(len(rows) - MOST_ROWS)} more {noun}, in summary.json")
+    return lines
+
+
+def _label(row: LabelResult) -> list[str]:
+    mark = _MARKS[row.kind]
+    name = f"{cut_middle(printable(row.label), 30 - len(mark))}{mark}"
+    counts = f"{format_count(row.requests.total):>10}{format_count(row.requests.failed):>9}"
+    cells = [format_ns(nanoseconds(getattr(row.latency.response, field))) for field in _PERCENTILES]
+    return [f"{pad(name, 31)}{counts}" + "".join(f"{cell:>10}" for cell in cells)]
+
+
+def checks(result: Result) -> list[str]:
+    """How often each named check passed."""
+    rows = sorted(result.checks, key=lambda check: -check.failed)
+    return _table(f"{'checks':<42}{'passed':>14}{'failed':>14}", rows, _check, "checks")
+
+
+def _check(check: CheckResult) -> list[str]:
+    share = format_percent(check.failed / (check.passed + check.failed)) if check.failed else ""
+    counts = f"{format_count(check.passed):>14}{format_count(check.failed):>14}{share:>10}"
+    return [f"{pad(printable(check.name), 41)} {counts}"]
+
+
+def metrics(result: Result, script: ScriptResult) -> list[str]:
+    """The script's own."""
+
+    def line(name: str) -> list[str]:
+        return [f"{pad(printable(name), 30)} {_metric(script.metrics[name], result.metrics[name])}"]
+
+    return _table("metrics", sorted(script.metrics), line, "metrics")
+
+
+def _metric(kind: str, value: Metric) -> str:
+    if isinstance(value, Gauge):
+        return f"last {number(value.last)}, min {number(value.min)}, max {number(value.max)}"
+    if isinstance(value, Latency):
+        parts = [
+            f"{name} {number(found)}"
+            for name, found in (
+                *(("p50", value.p50_ms), ("p95", value.p95_ms), ("p99", value.p99_ms)),
+                *(("max", value.max_ms), ("mean", value.mean_ms)),
+            )
+            if found is not None
+        ]
+        return ", ".join(parts) or "no value"
+    return format_percent(value) if kind == "rate" else number(value)
+
+
+def number(value: Milliseconds) -> str:
+    """A value whose unit only the script knows."""
+    if value is None or value == "inf":
+        return "-" if value is None else "∞"
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def errors(script: ScriptResult) -> list[str]:
+    """Exceptions, each with its place in the user's script and the line that stands there."""
+    return _table(f"{'script errors':<18}{'iterations':>14}", script.errors, _error, "kinds of error")
+
+
+def _error(group: ScriptErrorGroup) -> list[str]:
+    scenario = pad(printable(group.scenario), 17)
+    lines = [f"{scenario} {format_count(group.count):>14}   {cut_middle(printable(group.error), WIDTH - 35)}"]
+    if group.file:
+        place = cut_middle(f"{PurePath(printable(group.file)).name}:{group.line}", WIDTH // 2)
+        code = cut_middle(printable(group.code), WIDTH - 8 - len(place))
+        lines.append(f"    {place}    {code}")
+    return lines
+
+
+def retries(script: ScriptResult) -> list[str]:
+    """What a policy made of it, where it did."""
+    if not script.retries or script.amplification is None:
+        return []
+    asked = script.attempts - script.retries
+    what = f"{counted(asked, 'request')} took {counted(script.attempts, 'attempt')}"
+    return [f"retries     {what}, {script.amplification:.3g} for each"]
