@@ -112,11 +112,7 @@ class Feed:
 
     def _check(self, workers: int = 1) -> int:
         """Reads all of the file before a run, to find its mistakes; returns the number of rows."""
-        try:
-            count = sum(1 for _ in self._read())
-        except UsageError as error:
-            hint = error.hint or f"{self._place} names this file; paths count from the folder of the script"
-            raise UsageError(error.message, hint=hint) from None
+        count = sum(1 for _ in self._read())
         self._check_count(count, workers)
         return count
 
@@ -143,7 +139,7 @@ class Feed:
 
     def _check_count(self, count: int, workers: int) -> None:
         if count == 0:
-            raise UsageError(f"{shown(self.path)} has no rows", hint=f"{self._place} names this file")
+            raise UsageError(f"{shown(self.path)} has no rows any more")
         if self.deal == "unique" and count < workers:
             raise UsageError(
                 f"{shown(self.path)} has {counted(count, 'row')}, too few for {counted(workers, 'worker')}: "
@@ -220,4 +216,7 @@ def _feed(path: str | Path, deal: Deal, read: Callable[[Path], Iterator[Row]]) -
     script = Path(caller.f_code.co_filename)
     folder = script.resolve().parent if script.is_file() else Path.cwd()
     full = folder / Path(path).expanduser()
+    # Most mistakes are found in the first row, where the script's own line can still be shown.
+    if next(read(full), None) is None:
+        raise UsageError(f"{shown(full)} has no rows")
     return Feed(lambda: read(full), full, deal, f"{script.name}:{caller.f_lineno}")
