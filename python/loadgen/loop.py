@@ -1,4 +1,4 @@
-"""The asyncio loop of a worker: its sockets, timers and ready queue are the engine's. It knows nothing of load.
+"""The asyncio loop of a worker: sockets, timers and ready queue are the engine's. It knows nothing of load.
 
 _run_once:  engine.turn       what is due begins, the one wait, answers resolve their futures
             timers            asyncio's own, by its own heap
@@ -8,6 +8,7 @@ _run_once:  engine.turn       what is due begins, the one wait, answers resolve 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import logging
 import selectors
@@ -44,10 +45,8 @@ class _EngineSelector(selectors.BaseSelector):
         fd = self._find(fileobj)
         key = self._keys.pop(fd)
         # Closed before it was taken out: then the kernel has done it.
-        try:
+        with contextlib.suppress(OSError):
             self._engine.unwatch(fd)
-        except OSError:
-            pass
         return key
 
     def modify(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -98,6 +97,7 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
     _scheduled: list[asyncio.TimerHandle]
     _stopping: bool
     _timer_cancelled_count: int
+    _current_handle: asyncio.Handle | None
     slow_callback_duration: float
 
     def __init__(self, engine: Engine) -> None:
@@ -164,12 +164,12 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
     def _run_handle(self, handle: asyncio.Handle) -> None:
         """One of asyncio's own handles, called by the engine."""
         if not self.get_debug():
-            handle._run()  # type: ignore[attr-defined]
+            handle._run()
             return
         began = time.monotonic()
         try:
             self._current_handle = handle
-            handle._run()  # type: ignore[attr-defined]
+            handle._run()
         finally:
             self._current_handle = None
         took = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""One iteration of one user without a load, on the real engine in this process, for tests and for `--debug`."""
+"""One iteration of one user without a load, in this process: for tests and for `--debug`."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def once_in_process(
     arguments: Mapping[str, str],
     data: Mapping[str, Any],
 ) -> None:
-    """What the script does once, the user's sessions and one iteration; every exception is told, none is raised."""
+    """What is done once, the user's sessions, one iteration. Every exception is told, none is raised."""
     plan = script.plan_with({"base_url": base_url}, only=[scenario.name]).compile()
     engine = Engine(plan.encode())
     loop = LoadgenLoop(engine)

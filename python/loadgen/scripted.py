@@ -1,4 +1,4 @@
-"""The worker's side of a scripted run: its users, their sessions, what goes wrong in them. The load is the engine's.
+"""The worker's side of a scripted run: its users and their sessions. The load itself is the engine's.
 
 spawn ──▶ session set up ──▶ park ──▶ iteration ──▶ park ──▶ … ──▶ leave ──▶ session torn down
                                ▲ the engine wakes the user when its next iteration is due
@@ -85,7 +85,7 @@ class Troupe:
 
     async def play(self) -> None:
         """From what is done once to the last user's leaving."""
-        warnings.showwarning = self._warn
+        warnings.showwarning = self._warn  # type: ignore[assignment]
         for feed in self._script.feeds.values():
             feed._attach(self._index, self._plan.workers, self._share.seed)
         for once in self._script.onces:
@@ -177,7 +177,7 @@ class Troupe:
             if not self._is_ending:
                 raise
         finally:
-            await self._close(user, sessions)
+            await self._close(sessions)
             for feed in self._script.feeds.values():
                 feed._release(user)
 
@@ -196,7 +196,7 @@ class Troupe:
             sessions.append(generator)
         return True
 
-    async def _close(self, user: User, sessions: list[AsyncIterator[object]]) -> None:
+    async def _close(self, sessions: list[AsyncIterator[object]]) -> None:
         """Tears them down, the last first."""
         names = [session.name for session in self._script.sessions]
         for name, generator in reversed(list(zip(names, sessions, strict=False))):
@@ -228,9 +228,10 @@ class Troupe:
             )
 
     def _report_leaks(self) -> None:
-        leaked = asyncio.all_tasks() - self._users - {asyncio.current_task()}
+        current = asyncio.current_task()
+        leaked = [task for task in asyncio.all_tasks() - self._users if task is not current]
         if leaked:
-            names = sorted({_name_of(task) for task in leaked if task is not None})
+            names = sorted({_name_of(task) for task in leaked})
             tell(
                 self._engine,
                 "task_leak",

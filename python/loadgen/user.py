@@ -53,7 +53,7 @@ class User(Client):
     def rng(self) -> random.Random:
         """Random numbers of this user's own: the same in every run with the same seed."""
         if self._rng is None:
-            self._rng = random.Random(f"{self._seed}:{self.id}")
+            self._rng = random.Random(f"{self._seed}:{self.id}")  # noqa: S311 - repeatable is what it must be
         return self._rng
 
     def expect(self, ok: object, name: str) -> bool:

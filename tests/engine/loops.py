@@ -14,7 +14,7 @@ PLAN = {
     "label": "",
     "addresses": ["127.0.0.1:1"],
     "load": {"model": "closed", "stages": [{"duration_ns": 3600 * SECOND, "from_users": 1, "to_users": 1}]},
-    "script": {"scenarios": [{"name": "nobody", "weight": 1.0}], "max_users": 1},
+    "script": {"base_url": "", "scenarios": [{"name": "nobody", "weight": 1.0}], "max_users": 1},
     "connections": None,
     "workers": 1,
     "pacing": "hybrid",
@@ -26,4 +26,4 @@ PLAN = {
 
 def new_loadgen_loop() -> LoadgenLoop:
     """As `asyncio.SelectorEventLoop()` makes one of asyncio's; closing the loop is all there is to do."""
-    return LoadgenLoop(Engine(msgspec.json.encode(PLAN), base_url="", headers=[]))
+    return LoadgenLoop(Engine(msgspec.json.encode(PLAN)))

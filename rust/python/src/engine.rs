@@ -672,19 +672,19 @@ impl Engine {
 
     /// Waits for the next iteration of a user: a future of the scenario's place, or of None: leave. `ok` says how the
     /// last one ended, where there was one.
-    #[pyo3(signature = (id, ok = None))]
-    fn park<'py>(&self, py: Python<'py>, id: usize, ok: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
+    #[pyo3(signature = (place, ok = None))]
+    fn park<'py>(&self, py: Python<'py>, place: usize, ok: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
         let future = self.new_future(py)?;
         let leaves = {
             let mut core = self.core.borrow_mut();
             let now = now_ns();
             if let Some(ok) = ok {
-                core.iteration_ended(id, ok, now);
+                core.iteration_ended(place, ok, now);
             }
             let since = core.since_start(now);
-            let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(id, since, ok.is_some()));
+            let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(place, since, ok.is_some()));
             if !leaves {
-                core.users[id].parked = Some(future.clone().unbind());
+                core.users[place].parked = Some(future.clone().unbind());
             }
             leaves
         };
@@ -695,23 +695,23 @@ impl Engine {
     }
 
     /// A user is gone. `ok` says how the iteration ended that it was in: None that it was broken off.
-    #[pyo3(signature = (id, ok = None))]
-    fn gone(&self, id: usize, ok: Option<bool>) {
+    #[pyo3(signature = (place, ok = None))]
+    fn gone(&self, place: usize, ok: Option<bool>) {
         let mut core = self.core.borrow_mut();
         let now = now_ns();
-        let was_running = core.users[id].running;
+        let was_running = core.users[place].running;
         match (was_running, ok) {
-            (Some(_), Some(ok)) => core.iteration_ended(id, ok, now),
+            (Some(_), Some(ok)) => core.iteration_ended(place, ok, now),
             (Some(running), None) => {
                 core.running -= 1;
-                core.users[id].running = None;
+                core.users[place].running = None;
                 core.recorder.unfinished(core.iteration_labels[running.scenario], 1);
             }
             (None, _) => {}
         }
-        core.users[id].parked = None;
+        core.users[place].parked = None;
         if let Some(streams) = &mut core.streams {
-            streams.gone(id, was_running.is_some());
+            streams.gone(place, was_running.is_some());
         }
     }
 
