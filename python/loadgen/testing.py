@@ -111,7 +111,7 @@ def play(
     from loadgen.rehearsal import once_in_process
 
     for feed in script.feeds.values():
-        feed._attach(0, 1)  # noqa: SLF001 - as a worker does
+        feed._attach(0, 1)
     once_in_process(script, scenario, base_url, observer, arguments=arguments, data=data or {})
 
 
