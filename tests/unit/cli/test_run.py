@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from loadgen.cli import call
 from loadgen.cli.run import make_plan, run
 from loadgen.engine_plan import ClosedLoad, EnginePlan, OpenLoad, ScriptPlan
 from loadgen.errors import PlanError, UsageError
+from loadgen.script import Script
 
 SECOND = 1_000_000_000
 SCRIPT = """
@@ -163,3 +165,19 @@ def test_the_arrivals_of_several_scenarios_are_printed_with_their_names(
     assert capsys.readouterr().out == "0 0.000000000\n1 0.500000000\n"
     assert call(["run", script, "--dry-run", "--users", "2"]) == 2
     assert "--dry-run: the closed model has no arrivals to print" in capsys.readouterr().err
+
+
+def test_debug_is_given_a_plan_that_has_a_target(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[EnginePlan] = []
+
+    def debug_run(_script: Script, plan: EnginePlan) -> int:
+        seen.append(plan)
+        return 5
+
+    monkeypatch.setattr("loadgen.testing.debug_run", debug_run)
+    assert call(["run", script, "--debug", "--set", "size=9"]) == 5
+    Path(script).write_text(SCRIPT.replace('base_url="http://127.0.0.1:8000", ', ""))
+    assert call(["run", script, "--debug"]) == 5
+    assert seen[0].target_url == "http://127.0.0.1:8000"
+    assert script_of(seen[0]).arguments == {"size": "9"}
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", seen[1].target_url)
