@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import linecache
 import re
 import traceback
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
+import msgspec
 
 from loadgen.engine_plan import REDACTED, EnginePlan
 from loadgen.errors import ExitCode
+from loadgen.plan import Plan
 from loadgen.units import counted, format_bytes, format_ns, printable
 
 if TYPE_CHECKING:
@@ -101,13 +104,19 @@ def debug_run(script: Script, plan: EnginePlan) -> int:
     """One iteration of each scenario that the plan runs. Returns the exit code."""
     from loadgen.testing import play  # which imports the whole engine
 
-    assert plan.script is not None
-    printer = Printer(plan.script.path)
-    wanted = {scenario.name for scenario in plan.script.scenarios}
+    share = plan.script
+    assert share is not None
+    # What flags say of a request holds here too; what they say of the load does not.
+    given = msgspec.structs.replace(
+        script.plan or Plan(), headers=share.headers, timeout=plan.timeout_ns / 1e9, arguments=share.arguments
+    )
+    script = dataclasses.replace(script, plan=given)
+    printer = Printer(share.path)
+    wanted = {scenario.name for scenario in share.scenarios}
     for scenario in script.scenarios:
         if scenario.name in wanted:
-            click.echo(f"{scenario.name}: one user, one iteration, against {plan.script.base_url}")
-            play(script, scenario, plan.script.base_url, printer, arguments=plan.script.arguments)
+            click.echo(f"{scenario.name}: one user, one iteration, against {share.base_url}")
+            play(script, scenario, share.base_url, printer)
             click.echo()
     click.echo(printer.summary())
     if printer.errors:

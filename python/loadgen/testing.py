@@ -91,7 +91,7 @@ def run_once(
     """
     watcher = _Watcher()
     base_url = parse_url(url).text.rstrip("/")
-    play(_script_of(scenario), scenario, base_url, watcher, arguments=arguments or {}, data=data or {})
+    play(_script_of(scenario), scenario, base_url, watcher, arguments=arguments, data=data)
     if watcher.raised is not None:
         watcher.raised.add_note(watcher.note())
         raise watcher.raised
@@ -104,15 +104,16 @@ def play(
     base_url: str,
     observer: Observer,
     *,
-    arguments: Mapping[str, str],
+    arguments: Mapping[str, str] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """One iteration, seen by `observer`. Feeds begin with their first rows."""
+    """One iteration, seen by `observer`. Feeds begin with their first rows, arguments with the plan's."""
     from loadgen.rehearsal import once_in_process
 
     for feed in script.feeds.values():
         feed._attach(0, 1)
-    once_in_process(script, scenario, base_url, observer, arguments=arguments, data=data or {})
+    all_arguments = {**(script.plan.arguments if script.plan else {}), **(arguments or {})}
+    once_in_process(script, scenario, base_url, observer, arguments=all_arguments, data=data or {})
 
 
 def _script_of(scenario: Scenario) -> Script:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from loadgen import testing
 from loadgen.debug import Printer, body_lines, debug_run, error_lines, message_lines
-from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ExitCode
+from loadgen.plan import Plan
+from loadgen.scenario import Scenario, scenario
+from loadgen.script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.script import Script
+    from loadgen.user import User
 
 
 @dataclass
@@ -118,27 +120,55 @@ def test_an_error_that_never_was_in_the_script_points_at_where_it_was() -> None:
     assert place.startswith("  test_debug.py:")
 
 
+@scenario
+async def browse(user: User) -> None:
+    """None of these runs: the engine is played by a fake."""
+
+
+@scenario
+async def pay(user: User) -> None:
+    """The second."""
+
+
+@scenario(weight=0)
+async def idle(user: User) -> None:
+    """One that a run leaves out."""
+
+
 class TestRun:
     """One iteration of each scenario that the plan runs, and the exit code."""
 
     @staticmethod
     def run(monkeypatch: pytest.MonkeyPatch, steps: Callable[[Printer, str], None]) -> int:
-        def play(script: object, scenario: Any, base_url: str, observer: Printer, **rest: object) -> None:
-            assert (script, base_url, rest) == (the_script, "http://x", {"arguments": {"a": "b"}})
-            steps(observer, scenario.name)
+        def play(script: Script, which: Scenario, base_url: str, observer: Printer) -> None:
+            assert base_url == "http://127.0.0.1:1/base"
+            # What the flags said of requests is in the script's plan now.
+            assert script.plan is not None
+            assert script.plan.headers == [("X-Test", "1")]
+            assert script.plan.timeout == 2.0
+            assert script.plan.arguments == {"size": "large"}
+            steps(observer, which.name)
 
         monkeypatch.setattr(testing, "play", play)
-        names = ("browse", "pay", "idle")
-        the_script = SimpleNamespace(scenarios=[SimpleNamespace(name=name) for name in names])
-        plan = SimpleNamespace(
-            script=SimpleNamespace(
-                path="/scenario.py",
-                base_url="http://x",
-                arguments={"a": "b"},
-                scenarios=the_script.scenarios[:2],
-            )
+        script = Script(
+            path=Path("/scenario.py"),
+            module=ModuleType("scenario"),
+            scenarios=(browse, pay, idle),
+            sessions=(),
+            onces=(),
+            feeds={},
+            plan=Plan(arguments={"size": "small"}, users=5),
         )
-        return debug_run(cast("Script", the_script), cast("EnginePlan", plan))
+        plan = script.plan_with(
+            {
+                "base_url": "http://127.0.0.1:1/base",
+                "headers": [("X-Test", "1")],
+                "timeout": "2s",
+                "arguments": {"size": "large"},
+            },
+            only=["browse", "pay"],
+        )
+        return debug_run(script, plan.compile())
 
     def test_all_is_well(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         def steps(printer: Printer, name: str) -> None:
@@ -147,7 +177,7 @@ class TestRun:
 
         assert self.run(monkeypatch, steps) == ExitCode.PASSED
         lines = capsys.readouterr().out.splitlines()
-        assert lines[0] == "browse: one user, one iteration, against http://x"
+        assert lines[0] == "browse: one user, one iteration, against http://127.0.0.1:1/base"
         assert "  check passed: ok" in lines
         assert "  check failed: ok" in lines
         assert not any(line.startswith("idle") for line in lines)
