@@ -12,6 +12,7 @@ import contextlib
 import heapq
 import logging
 import selectors
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -96,6 +97,7 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
     # Parts of asyncio's loop that its stub does not tell of.
     _scheduled: list[asyncio.TimerHandle]
     _stopping: bool
+    _thread_id: int | None
     _timer_cancelled_count: int
     _current_handle: asyncio.Handle | None
     slow_callback_duration: float
@@ -119,6 +121,8 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
 
     def close(self) -> None:
         super().close()
+        # From here on asyncio's own refuses what comes.
+        self.__dict__.pop("call_soon", None)
         self._engine.clear_ready()
 
     def _call_soon(
@@ -131,6 +135,8 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
+        if self._thread_id == threading.get_ident():
+            return self.call_soon(callback, *args, context=context)
         self._check_closed()  # type: ignore[attr-defined]
         handle = asyncio.Handle(callback, args, self, context)
         self._from_threads.append(handle)
@@ -174,4 +180,6 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
             self._current_handle = None
         took = time.monotonic() - began
         if took >= self.slow_callback_duration:
-            _logger.warning("Executing %r took %.3f seconds", handle, took)
+            task = getattr(handle._callback, "__self__", None)
+            what = task if isinstance(task, asyncio.Task) else handle
+            _logger.warning("Executing %r took %.3f seconds", what, took)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loadgen._engine import Histogram
 
 # Layout 1 of a block, as rust/engine/src/record/block.rs draws it, in words of 8 bytes.
-HEADER_WORDS, SLOT_HEAD, BUCKETS, SEGMENT, HEADS_AT = 512, 1536, 33 * 1024, 1024, 1144
+LABELS_AT, SLOT_HEAD, BUCKETS, SEGMENT, HEADS_AT = 512 + 512 * 32, 1536, 33 * 1024, 1024, 1144
 HIGHEST = 2**42 - 1
 VERSION, LABELS = 0, 2
 
@@ -44,17 +44,17 @@ def histogram_of(counts: Mapping[int, int]) -> Histogram:
         data = struct.pack(f"<{len(values)}Q", *values)
         assert os.pwrite(block.fd, data, word * 8) == len(data)
 
-    assert struct.unpack("<Q", os.pread(block.fd, 8, VERSION * 8)) == (1,), "the layout has changed"
+    assert struct.unpack("<Q", os.pread(block.fd, 8, VERSION * 8)) == (2,), "the layout has changed"
     write(LABELS, 1)
     touched = 0
     for index, count in counts.items():
-        write(HEADER_WORDS + SLOT_HEAD + index, count)
+        write(LABELS_AT + SLOT_HEAD + index, count)
         touched |= 1 << (index // SEGMENT)
     total = sum(counts.values())
     values = [lowest_of(index) for index in counts] or [0]
     # Count, sum, sum of squares, complement of the smallest, largest, infinite, overflow, touched segments.
     head = (total, 0, 0, ~min(values) & (2**64 - 1), max(values), 0, 0, touched)
-    write(HEADER_WORDS + HEADS_AT, *head)
+    write(LABELS_AT + HEADS_AT, *head)
     return Snapshot.read([block]).histogram("response")
 
 

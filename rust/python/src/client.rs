@@ -74,7 +74,7 @@ impl Client {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let policy = slf.borrow().engine.bind(py).borrow().policy.get(py).map(|policy| policy.clone_ref(py));
+        let policy = slf.borrow().engine.bind(py).borrow().policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
         let has_own = options.is_some_and(|options| options.contains("retry").unwrap_or(false));
         match policy {
             Some(policy) => {

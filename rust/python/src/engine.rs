@@ -28,6 +28,7 @@ use loadgen_engine::record::recorder::Recorder;
 use loadgen_engine::streams::{Next, Streams};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
@@ -99,11 +100,11 @@ pub(crate) struct Core {
 pub(crate) struct Engine {
     pub(crate) core: RefCell<Core>,
     ready: Ready,
-    owner: PyOnceLock<Py<PyAny>>,
+    owner: RefCell<Option<Py<PyAny>>>,
     future_type: Py<PyAny>,
     /// Asked to make users: `spawn(stream)`.
-    spawn: PyOnceLock<Py<PyAny>>,
-    pub(crate) policy: PyOnceLock<Py<PyAny>>,
+    spawn: RefCell<Option<Py<PyAny>>>,
+    pub(crate) policy: RefCell<Option<Py<PyAny>>>,
     running_since_ns: Cell<u64>,
     foreign: RefCell<Vec<(RawFd, u8)>>,
 }
@@ -323,8 +324,8 @@ impl Engine {
     }
 
     fn owner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let owner = self.owner.get(py).ok_or_else(|| refused("the engine has no loop yet"))?;
-        Ok(owner.bind(py).clone())
+        let owner = self.owner.borrow();
+        Ok(owner.as_ref().ok_or_else(|| refused("the engine has no loop yet"))?.bind(py).clone())
     }
 
     /// Sends a request of a user's, or lets it wait for a connection.
@@ -393,8 +394,8 @@ impl Engine {
                     }
                 }
                 Next::Spawn { stream } => {
-                    let spawn = self.spawn.get(py).ok_or_else(|| refused("nobody makes users"))?;
-                    spawn.call1(py, (stream,))?;
+                    let spawn = self.spawn.borrow().as_ref().map(|spawn| spawn.clone_ref(py));
+                    spawn.ok_or_else(|| refused("nobody makes users"))?.call1(py, (stream,))?;
                 }
             }
         }
@@ -517,26 +518,46 @@ impl Engine {
         Ok(Self {
             core,
             ready: Ready::default(),
-            owner: PyOnceLock::new(),
+            owner: RefCell::default(),
             future_type,
-            spawn: PyOnceLock::new(),
-            policy: PyOnceLock::new(),
+            spawn: RefCell::default(),
+            policy: RefCell::default(),
             running_since_ns: Cell::new(0),
             foreign: RefCell::new(Vec::new()),
         })
     }
 
-    /// The loop that is driven, and who makes users.
-    fn attach(&self, py: Python<'_>, owner: Py<PyAny>) {
-        let _ = self.owner.set(py, owner);
+    /// The loop that is driven.
+    fn attach(&self, owner: Py<PyAny>) {
+        *self.owner.borrow_mut() = Some(owner);
     }
 
-    fn set_spawn(&self, py: Python<'_>, spawn: Py<PyAny>) {
-        let _ = self.spawn.set(py, spawn);
+    /// Who makes users.
+    fn set_spawn(&self, spawn: Py<PyAny>) {
+        *self.spawn.borrow_mut() = Some(spawn);
     }
 
-    fn set_policy(&self, py: Python<'_>, policy: Py<PyAny>) {
-        let _ = self.policy.set(py, policy);
+    /// Through whom all requests go.
+    fn set_policy(&self, policy: Py<PyAny>) {
+        *self.policy.borrow_mut() = Some(policy);
+    }
+
+    /// Loop and engine hold each other: the collector must see it.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for held in [&self.owner, &self.spawn, &self.policy] {
+            if let Ok(held) = held.try_borrow() {
+                visit.call(&*held)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        for held in [&self.owner, &self.spawn, &self.policy] {
+            let taken = held.take();
+            drop(taken);
+        }
+        self.ready.clear();
     }
 
     #[pyo3(signature = (callback, *arguments, context = None))]
