@@ -123,7 +123,7 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
         super().close()
         # From here on asyncio's own refuses what comes.
         self.__dict__.pop("call_soon", None)
-        self._engine.clear_ready()
+        self._engine.detach()
 
     def _call_soon(
         self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None

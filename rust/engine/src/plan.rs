@@ -224,7 +224,7 @@ impl Plan {
         };
         refuse(self.schema != SCHEMA, &format!("schema: expected {SCHEMA}, got {}", self.schema))?;
         refuse(self.workers == 0, "workers: expected at least 1")?;
-        refuse(self.addresses.is_empty(), "addresses: expected at least one")?;
+        refuse(self.addresses.is_empty() && self.script.is_none(), "addresses: expected at least one")?;
         refuse(self.connections == Some(0), "connections: expected at least 1")?;
         refuse(self.timeout_ns == 0, "timeout_ns: expected more than 0")?;
         refuse(self.timeout_ns.max(self.drain_ns) > LONGEST_STAGE_NS, "timeout_ns, drain_ns: longer than a year")?;

@@ -576,9 +576,9 @@ impl Engine {
         self.ready.push(handle);
     }
 
-    /// Forgets what was to be run.
-    fn clear_ready(&self) {
-        self.ready.clear();
+    /// Forgets the loop, and what was to be run on it.
+    fn detach(&self) {
+        self.__clear__();
     }
 
     /// Waits for whatever comes first, and sees to it. Descriptors of others that are ready are returned.
