@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from loadgen.ledger import Ledger
 from tests.unit.figures import Counted, Samples
+from tests.unit.scripts import Label, Scripted, shop
 
 MS = 1_000_000
 
@@ -112,3 +113,51 @@ def test_errors_are_no_data_where_nothing_was_sent() -> None:
     ledger = Ledger(Counted(), sent_in_time=0, load_s=1)
     assert ledger.count("errors", None) is None
     assert ledger.count("errors.timeout", None) is None
+
+
+def test_the_two_books_of_a_script_balance() -> None:
+    ledger = Ledger(shop(), scripted=True, sent_in_time=2500, load_s=10)
+    assert ledger.errors == []
+    assert (ledger.arrivals.sent, ledger.requests.total) == (1000, 2500)
+    assert (ledger.rate_per_s(None), ledger.rate_per_s("browse")) == (250, 100)
+    assert ledger.latency("response", "browse").count == 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scheduled": 1001}, "scheduled 1001 is not sent 1000 + dropped 0 + cancelled 0"),
+        ({"scheduled": 1001, "dropped": 1}, "1 iterations are missing in the response histogram"),
+        ({"iterations_ok": 991}, "sent 1000 is below ok 991 + failed 10"),
+        (
+            {"iterations_started": 1001, "scheduled": 1001},
+            "1 iterations are missing in the service histogram",
+        ),
+        ({"sent": 2501}, "1 samples are missing in the service histogram"),
+        ({"ok": 2481}, "requests 2500 are below ok 2481 + failed 20"),
+    ],
+)
+def test_a_scripts_books_that_do_not_balance_are_found(change: dict[str, int], message: str) -> None:
+    ledger = Ledger(shop(counters=change), scripted=True, sent_in_time=1, load_s=1)
+    assert message in ledger.errors
+
+
+def test_what_a_dead_worker_had_of_a_label_is_lost_there() -> None:
+    found = Scripted(
+        {
+            "browse": Label("iteration", response=Samples([MS] * 100), service=Samples([MS] * 100)),
+            "GET /": Label("request", response=Samples([MS] * 200)),
+            "GET /b": Label("request", response=Samples([MS] * 100)),
+        },
+        counters={"scheduled": 103, "iterations_started": 103, "sent": 302},
+    )
+    for label, begun in (("browse", 103), ("GET /b", 102)):
+        found.label_counters(label)["sent"] = begun
+    ledger = Ledger(found, scripted=True, abandoned=7, worker_lost=True, sent_in_time=1, load_s=1)
+    assert ledger.errors == []
+    assert (ledger.arrivals.scheduled, ledger.arrivals.cancelled, ledger.arrivals.unfinished) == (110, 7, 3)
+    assert ledger.latency("response", "GET /").count == 200
+    assert ledger.latency("response", "GET /b").count == 102
+    assert ledger.latency("response", "browse").count == 110
+    assert ledger.latency("service", "browse").count == 103
+    assert ledger.latency("response").count == 302

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from loadgen.errors import ExitCode
-from loadgen.result import Ending, Result, conclude
+from loadgen.result import Ending, Gauge, Result, conclude
 from tests.unit.results import make_result
 
 FINE = Ending(
@@ -38,6 +38,15 @@ FINE = Ending(
         ("nor does it fail", {"generator": "client-limited", "outcomes": ["fail"]}, "invalid", 3),
         ("a worker was lost", {"lost_workers": 1, "outcomes": ["pass"]}, "invalid", 3),
         ("the books are wrong", {"books_wrong": True}, "invalid", 3),
+        ("the script's own errors stopped it", {"script_failed": True, "outcomes": ["pass"]}, "fail", 5),
+        (
+            "whether or not the generator was the limit",
+            {"script_failed": True, "generator": "client-limited"},
+            "fail",
+            5,
+        ),
+        ("no target explains a script's errors", {"script_failed": True, "unreachable": True}, "fail", 4),
+        ("nor is a run without a worker its fault", {"script_failed": True, "lost_workers": 1}, "invalid", 3),
         ("the target was never there", {"unreachable": True, "generator": "client-limited"}, "fail", 4),
         ("interrupted", {"interrupted": True}, "pass", 130),
         ("interrupted, and it had failed", {"interrupted": True, "outcomes": ["fail"]}, "fail", 130),
@@ -89,3 +98,16 @@ def test_infinity_is_a_word_in_json() -> None:
 def test_a_summary_reads_back() -> None:
     result = make_result(infinite=3)
     assert Result.from_json(result.to_json()) == result
+
+
+def test_all_kinds_of_metric_read_back() -> None:
+    result = make_result()
+    metrics = result.metrics | {"queue": Gauge(last=1, min=0, max=5), "orders": 12.0, "found": 0.5}
+    result = msgspec.structs.replace(result, metrics=metrics)
+    assert Result.from_json(result.to_json()) == result
+
+
+def test_a_summary_of_before_scripts_reads_back() -> None:
+    document = msgspec.json.decode(make_result().to_json())
+    del document["script"], document["labels"][0]["kind"]
+    assert Result.from_json(msgspec.json.encode(document)) == make_result()

@@ -32,6 +32,14 @@ class Given:
         self.asked.append(("rate", label))
         return self.values.get("rate")
 
+    def check_share(self, name: str | None) -> float | None:
+        self.asked.append(("checks", name))
+        return self.values.get("checks")
+
+    def metric(self, name: str, statistic: str | None) -> float | None:
+        self.asked.append((name, statistic))
+        return self.values.get("metric")
+
 
 @pytest.mark.parametrize(
     ("text", "label", "metric", "op", "limit", "scale"),
@@ -144,3 +152,59 @@ def test_a_condition_and_its_opposite_never_agree(op: str, limit: float, value: 
     opposite = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}[op]
     one, other = (Threshold("", None, "requests", which, limit, "count") for which in (op, opposite))
     assert {one.judge(value), other.judge(value)} == {"pass", "fail"}
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "metric", "limit", "scale", "asked"),
+    [
+        ("checks > 99%", None, "checks", 0.99, "share", ("checks", None)),
+        ("check(listing ok) > 99%", None, "check(listing ok)", 0.99, "share", ("checks", "listing ok")),
+        ("check(a: p95 (b)) >= 99.5 %", None, "check(a: p95 (b))", 0.995, "share", ("checks", "a: p95 (b)")),
+        ("orders > 100", None, "orders", 100, "number", ("orders", None)),
+        ("checksum > -1.5e3", None, "checksum", -1500, "number", ("checksum", None)),
+        ("cache-hits > 95%", None, "cache-hits", 0.95, "share", ("cache-hits", None)),
+        ("basket_size: p95 < 20", "basket_size", "p95", 20, "number", ("basket_size", "p95")),
+        ("basket size: p99.9 < 20", "basket size", "p99.9", 20, "number", ("basket size", "p99.9")),
+        ("queue: max < 5", "queue", "max", 5, "number", ("queue", "max")),
+        ("found: share > 5%", "found", "share", 0.05, "share", ("found", "share")),
+        ("browse: p95 < 2s", "browse", "response.p95", 2000, "ms", ("response.p95", "browse")),
+        ("GET /items/{id}: p95 < 80ms", "GET /items/{id}", "response.p95", 80, "ms", None),
+        ("browse: errors < 1%", "browse", "errors", 0.01, "share", ("errors", "browse")),
+        ("errors.script_error < 1", None, "errors.script_error", 1, "count", ("errors.script_error", None)),
+        ("requests > 5", None, "requests", 5, "count", ("requests", None)),
+        ("rate > 5/s", None, "rate", 5, "per_second", ("rate", None)),
+    ],
+)
+def test_the_grammar_of_scripts(
+    text: str, label: str | None, metric: str, limit: float, scale: str, asked: tuple[str, str | None] | None
+) -> None:
+    threshold = parse_threshold(text, scripted=True)
+    assert (threshold.label, threshold.metric, threshold.scale) == (label, metric, scale)
+    assert threshold.limit == pytest.approx(limit)
+    figures = Given()
+    threshold.measure(figures)
+    assert asked is None or figures.asked[0] == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("p99 < 250", 'p99: expected a duration with its unit such as "250ms", got "250"'),
+        ("service.p99.9 < 5", "expected a duration with its unit"),
+        ("browse: service.p99 < 5", "expected a duration with its unit"),
+        ("speed < 5ms", '"speed" is not a metric'),
+        ("checks > 5", 'checks: expected a share such as "99%", got "5"'),
+        ("browse: checks > 5%", 'checks belong to no label: leave "browse" out'),
+        ("orders > many", '"orders" is not a metric'),
+        ("orders > 5 over 30s", '"over" is not supported yet'),
+    ],
+)
+def test_what_is_no_threshold_of_a_script_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_threshold(text, scripted=True)
+
+
+@pytest.mark.parametrize("text", ["orders > 100", "checks > 99%", "check(ok) > 99%", "a: p95 < 20"])
+def test_blast_has_no_metrics_of_its_own(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a metric|expected a duration"):
+        parse_threshold(text)

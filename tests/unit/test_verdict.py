@@ -198,6 +198,45 @@ QUIET = GeneratorFigures(
             None,
         ),
         ("nothing was sent", {"due": 0, "sent_in_time": 0, "sent": 0}, "valid", None),
+        (
+            "of scripts it is iterations that are late",
+            {"iterations": 1000, "late_1ms": 20},
+            "degraded",
+            "2 % of iterations were begun more than 1 ms late",
+        ),
+        (
+            "and that are dropped",
+            {"iterations": 50_000, "dropped": 5000},
+            "client-limited",
+            "5,000 iterations (10 %) were dropped",
+        ),
+        ("scenario code may take half of the core", {"script_share": 0.6}, "valid", None),
+        (
+            "more than four fifths is said",
+            {"script_share": 0.83},
+            "degraded",
+            "scenario code took 83 % of the core",
+        ),
+        (
+            "it is the cause of what was not sent",
+            {"script_share": 0.5, "sent_in_time": 40_000},
+            "client-limited",
+            "scenario code took 50 % of the core",
+        ),
+        (
+            "of users, too, who wait for each other's code",
+            {"open_model": False, "script_share": 0.83, "users_per_worker": 10},
+            "client-limited",
+            "scenario code took 83 % of the core",
+        ),
+        (
+            "but one alone waits for nobody",
+            {"open_model": False, "script_share": 0.83, "users_per_worker": 1},
+            "degraded",
+            "scenario code took 83 % of the core",
+        ),
+        ("a moment says nothing of scripts either", {"load_s": 0.5, "script_share": 0.99}, "valid", None),
+        ("a call that blocks is always named", {"blocked": ["time.sleep"]}, "degraded", "time.sleep"),
     ],
 )
 def test_verdicts(sentence: str, change: dict[str, object], verdict: str, reason: str | None) -> None:
@@ -213,3 +252,19 @@ def test_the_worst_comes_first() -> None:
     verdict, reasons = judge_generator(figures)
     assert verdict == "client-limited"
     assert [reason.split()[0] for reason in reasons] == ["only", "the"]
+
+
+def test_a_script_goes_before_what_it_causes() -> None:
+    figures = msgspec.structs.replace(
+        QUIET, sent_in_time=10_000, script_share=0.83, blocked=["one", "two", "three", "four"], steal=0.5
+    )
+    verdict, reasons = judge_generator(figures)
+    assert verdict == "client-limited"
+    assert reasons[:4] == ["scenario code took 83 % of the core", "one", "two", "three"]
+    assert reasons[4].startswith("only 20 %")
+    assert "four" not in reasons
+
+
+def test_a_small_share_is_no_cause() -> None:
+    figures = msgspec.structs.replace(QUIET, sent_in_time=10_000, script_share=0.4)
+    assert not any("scenario code" in reason for reason in judge_generator(figures)[1])
