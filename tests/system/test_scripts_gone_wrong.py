@@ -520,7 +520,8 @@ def test_a_request_that_cannot_be_made_fails_its_iteration(
     assert told.exit_code == 5, told.result
 
 
-def test_a_forgotten_await_is_told_with_the_remedy(scripts: Scripts, target: Target) -> None:
+def test_a_forgotten_await_is_told_before_the_load(scripts: Scripts, target: Target) -> None:
+    """Where it can be seen in the script: what nobody awaits and nobody keeps is never sent."""
     told = scripts(
         """\
         from loadgen import User, scenario
@@ -532,9 +533,32 @@ def test_a_forgotten_await_is_told_with_the_remedy(scripts: Scripts, target: Tar
         """,
         *("--url", target.url, *OPEN),
     )
-    told.assert_points_at('user.get("/forgotten")')
+    told.assert_points_at('user.get("/forgotten")', quoted=False)
     told.assert_says("await user.get")
-    assert "/forgotten" not in target.requests()["paths"], "what is not awaited is not sent"
+    assert told.exit_code == 2, told.result
+    assert target.requests()["total"] == 0
+
+
+def test_a_request_that_is_kept_and_never_awaited_is_in_the_books(scripts: Scripts, target: Target) -> None:
+    """Nobody can see it in the script. Sent or not, our count and the target's agree."""
+    told = scripts(
+        """\
+        from loadgen import User, scenario
+
+        @scenario
+        async def browse(user: User) -> None:
+            pending = user.get("/echo")
+            await user.get("/health")
+            del pending
+        """,
+        *("--url", target.url, *OPEN),
+    )
+    told.assert_is_no_traceback()
+    told.assert_iterations_balance()
+    labels = {label["label"]: label["requests"]["total"] for label in told.summary["labels"]}
+    paths = target.requests()["paths"]
+    assert labels.get("GET /echo", 0) == paths.get("/echo", 0), told.result
+    assert labels["GET /health"] == paths["/health"] == 20, told.result
 
 
 def test_a_target_that_is_not_there_ends_the_run(scripts: Scripts, free_port: int) -> None:
