@@ -32,6 +32,9 @@ STARTED_AT = 1_767_323_045.678
 class Grown(Counted):
     """A snapshot whose difference to an earlier one is its own samples: what tests write by hand."""
 
+    def role(self, label: str) -> str:
+        return "trend" if label == "basket" else "request"
+
     def since(self, earlier: Grown) -> Grown:  # noqa: ARG002 - it is the interval already
         return self
 
@@ -219,3 +222,12 @@ def test_the_stored_plan_reads_back(tmp_path: Path) -> None:
     folder.close()
     stored = (tmp_path / "run/plan.json").read_bytes()
     assert msgspec.json.decode(stored, type=type(begun.plan)) == begun.plan
+
+
+def test_a_scripts_own_values_are_no_responses(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run")
+    folder.begin(opening())
+    folder.progress(tick(1.0, [MS], labels=("basket",)))
+    folder.progress(tick(2.0, [MS], labels=("GET /",)))
+    folder.close()
+    assert {"trend:basket", "response:GET /"} <= set(read_log(tmp_path / "run/latency.hlog"))

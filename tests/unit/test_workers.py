@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +14,8 @@ import pytest
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import WorkerError
 from loadgen.plan import Plan
-from loadgen.workers import STALLED_NS, Crew
+from loadgen.workers import SCRIPT_LABELS, STALLED_NS, Crew
+from tests.unit.scripts import scripted_plan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -115,3 +117,69 @@ def test_a_plan_that_the_engine_refuses_says_why() -> None:
 
     with pytest.raises(WorkerError, match=r"worker 0 \(pid \d+\) could not start: .*addresses"):
         with_crew(act, msgspec.structs.replace(plan(workers=1), addresses=[]))
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.printed: list[str] = []
+
+    def hear(self, line: str) -> None:
+        self.heard.append(line)
+
+    def output(self, line: str) -> None:
+        self.printed.append(line)
+
+
+def run_in_place_of_a_worker(monkeypatch: pytest.MonkeyPatch, code: str) -> tuple[Crew, Listener]:
+    """Any program on the worker's side of the pipes."""
+    true_exec = asyncio.create_subprocess_exec
+
+    def other_program(*_: str, **pipes: object) -> object:
+        return true_exec(sys.executable, "-c", f"import sys; sys.stdin.readline(); {code}", **pipes)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", other_program)
+    listener = Listener()
+
+    async def main() -> Crew:
+        crew = Crew(scripted_plan(workers=1), lambda *_: None, listener)
+        try:
+            await crew.start()
+            await crew.ended.wait()
+        finally:
+            await crew.close()
+        return crew
+
+    return asyncio.run(main()), listener
+
+
+def test_events_of_a_script_are_passed_on_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = r"print('ready\nevent {\"kind\": \"x\"}\nevent nonsense\nsomething else\ndone', flush=True)"
+    crew, listener = run_in_place_of_a_worker(monkeypatch, lines)
+    assert listener.heard == ['{"kind": "x"}', "nonsense"]
+    assert [worker.state for worker in crew.workers] == ["done"]
+
+
+def test_a_line_without_end_costs_that_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = r"print('ready\nevent ' + 'x' * 300_000 + '\nevent {}\ndone', flush=True)"
+    crew, listener = run_in_place_of_a_worker(monkeypatch, code)
+    assert listener.heard[-1] == "{}"
+    assert crew.workers[0].state == "done"
+
+
+def test_what_a_script_prints_is_passed_on_to_the_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = r"print('ready', flush=True); print('hello\n\nworld', file=sys.stderr); print('done', flush=True)"
+    _, listener = run_in_place_of_a_worker(monkeypatch, code)
+    assert listener.printed == ["hello", "world"]
+
+
+def test_scripts_name_their_own_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def block(labels: int) -> None:
+        asked.append(labels)
+
+    monkeypatch.setattr("loadgen.workers.Block", block)
+    Crew(plan(workers=1), lambda *_: None)
+    Crew(scripted_plan(workers=1), lambda *_: None)
+    assert asked == [1, SCRIPT_LABELS]

@@ -101,8 +101,10 @@ class PlainView(QuietView):
             return
         self._next_s = progress.elapsed_s + PLAIN_EVERY_S
         figures = Figures(progress, scripted=self._scripted)
-        parts = [f"{progress.elapsed_s:6.0f} s", *figures.rates(), *figures.requests()]
-        parts += [*figures.response(), *figures.trouble()]
+        rates, requests = figures.rates(), figures.requests()
+        if requests:  # two counts in one line
+            rates[0], requests[0] = f"iterations {rates[0]}", f"requests {requests[0]}"
+        parts = [f"{progress.elapsed_s:6.0f} s", *rates, *requests, *figures.response(), *figures.trouble()]
         self.say("  ".join(parts))
 
     def event(self, event: Event) -> None:
@@ -185,11 +187,14 @@ class LiveView(QuietView):
         figures = Figures(self._progress, scripted=self._scripted)
         rows = Table.grid(padding=(0, 3))
         for name, cells in (
-            ("load" if self._scripted else "requests", [*figures.rates(), *figures.requests()]),
+            ("iterations" if self._scripted else "requests", figures.rates()),
+            ("requests", figures.requests()),
             ("response", figures.response()),
             ("trouble", figures.trouble()),
             ("generator", figures.generator()),
         ):
+            if not cells:
+                continue
             rows.add_row(Text(name, style="dim"), *(Text(cell, no_wrap=True) for cell in cells))
         return Group(head, rows)
 
@@ -216,11 +221,7 @@ class Figures:
             if self._scripted:
                 what, count = "iteration", iterations_under_way(progress.total.counters)
             return [f"waiting for {counted(count, what)}"]
-        names = (
-            ("iterations", "iterations_started", "iterations_ok")
-            if self._scripted
-            else ("sent", "sent", "ok")
-        )
+        names = ("begun", "iterations_started", "iterations_ok") if self._scripted else ("sent", "sent", "ok")
         sent = f"{names[0]} {format_rate(self._counters[names[1]] / self._seconds)}"
         if progress.target_rate_per_s is not None:
             sent += f" of {format_rate(progress.target_rate_per_s)}"
@@ -235,7 +236,7 @@ class Figures:
         """What scripts send: an iteration may be any number of requests."""
         if not self._scripted or self._progress.phase == "drain":
             return []
-        return [f"requests {format_rate(self._counters['sent'] / self._seconds)}"]
+        return [f"sent {format_rate(self._counters['sent'] / self._seconds)}"]
 
     def response(self) -> list[str]:
         """Percentiles of the response time."""

@@ -12,6 +12,7 @@ from loadgen.live.terminal import LiveView, PlainView, QuietView, make_view
 from loadgen.plan import Plan
 from loadgen.progress import Event, Opening, Phase, Progress
 from tests.unit.figures import Counted, Samples
+from tests.unit.scripts import scripted_plan, shop
 
 if TYPE_CHECKING:
     from loadgen._engine import Snapshot
@@ -33,6 +34,21 @@ class Gone(io.StringIO):
 
 def opening(**fields: Any) -> Opening:
     return Opening(plan=Plan(**fields).compile(), note="a note", started_at=0.0, monotonic_ns=0)
+
+
+def play(elapsed_s: float, *, phase: Phase = "load") -> Progress:
+    """A look at a script's run."""
+    snapshot = shop(counters={"iterations_started": 1010, "iterations_ok": 990})
+    return Progress(
+        phase=phase,
+        elapsed_s=elapsed_s,
+        interval_s=1.0,
+        total=cast("Snapshot", snapshot),
+        interval=cast("Snapshot", snapshot),
+        now=snapshot.counters | {"users": 25},
+        target_rate_per_s=1000.0,
+        target_users=None,
+    )
 
 
 def tick(elapsed_s: float, *, phase: Phase = "load") -> Progress:
@@ -155,3 +171,33 @@ def test_an_address_cannot_steer_the_terminal() -> None:
     stream = io.StringIO()
     PlainView(stream).begin(opening(name="evil\x1b[2J", url="http://host/%1B[2J"))
     assert "\x1b" not in stream.getvalue()
+
+
+def of_script() -> Opening:
+    return Opening(plan=scripted_plan(), note=None, started_at=0.0, monotonic_ns=0)
+
+
+def test_of_a_script_iterations_users_and_requests_are_said() -> None:
+    stream = io.StringIO()
+    view = PlainView(stream)
+    view.begin(of_script())
+    view.progress(play(5))
+    view.progress(play(20, phase="drain"))
+    figures = "p50 1.00 ms  p99 2.00 ms  max 2.00 ms  errors 20  failed iterations 10  failed checks 5"
+    rates = "iterations begun 1,010/s of 1,000/s  ok 990/s  25 users  requests sent 2,500/s"
+    assert stream.getvalue().splitlines() == [
+        "browse: 100/s for 10s, 1 worker, hybrid pacing",
+        f"     5 s  {rates}  {figures}",
+        f"    20 s  waiting for 10 iterations  {figures}",
+    ]
+
+
+def test_the_live_view_of_a_script() -> None:
+    stream = Terminal()
+    view = LiveView(stream)
+    view.begin(of_script())
+    view.progress(play(1))
+    view.close()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    for words in ("begun 1,010/s of 1,000/s", "25 users", "sent 2,500/s", "failed checks 5"):
+        assert words in text
