@@ -26,5 +26,5 @@ plan = Plan(
     rate="100/s",
     duration="5s",
     retry=Retry(attempts=3, backoff="20ms"),
-    breaker=Breaker(failures=0.5, over=50, open_for="1s"),
+    breaker=Breaker(failures=0.9, over=50, open_for="1s"),  # when nearly all fail, wait a second
 )
