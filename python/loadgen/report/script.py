@@ -62,7 +62,8 @@ def metrics(result: Result, script: ScriptResult) -> list[str]:
     """The script's own."""
 
     def line(name: str) -> list[str]:
-        return [f"{pad(printable(name), 30)} {_metric(script.metrics[name], result.metrics[name])}"]
+        words = _metric(script.metrics[name], result.metrics[name])
+        return [f"{pad(printable(name), 30)} {cut_middle(words, WIDTH - 31)}"]
 
     return _table("metrics", sorted(script.metrics), line, "metrics")
 
@@ -87,6 +88,8 @@ def number(value: Milliseconds) -> str:
     """A value whose unit only the script knows."""
     if value is None or value == "inf":
         return "-" if value is None else "∞"
+    if abs(value) >= 1e9:
+        return f"{value:.4g}"
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.4g}"
 
 

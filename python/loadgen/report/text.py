@@ -8,7 +8,7 @@ from pathlib import Path
 from loadgen.engine_plan import OpenLoad
 from loadgen.errors import ExitCode
 from loadgen.report import script as of_script
-from loadgen.report.columns import cut_middle, width_of
+from loadgen.report.columns import cut_middle, pad, width_of
 from loadgen.result import Result, ScriptResult, ThresholdResult
 from loadgen.snapshot import Latency, nanoseconds
 from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
@@ -236,7 +236,7 @@ def _thresholds(result: Result) -> list[str]:
         outcome = {True: "pass", False: "FAIL", None: "no data"}[threshold.passed]
         measured = _measured(threshold, result)
         width = WIDTH - 9 - len(measured) - 1
-        lines.append(f"{outcome:<9}{_cut(printable(threshold.expression), width):<{width}} {measured}")
+        lines.append(f"{outcome:<9}{pad(_cut(printable(threshold.expression), width), width)} {measured}")
         lines += _known_names(threshold, result)
     return lines
 
@@ -350,8 +350,9 @@ def _unasked_checks(result: Result) -> list[str]:
 
 def _bullet(text: str) -> list[str]:
     lines, line = [], "  -"
-    for word in text.split():
-        if len(line) + 1 + len(word) > WIDTH:
+    for whole in text.split():
+        word = cut_middle(whole, WIDTH - len("    "))
+        if width_of(line) + 1 + width_of(word) > WIDTH:
             lines.append(line)
             line = "   "
         line += f" {word}"
