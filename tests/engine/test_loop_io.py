@@ -12,12 +12,13 @@ import socket
 import ssl
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
     from tests.engine.conftest import Run
@@ -237,6 +238,27 @@ def test_names_are_resolved(run: Run) -> None:
 # Streams
 
 
+@asynccontextmanager
+async def served(
+    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], **options: Any
+) -> AsyncIterator[tuple[str, int]]:
+    """A server on a free port; all its handlers have ended when it is left, so nothing stays open."""
+    handlers: set[asyncio.Future[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended = asyncio.get_running_loop().create_future()
+        handlers.add(ended)
+        try:
+            await handler(reader, writer)
+        finally:
+            ended.set_result(None)
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, **options)
+    async with server:
+        yield server.sockets[0].getsockname()
+        await asyncio.gather(*handlers)
+
+
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while piece := await reader.read(65536):
         writer.write(piece)
@@ -261,9 +283,8 @@ async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, s
 
 def test_streams_carry_more_than_the_kernel_holds(run: Run) -> None:
     async def main() -> None:
-        server = await asyncio.start_server(echo, "127.0.0.1", 0)
-        async with server:
-            streams = await asyncio.open_connection(*server.sockets[0].getsockname())
+        async with served(echo) as address:
+            streams = await asyncio.open_connection(*address)
             await exchange(*streams, os.urandom(8_000_000))
 
     run(main())
@@ -280,10 +301,9 @@ def test_two_hundred_connections_at_once(run: Run) -> None:
         await writer.wait_closed()
 
     async def main() -> None:
-        server = await asyncio.start_server(echo, "127.0.0.1", 0, backlog=512)
-        async with server, asyncio.TaskGroup() as group:
+        async with served(echo, backlog=512) as address, asyncio.TaskGroup() as group:
             for number in range(200):
-                group.create_task(client(server.sockets[0].getsockname(), number))
+                group.create_task(client(address, number))
 
     run(main())
 
@@ -312,9 +332,8 @@ def test_a_peer_that_goes_away_ends_the_stream(run: Run) -> None:
         writer.close()
 
     async def main() -> None:
-        server = await asyncio.start_server(say_and_go, "127.0.0.1", 0)
-        async with server:
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        async with served(say_and_go) as address:
+            reader, writer = await asyncio.open_connection(*address)
             assert await reader.read() == b"bye"
             assert reader.at_eof()
             writer.close()
@@ -335,9 +354,8 @@ def test_a_file_is_sent_whole(run: Run, tmp_path: Path) -> None:
         await writer.wait_closed()
 
     async def main() -> None:
-        server = await asyncio.start_server(send_file, "127.0.0.1", 0)
-        async with server:
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        async with served(send_file) as address:
+            reader, writer = await asyncio.open_connection(*address)
             assert await reader.read() == content
             writer.close()
             await writer.wait_closed()
@@ -376,10 +394,8 @@ def tls(tmp_path: Path, counterpart: Callable[[str], Path]) -> tuple[ssl.SSLCont
 
 def test_tls_streams_carry_both_ways(run: Run, tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     async def main() -> None:
-        server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=tls[0])
-        async with server:
-            host, port = server.sockets[0].getsockname()
-            streams = await asyncio.open_connection(host, port, ssl=tls[1], server_hostname="localhost")
+        async with served(echo, ssl=tls[0]) as address:
+            streams = await asyncio.open_connection(*address, ssl=tls[1], server_hostname="localhost")
             assert streams[1].get_extra_info("cipher")
             await exchange(*streams, os.urandom(1_000_000))
 
@@ -397,9 +413,8 @@ def test_a_stream_can_turn_to_tls(run: Run, tls: tuple[ssl.SSLContext, ssl.SSLCo
         writer.close()
 
     async def main() -> None:
-        server = await asyncio.start_server(turn, "127.0.0.1", 0)
-        async with server:
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        async with served(turn) as address:
+            reader, writer = await asyncio.open_connection(*address)
             writer.write(b"STARTTLS\n")
             assert await reader.readline() == b"OK\n"
             await writer.start_tls(tls[1], server_hostname="localhost")
@@ -415,12 +430,9 @@ def test_a_certificate_that_is_not_trusted_is_refused(
     run: Run, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     async def main() -> None:
-        server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=tls[0])
-        async with server:
+        async with served(echo, ssl=tls[0]) as address:
             with pytest.raises(ssl.SSLCertVerificationError):
-                await asyncio.open_connection(
-                    *server.sockets[0].getsockname(), ssl=ssl.create_default_context()
-                )
+                await asyncio.open_connection(*address, ssl=ssl.create_default_context())
 
     run(main())
 
