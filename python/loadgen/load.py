@@ -73,6 +73,7 @@ class Load:
         self._deadline = 0
         self._interrupted = False
         self._stopped: str | None = None
+        self._ended_by_itself = False  # a script's iterations were done, or its data used up
         self._warned = False
         self._load_ns = 0
         self._at_gate: Snapshot | None = None
@@ -211,8 +212,12 @@ class Load:
         self._shut.set()
         self._at_gate = Snapshot.read(self._crew.blocks)
         duration_ns = self._plan.duration_ns
-        cut_short = self._was_cut_short(self._at_gate.counters["scheduled"])
+        scheduled = self._at_gate.counters["scheduled"]
+        cut_short = self._was_cut_short(scheduled)
         self._load_ns = min(self._elapsed_ns(), duration_ns) if cut_short else duration_ns
+        if self._ended_by_itself and self._schedule is not None and not self._has_users:
+            # It was on until the last arrival that it wanted; what that one took then is no load.
+            self._load_ns = min(self._load_ns, self._schedule.reached_at(scheduled))
         self._workers_at_gate = [Snapshot.read([block]) for block in self._crew.blocks]
         if self._healthy is not None:
             self._strain = health.strain(self._healthy, health.sample(self._crew.pids))
@@ -230,7 +235,8 @@ class Load:
             return True
         if self._plan.script is None or not self._crew.ended.is_set():
             return False
-        return self._has_users or self._schedule is None or scheduled < self._schedule.total
+        self._ended_by_itself = self._has_users or self._schedule is None or scheduled < self._schedule.total
+        return self._ended_by_itself
 
     def _give_up(self) -> None:
         """Kill what does not end; it is lost then, and says so itself."""
@@ -248,12 +254,21 @@ class Load:
                 at_ns += stage.duration_ns
         return sorted(starts, key=itemgetter(0))
 
+    def _due(self) -> int:
+        """Arrivals due while the load was on; where a script had enough, no more than it took."""
+        if self._schedule is None:
+            return 0
+        due = self._schedule.count_before(self._load_ns)
+        if self._ended_by_itself and self._at_gate is not None:
+            return min(due, self._at_gate.counters["scheduled"])
+        return due
+
     def _evidence(self) -> Evidence:
         assert self._at_gate is not None
         return Evidence(
             started_at=self._started_at,
             load_ns=max(self._load_ns, 1),
-            due=self._schedule.count_before(self._load_ns) if self._schedule else 0,
+            due=self._due(),
             at_gate=self._at_gate,
             workers_at_gate=self._workers_at_gate,
             final=Snapshot.read(self._crew.blocks),

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 Phase = Literal["load", "drain"]
 # What workers tell about the scripts that they run; "script" is whatever has no kind of its own.
 ScriptEventKind = Literal[
-    "script_error", "blocked", "labels_full", "breaker", "task_leak", "script_stop", "script"
+    "script_error",
+    "script_warning",
+    "script_stop",
+    "blocked",
+    "breaker",
+    "data_exhausted",
+    "labels_full",
+    "task_leak",
+    "script",
 ]
 EventKind = (
     Literal[

@@ -41,6 +41,17 @@ class Schedules:
         """One worker's part of these."""
         return sum(len(range(worker, part.count_before(ns), workers)) for part in self._parts)
 
+    def reached_at(self, count: int) -> int:
+        """When the last of so many arrivals had been due; the whole time where there are no more."""
+        low, high = 0, self.duration_ns
+        while low < high:
+            middle = (low + high) // 2
+            if self.count_before(middle) < count:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
     def rate_at(self, ns: int) -> float:
         """Planned arrivals per second at `ns` since the start."""
         return sum(part.rate_at(ns) for part in self._parts)

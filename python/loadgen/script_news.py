@@ -6,6 +6,7 @@ printable and bounded in number before anybody sees it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, get_args
@@ -20,16 +21,15 @@ MAX_GROUPS = 200
 MAX_EVENTS = 1000  # told to those who watch; counting goes on
 MAX_TEXT = 300
 _KINDS = frozenset(get_args(ScriptEventKind))
-# How else to do what blocks, by what it begins with.
+MAX_OUTPUT = 200  # lines that it printed
+# How else to do what blocks, by the call in its line.
 _REMEDIES = {
-    "time.sleep": "use await user.pause()",
-    "requests": "use await user.get()",
-    "urllib": "use await user.get()",
-    "http.client": "use await user.get()",
-    "httpx": "use await user.get()",
-    "subprocess": "use asyncio.create_subprocess_exec()",
+    r"\btime\.sleep\b|(?<![\w.])sleep(?=\()": "use await user.pause()",
+    r"\brequests\.\w+|\bhttpx\.\w+|\burllib\.[\w.]+|\burlopen|\bhttp\.client\.\w+": "use await user.get()",
+    r"\bsubprocess\.\w+|\bos\.system": "use asyncio.create_subprocess_exec()",
 }
 _ANY_REMEDY = "await an async call, or asyncio.to_thread()"
+LONGEST_CODE = 40
 _REST = "further errors, of more kinds than are listed"
 
 
@@ -40,6 +40,7 @@ class ScriptNews:
         self._tell_all = tell
         self._told: set[tuple[str, str]] = set()
         self._events_left = MAX_EVENTS
+        self._output_left = MAX_OUTPUT
         self._errors: dict[tuple[str, str, str, int], ScriptErrorGroup] = {}
         self._blocked: dict[tuple[str, str, int], BlockedCall] = {}
         self.stop: str | None = None  # why the script itself asked to stop
@@ -75,7 +76,11 @@ class ScriptNews:
 
     def output(self, line: str) -> None:
         """What a script printed."""
-        self._tell("script", _text(line))
+        self._output_left -= 1
+        if self._output_left >= 0:
+            self._tell_all("script", _text(line))
+        elif self._output_left == -1:
+            self._tell_all("script", "the script prints more than is shown here")
 
     def _add_error(self, event: Mapping[str, Any]) -> None:
         found = ScriptErrorGroup(
@@ -120,6 +125,8 @@ class ScriptNews:
 
     def _tell_other(self, kind: str, event: Mapping[str, Any]) -> None:
         text = _text(event.get("text")) or _text(kind)
+        if event.get("file"):
+            text += f" ({place_of(_text(event['file']), _number(event.get('line')))})"
         if kind not in _KINDS:
             kind, text = "script", f"{_text(kind)}: {text}"
         # Workers find out the same things; but a breaker goes through its states again and again.
@@ -145,9 +152,15 @@ def describe_error(group: ScriptErrorGroup) -> str:
 
 def describe_blocked(call: BlockedCall) -> str:
     """What it did, and what to do instead."""
-    remedy = next((words for name, words in _REMEDIES.items() if call.text.startswith(name)), _ANY_REMEDY)
+    what, remedy = call.text, _ANY_REMEDY
+    if len(what) > LONGEST_CODE:
+        what = what[: LONGEST_CODE - 3] + "..."
+    for pattern, words in _REMEDIES.items():
+        if found := re.search(pattern, call.text):
+            what, remedy = found[0], words
+            break
     place = f" in {place_of(call.file, call.line)}" if call.file else ""
-    return f"{call.text}{place} blocks every user of the worker; {remedy}"
+    return f"{what}{place} blocks every user of the worker; {remedy}"
 
 
 def place_of(file: str, line: int) -> str:

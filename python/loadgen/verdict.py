@@ -61,6 +61,7 @@ class GeneratorFigures(Struct, frozen=True, kw_only=True):
     sent: int
     late_1ms: int = 0  # sends that the generator itself delayed by more
     dropped: int = 0
+    percent: float = 99  # what the p99s below are percentiles of: scripts may have too few iterations
     lateness_p99_ns: float | None = None  # the generator's own
     response_p50_ns: float | None = None
     response_p99_ns: float | None = None
@@ -130,7 +131,9 @@ def _judge_lateness(figures: GeneratorFigures, limited: list[str], degraded: lis
     if lateness is not None and _makes_the_p99(figures, lateness):
         response, service = format_ns(figures.response_p99_ns), format_ns(figures.service_p99_ns)
         what = "what was never sent" if response == "∞" else "the generator's lateness"
-        limited.append(f"{what} makes the p99: response {response}, service {service}{_pool(figures)}")
+        limited.append(
+            f"{what} makes the {_p(figures)}: response {response}, service {service}{_pool(figures)}"
+        )
     what, sent = ("requests were sent", figures.sent)
     if figures.iterations is not None:
         what, sent = ("iterations were begun", figures.iterations)
@@ -140,7 +143,13 @@ def _judge_lateness(figures: GeneratorFigures, limited: list[str], degraded: lis
         allowed = max(50_000, 0.05 * (figures.response_p50_ns or 0))
         if lateness > allowed:
             why = " (5 % of the median response)" if allowed > 50_000 else ""
-            degraded.append(f"p99 lateness is {format_ns(lateness)}, above {format_ns(allowed)}{why}")
+            degraded.append(
+                f"{_p(figures)} lateness is {format_ns(lateness)}, above {format_ns(allowed)}{why}"
+            )
+
+
+def _p(figures: GeneratorFigures) -> str:
+    return f"p{figures.percent:g}"
 
 
 def _makes_the_p99(figures: GeneratorFigures, lateness: float) -> bool:

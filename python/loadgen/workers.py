@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from loadgen._engine import Block, monotonic_ns
 from loadgen.engine_plan import EnginePlan
-from loadgen.errors import WorkerError
+from loadgen.errors import LoadgenError, PlanError, ScriptError, ScriptFailed, UsageError, WorkerError
 from loadgen.units import format_duration, printable
 
 START_S = 30.0
@@ -218,7 +218,7 @@ class Crew:
                 else None,
             ) from None
         for worker in self.lost:
-            raise WorkerError(f"{worker.name} could not start: {worker.explanation()}")
+            raise _could_not_start(worker)
 
     def open_gate(self) -> int:
         """All begin at one instant, which is returned: the zero of every time in the run."""
@@ -280,6 +280,17 @@ class Crew:
         self.kill()
         if self._attendants:
             await asyncio.wait(self._attendants)
+
+
+def _could_not_start(worker: Worker) -> LoadgenError:
+    """What a script did wrong is said without the worker: any of them would have met it."""
+    explanation = worker.explanation()
+    for kind in (ScriptFailed, ScriptError, PlanError, UsageError):
+        name = f"{kind.__name__}: "
+        if explanation.startswith(name):
+            text = explanation.removeprefix(name)
+            return ScriptFailed(text) if kind is ScriptFailed else UsageError(text)
+    return WorkerError(f"{worker.name} could not start: {explanation}")
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from loadgen import load as module
+from loadgen._engine import monotonic_ns
 from loadgen.engine_plan import EnginePlan, MaxErrors, ScenarioPlan
 from loadgen.load import Evidence, Load, too_many_errors
 from loadgen.progress import Event, Progress
@@ -71,7 +72,7 @@ class IdleCrew:
     def open_gate(self) -> int:
         if self._ends_after_s is not None:
             asyncio.get_running_loop().call_later(self._ends_after_s, self.ended.set)
-        return module.monotonic_ns()
+        return monotonic_ns()
 
     def finish(self) -> None:
         self.told.append("finish")
@@ -169,3 +170,11 @@ def test_several_loads_are_told_apart_and_looked_at_together(monkeypatch: pytest
         "idle: stage 1: 3 users for 1m",
     ]
     assert (looks[0].target_rate_per_s, looks[0].target_users) == (105, 3)
+
+
+def test_what_a_script_no_longer_wanted_was_not_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its hundredth arrival was the last; how long that took is no time of load."""
+    plan = scripted_plan(load=open_load(rate=10_000, seconds=60))
+    evidence, _, _, _ = play(monkeypatch, plan, crew_ends_after_s=0.05, scheduled=100)
+    assert evidence.due == 100
+    assert evidence.load_ns == pytest.approx(99 * SECOND / 10_000, abs=2)

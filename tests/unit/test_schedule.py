@@ -37,6 +37,16 @@ def test_several_are_summed() -> None:
     assert len(dues) == schedule.total
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 17, 40])
+def test_when_so_many_had_been_due(count: int) -> None:
+    schedule = make_schedule(Plan(url="http://host/", rate=20, duration="2s").compile())
+    assert schedule is not None
+    at_ns = schedule.reached_at(count)
+    assert schedule.count_before(at_ns) == count
+    assert count == 0 or schedule.count_before(at_ns - 1) == count - 1
+    assert schedule.reached_at(41) == 2 * SECOND
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
 def test_shares_of_workers_add_up_to_the_whole(workers: int) -> None:
     plan = scripted_plan(

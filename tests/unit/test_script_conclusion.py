@@ -188,6 +188,17 @@ def test_a_script_that_burns_the_core_is_named_before_the_lateness_that_it_makes
     assert result.generator.lateness_p99_ms == 100
 
 
+def test_few_iterations_are_judged_by_a_lesser_percentile() -> None:
+    spoilt, quick, lateness = Samples([101 * MS] * 100), Samples([MS] * 100), Samples([100 * MS] * 100)
+    found = Scripted(
+        {"browse": Label("iteration", response=spoilt, service=quick, lateness=lateness)},
+        counters={"script_ns": 9 * SECOND},
+    )
+    reasons = conclude(found, due=100).generator.reasons
+    assert reasons[0] == "scenario code took 90 % of the core"
+    assert reasons[1].startswith("the generator's lateness makes the p95: response 101 ms")
+
+
 def test_a_call_that_blocks_is_named_with_its_place() -> None:
     news = ScriptNews(lambda *_: None)
     event = {"kind": "blocked", "text": "time.sleep", "file": "/a/scenario.py", "line": 12, "longest_ms": 120}

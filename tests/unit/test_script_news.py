@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadgen.script_news import MAX_EVENTS, MAX_GROUPS, MAX_TEXT, ScriptNews
+from loadgen.script_news import MAX_EVENTS, MAX_GROUPS, MAX_OUTPUT, MAX_TEXT, ScriptNews
 
 
 def error(**change: Any) -> str:
@@ -80,7 +80,21 @@ def test_there_is_an_end_to_what_is_told() -> None:
             "requests.get",
             "requests.get in scenario.py:12 blocks every user of the worker; use await user.get()",
         ),
+        (
+            "if user.iteration: time.sleep(0.3)",
+            "time.sleep in scenario.py:12 blocks every user of the worker; use await user.pause()",
+        ),
+        ("sleep(1)", "sleep in scenario.py:12 blocks every user of the worker; use await user.pause()"),
+        (
+            "self.sleep(self.requests + 1)",
+            "self.sleep(self.requests + 1) in scenario.py:12 blocks every user of the worker",
+        ),
+        (
+            "answer = requests.get(url)",
+            "requests.get in scenario.py:12 blocks every user of the worker; use await user.get()",
+        ),
         ("json.load", "json.load in scenario.py:12 blocks every user of the worker; await an async call"),
+        ("x" * 100, "x" * 37 + "... in scenario.py:12 blocks"),
     ],
 )
 def test_a_blocking_call_is_named_with_its_remedy(text: str, words: str) -> None:
@@ -136,7 +150,19 @@ def test_whatever_a_script_says_is_data(line: str) -> None:
     assert all(group.count >= 0 for group in news.errors)
 
 
-def test_what_a_script_prints_is_told() -> None:
+def test_what_a_script_prints_is_told_to_an_end() -> None:
     news, told = heard()
     news.output("hello \x1b[2J")
     assert told == [("script", "hello \\x1b[2J")]
+    for _ in range(MAX_OUTPUT + 5):
+        news.output("again")
+    assert len(told) == MAX_OUTPUT + 1
+    assert told[-1] == ("script", "the script prints more than is shown here")
+    news.hear(error())
+    assert told[-1][0] == "script_error", "it takes no room from what matters"
+
+
+def test_a_warning_has_its_place() -> None:
+    event = {"kind": "script_warning", "text": "RuntimeWarning: never awaited", "file": "/a/b.py", "line": 3}
+    _, told = heard(json.dumps(event))
+    assert told == [("script_warning", "RuntimeWarning: never awaited (b.py:3)")]

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from loadgen.engine_plan import EnginePlan
-from loadgen.errors import WorkerError
+from loadgen.errors import LoadgenError, ScriptFailed, UsageError, WorkerError
 from loadgen.plan import Plan
 from loadgen.workers import SCRIPT_LABELS, STALLED_NS, Crew
 from tests.unit.scripts import scripted_plan
@@ -183,3 +183,22 @@ def test_scripts_name_their_own_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     Crew(plan(workers=1), lambda *_: None)
     Crew(scripted_plan(workers=1), lambda *_: None)
     assert asked == [1, SCRIPT_LABELS]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "message"),
+    [
+        (
+            "ScriptFailed: @once prepare: ValueError: no database",
+            ScriptFailed,
+            "@once prepare: ValueError: no",
+        ),
+        ("UsageError: more workers than rows", UsageError, "more workers than rows"),
+        ("OSError: no memory", WorkerError, "could not start: OSError: no memory"),
+    ],
+)
+def test_a_script_that_does_not_come_up_is_told_from_a_worker_that_does_not(
+    monkeypatch: pytest.MonkeyPatch, said: str, kind: type[LoadgenError], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        run_in_place_of_a_worker(monkeypatch, f"print('error {said}', flush=True); sys.exit(1)")
