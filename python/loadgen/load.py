@@ -216,8 +216,8 @@ class Load:
         cut_short = self._was_cut_short(scheduled)
         self._load_ns = min(self._elapsed_ns(), duration_ns) if cut_short else duration_ns
         if self._ended_by_itself and self._schedule is not None and not self._has_users:
-            # It was on until the last arrival that it wanted; what that one took then is no load.
-            self._load_ns = min(self._load_ns, self._schedule.reached_at(scheduled))
+            # It was on until the first arrival that it no longer wanted; what the last ones took is no load.
+            self._load_ns = min(self._load_ns, max(0, self._schedule.reached_at(scheduled + 1) - 1))
         self._workers_at_gate = [Snapshot.read([block]) for block in self._crew.blocks]
         if self._healthy is not None:
             self._strain = health.strain(self._healthy, health.sample(self._crew.pids))

@@ -48,6 +48,7 @@ GeneratorVerdict = Literal["valid", "degraded", "client-limited"]
 
 TEN = 10
 MOST_BLOCKED = 3
+MUCH_OF_THE_CORE = 0.5
 _MS = 1_000_000
 
 
@@ -98,7 +99,7 @@ def _judge_script(figures: GeneratorFigures, limited: list[str], degraded: list[
     """Goes before what it causes, with the same weight."""
     share = figures.script_share if figures.script_share is not None and figures.load_s >= 1 else 0.0
     causes = list(figures.blocked[:MOST_BLOCKED])
-    if share >= 0.5 and (limited or degraded):
+    if share >= MUCH_OF_THE_CORE and (limited or degraded):
         causes.insert(0, _script_took(share))
     elif share > 0.8:
         causes.insert(0, _script_took(share))
@@ -139,7 +140,7 @@ def _judge_lateness(figures: GeneratorFigures, limited: list[str], degraded: lis
         what, sent = ("iterations were begun", figures.iterations)
     if figures.late_1ms >= TEN and figures.late_1ms / max(sent, 1) > 0.001:
         degraded.append(f"{format_percent(figures.late_1ms / sent)} of {what} more than 1 ms late")
-    if lateness is not None:
+    if lateness is not None and figures.percent == 99:
         allowed = max(50_000, 0.05 * (figures.response_p50_ns or 0))
         if lateness > allowed:
             why = " (5 % of the median response)" if allowed > 50_000 else ""

@@ -177,4 +177,4 @@ def test_what_a_script_no_longer_wanted_was_not_due(monkeypatch: pytest.MonkeyPa
     plan = scripted_plan(load=open_load(rate=10_000, seconds=60))
     evidence, _, _, _ = play(monkeypatch, plan, crew_ends_after_s=0.05, scheduled=100)
     assert evidence.due == 100
-    assert evidence.load_ns == pytest.approx(99 * SECOND / 10_000, abs=2)
+    assert evidence.load_ns == pytest.approx(100 * SECOND / 10_000, abs=2)

@@ -228,6 +228,25 @@ def test_what_a_script_does_before_it_asks_is_not_lateness() -> None:
     assert conclude(found).generator.verdict == "valid"
 
 
+def test_what_it_computes_before_it_asks_is_where_that_took_the_core() -> None:
+    """Iterations begin in time, and each burns 9 ms before its request: that is not the target's time."""
+    found = Scripted(
+        {
+            "browse": Label("iteration", response=Samples([10 * MS] * 1000), lateness=Samples([1000] * 1000)),
+            "GET /": Label(
+                "request",
+                response=Samples([10 * MS] * 1000),
+                service=Samples([MS] * 1000),
+                lateness=Samples([9 * MS] * 1000),
+            ),
+        },
+        counters={"script_ns": 9 * SECOND},
+    )
+    result = conclude(found)
+    assert (result.generator.verdict, result.exit_code) == ("client-limited", 3)
+    assert result.generator.reasons[0] == "scenario code took 90 % of the core"
+
+
 def test_late_iterations_are_found_among_many_requests() -> None:
     """With 500 requests each, their p99 does not show that the first was late; that of iterations does."""
     found = Scripted(
