@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from loadgen._engine import monotonic_ns
@@ -18,6 +18,8 @@ TEXT = 300
 GROUPS = 200
 # Code that keeps the loop for so long keeps every user of the worker.
 LONG_NS = 50_000_000
+# After this it is told at once: it may never give way.
+TOO_LONG_NS = 1_000_000_000
 LOOK_S = 0.1
 
 Told = Iterator[tuple[str, dict[str, Any]]]
@@ -32,11 +34,13 @@ class Mishaps:
         self._counts: dict[tuple[str, str, str, int], int] = {}
         self._warned: dict[str, tuple[str, int]] = {}
         self._told: set[str] = set()
+        self.last = ""
 
     def add(self, scenario: str, error: BaseException) -> None:
         """One more."""
-        file, line = self._place(error.__traceback__)
+        file, line = self._place(error)
         text = " ".join(f"{type(error).__name__}: {error}".split())[:TEXT] + _hint(error)
+        self.last = f"{text} ({Path(file).name}:{line})"
         group = (scenario, text, file, line)
         if group not in self._counts and len(self._counts) >= GROUPS:
             group = (scenario, "other errors", self._script, 0)
@@ -44,7 +48,7 @@ class Mishaps:
 
     def describe(self, where: str, error: BaseException) -> str:
         """One of them, in a line."""
-        file, line = self._place(error.__traceback__)
+        file, line = self._place(error)
         text = " ".join(f"{type(error).__name__}: {error}".split())[:TEXT] + _hint(error)
         return f"{where}: {text} ({Path(file).name}:{line}: {linecache.getline(file, line).strip()})"
 
@@ -74,9 +78,12 @@ class Mishaps:
         for text, (file, line) in warned.items():
             yield "script_warning", {"text": text, "file": file, "line": line}
 
-    def _place(self, trace: TracebackType | None) -> tuple[str, int]:
+    def _place(self, error: BaseException) -> tuple[str, int]:
         """The innermost line of the user's own code, or else the innermost of all."""
         last = own = (self._script, 0)
+        while isinstance(error, BaseExceptionGroup) and error.exceptions:
+            error = error.exceptions[0]
+        trace = error.__traceback__
         while trace is not None:
             last = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
             if _is_own(last[0], self._folder):
@@ -88,9 +95,12 @@ class Mishaps:
 class Blocking:
     """Finds code that keeps the loop: a clock interrupts it and looks where it is."""
 
-    def __init__(self, script: str, running_since_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, script: str, running_since_ns: Callable[[], int], tell_now: Callable[[], None]
+    ) -> None:
         self._folder = str(Path(script).parent)
         self._running_since_ns = running_since_ns
+        self._tell_now = tell_now
         self._found: dict[tuple[str, int], list[int]] = {}  # place: [count, longest]
         self._last = 0
 
@@ -116,6 +126,8 @@ class Blocking:
         found[0] += since != self._last
         found[1] = max(found[1], took)
         self._last = since
+        if took > TOO_LONG_NS:
+            self._tell_now()
 
     def take(self) -> Told:
         """What has come since the last call."""

@@ -149,7 +149,7 @@ def _check_source(tree: ast.Module, path: Path) -> None:
         )
     for call, line in not_awaited(tree):
         raise UsageError(
-            f"{shown(path)}:{line}: {call} is not awaited, so nothing would be sent",
+            f"{shown(path)}:{line}: {call} is not awaited, so its answer would never be looked at",
             hint=f"Write: await {call}",
         )
 

@@ -34,12 +34,16 @@ if TYPE_CHECKING:
 # How often to look whether the load is over.
 LOOK_S = 0.02
 # What is broken off may still clean up for so long, and what is told to stop at once for so long.
-TEARDOWN_S, STOP_S = 5.0, 1.0
+TEARDOWN_S, STOP_S = 2.0, 1.0
+# Sessions that fail in a row, none having stood yet, before the run is stopped; and the rest after each.
+HOPELESS, SESSION_REST_S = 10, 0.1
+# Iterations of a scenario that are looked at for whether they ever wait.
+LOOKED_AT = 100
 # Users may have come in for so long before they are taken out of the garbage collector's sight.
 SETTLED_S = 0.5
 
 
-def main(document: bytes, block_fd: int, index: int, report_fd: int) -> int:
+def main(document: bytes, block_fd: int, index: int, control_fd: int, report_fd: int) -> int:
     """Be worker `index` of a scripted run; returns its exit status."""
     plan = msgspec.json.decode(document, type=EnginePlan)
     share = plan.script
@@ -49,7 +53,7 @@ def main(document: bytes, block_fd: int, index: int, report_fd: int) -> int:
         document,
         block_fd=block_fd,
         index=index,
-        control_fd=0,
+        control_fd=control_fd,
         report_fd=report_fd,
     )
     loop = LoadgenLoop(engine)
@@ -79,9 +83,11 @@ class Troupe:
         self._scenarios: list[Scenario] = [by_name[one.name] for one in share.scenarios]
         self._users: set[asyncio.Task[None]] = set()
         self._mishaps = Mishaps(str(script.path))
-        self._blocking = Blocking(str(script.path), lambda: engine.running_since_ns)
+        self._blocking = Blocking(str(script.path), lambda: engine.running_since_ns, self._report)
         self._frozen = 0
         self._is_ending = False
+        self._sessions_failed: int | None = 0  # None once one has stood
+        self._looked_at = [0] * len(self._scenarios)
 
     async def play(self) -> None:
         """From what is done once to the last user's leaving."""
@@ -161,17 +167,23 @@ class Troupe:
                     # A session that could not be set up is tried again, and the iteration fails with it.
                     ready = ready or await self._open(user, sessions)
                     if ready:
+                        turn = engine.turns
                         await scenario.function(user)
                         ok = True
+                        if engine.turns == turn:
+                            self._never_waited(number)
+                        else:
+                            self._looked_at[number] = LOOKED_AT
                 except Exhausted as end:
                     tell(engine, "data_exhausted", text=str(end))
                     ok = True
                     engine.finish()
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
                     self._mishaps.add(scenario.name, error)
-        except SystemExit as end:
+        except (SystemExit, KeyboardInterrupt) as end:
             engine.gone(place, False)
-            tell(engine, "script_stop", text=f"the script asked to stop: SystemExit({end.code!r})")
+            tell(engine, "script_stop", text=self._mishaps.describe(user.scenario, end))
+            engine.finish()
         except asyncio.CancelledError:
             engine.gone(place, None)
             if not self._is_ending:
@@ -181,8 +193,30 @@ class Troupe:
             for feed in self._script.feeds.values():
                 feed._release(user)
 
+    def _never_waited(self, number: int) -> None:
+        """Told once, when it is the scenario's habit: such a one loads nothing but the core it runs on."""
+        self._looked_at[number] += 1
+        if self._looked_at[number] == LOOKED_AT:
+            name = self._scenarios[number].name
+            text = f"{name} never waits for anything: has it an `await`, and does it make a request?"
+            tell(self._engine, "never_waits", text=text)
+
     async def _open(self, user: User, sessions: list[AsyncIterator[object]]) -> bool:
         """Sets the user's sessions up; whether all of them stand."""
+        stands = await self._open_all(user, sessions)
+        if stands:
+            self._sessions_failed = None
+            return True
+        if self._sessions_failed is not None:
+            self._sessions_failed += 1
+            if self._sessions_failed == HOPELESS:
+                text = f"no session could be set up: {self._mishaps.last}"
+                tell(self._engine, "script_stop", text=text)
+                self._engine.finish()
+        await asyncio.sleep(SESSION_REST_S)
+        return False
+
+    async def _open_all(self, user: User, sessions: list[AsyncIterator[object]]) -> bool:
         for session in self._script.sessions[len(sessions) :]:
             generator = session.function(user)
             try:
@@ -205,6 +239,9 @@ class Troupe:
                 self._mishaps.add(name, RuntimeError(f"session {name} yielded twice"))
             except StopAsyncIteration:
                 pass
+            except asyncio.CancelledError:
+                text = f"session {name} did not end within {TEARDOWN_S:g} s and was cut off"
+                tell(self._engine, "session_cut_off", text=text)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
                 self._mishaps.add(name, error)
 

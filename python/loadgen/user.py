@@ -99,12 +99,14 @@ class User(Client):
         if not host or port.endswith("]"):
             host, port = authority, "80"
         try:
+            if not 0 < int(port) < 65536:
+                raise ValueError(f"{authority}: expected a port from 1 to 65535")
             found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), int(port), proto=6)
         except OSError as error:
             raise ConnectionError(f"{host} cannot be resolved: {error.strerror or error}") from None
         addresses = [f"[{at[0]}]:{at[1]}" if ":" in str(at[0]) else f"{at[0]}:{at[1]}" for *_, at in found]
         self._engine.add_origin(authority, addresses)
-        return await self._send(method, url, **options or {})
+        return await super()._send(method, url, **options or {})
 
     async def _with_policy(self, method: str, url: str, options: dict[str, Any]) -> Response:
         """A request that brings its own policy along, where the plan has none."""

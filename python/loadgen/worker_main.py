@@ -22,16 +22,19 @@ def main(arguments: list[str]) -> int:
     # What a script prints must not be taken for what we tell the parent.
     reports = os.dup(1)
     os.dup2(2, 1)
+    # Nor may it take for its input what the parent tells us.
+    orders = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     try:
         from loadgen import _engine
 
-        plan = _read_plan(0)
+        plan = _read_plan(orders)
         # Within a string of the document these quotes would be escaped.
         if b'"script":{' in plan:
             from loadgen import scripted
 
-            return scripted.main(plan, int(options["--block-fd"]), int(options["--index"]), reports)
-        _engine.run_worker(plan, int(options["--block-fd"]), int(options["--index"]), 0, reports)
+            return scripted.main(plan, int(options["--block-fd"]), int(options["--index"]), orders, reports)
+        _engine.run_worker(plan, int(options["--block-fd"]), int(options["--index"]), orders, reports)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         os.write(reports, f"error {' '.join(f'{type(error).__name__}: {error}'.split())}\n".encode())
         return 1

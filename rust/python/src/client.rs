@@ -1,7 +1,7 @@
 //! The requests of a virtual user. `loadgen.user.User` is made on top of it.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use loadgen_engine::record::block::Role;
 use pyo3::exceptions::PyTypeError;
@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::request::Prepared;
 use crate::response::Response;
 
-#[pyclass(module = "loadgen._engine", subclass, unsendable, weakref, dict)]
+#[pyclass(module = "loadgen._engine", subclass, frozen, weakref, dict)]
 pub(crate) struct Client {
     #[pyo3(get, name = "_engine")]
     engine: Py<Engine>,
@@ -20,8 +20,7 @@ pub(crate) struct Client {
     #[pyo3(get, name = "_place")]
     place: usize,
     /// Requests made so far.
-    #[pyo3(get, name = "_requests")]
-    made: Cell<u64>,
+    made: AtomicU64,
 }
 
 impl Client {
@@ -33,21 +32,21 @@ impl Client {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let this = slf.borrow();
-        this.made.set(this.made.get() + 1);
-        let engine = this.engine.bind(py).borrow();
+        let this = slf.get();
+        this.made.fetch_add(1, Relaxed);
+        let engine = this.engine.get();
         let text = url.to_str()?;
         if options.is_none() {
-            let prepared = engine.core.borrow().requests.remembered(method, text).cloned();
+            let prepared = engine.core()?.requests.remembered(py, method, text);
             if let Some(prepared) = prepared {
                 return engine.submit(py, this.place, &prepared, None);
             }
         }
-        let wanted = engine.core.borrow().requests.read(method, text, options)?;
-        let mut core = engine.core.borrow_mut();
+        let wanted = engine.core()?.requests.read(method, text, options)?;
+        let mut core = engine.core()?;
         let Some(origin) = core.requests.origin(&wanted.authority) else {
             drop(core);
-            this.made.set(this.made.get() - 1);
+            this.made.fetch_sub(1, Relaxed);
             return slf.call_method1("_find_and_send", (&wanted.authority, method, url, options));
         };
         let (bytes, is_head) = core.requests.render(&wanted)?;
@@ -58,10 +57,10 @@ impl Client {
         } else {
             core.label(Role::Group, &format!("before the load: {}", wanted.label))
         };
-        let url_text = Rc::new(PyString::new(py, &wanted.url).unbind());
+        let url_text = PyString::new(py, &wanted.url).unbind();
         let prepared = Prepared { origin, label, is_head, method, bytes, url: url_text };
         if options.is_none() && is_load {
-            core.requests.remember(method, text, &prepared);
+            core.requests.remember(method, text, prepared.clone_ref(py));
         }
         drop(core);
         engine.submit(py, this.place, &prepared, wanted.timeout_ns)
@@ -74,7 +73,7 @@ impl Client {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let policy = slf.borrow().engine.bind(py).borrow().policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
+        let policy = slf.get().engine.get().policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
         let has_own = options.is_some_and(|options| options.contains("retry").unwrap_or(false));
         match policy {
             Some(policy) => {
@@ -98,7 +97,12 @@ fn method_named(name: &str) -> PyResult<&'static str> {
 impl Client {
     #[new]
     fn new(engine: Py<Engine>, place: usize) -> Self {
-        Self { engine, place, made: Cell::new(0) }
+        Self { engine, place, made: AtomicU64::new(0) }
+    }
+
+    #[getter]
+    fn _requests(&self) -> u64 {
+        self.made.load(Relaxed)
     }
 
     #[pyo3(signature = (method, url, **options))]
@@ -130,8 +134,8 @@ impl Client {
         url: &Bound<'py, PyString>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let engine = slf.borrow().engine.bind(slf.py()).borrow();
-        let core = engine.core.borrow();
+        let engine = slf.get().engine.get();
+        let core = engine.core()?;
         let wanted = core.requests.read(method_named(method)?, url.to_str()?, options)?;
         Ok(PyBytes::new(slf.py(), &core.requests.render(&wanted)?.0))
     }
@@ -146,11 +150,11 @@ impl Client {
     ) -> PyResult<Response> {
         let py = slf.py();
         let method = method_named(method)?;
-        let this = slf.borrow();
-        this.made.set(this.made.get() + 1);
-        let engine = this.engine.bind(py).borrow();
-        let wanted = engine.core.borrow().requests.read(method, url.to_str()?, Some(options))?;
-        let outcome = engine.core.borrow_mut().refuse(&wanted.label);
+        let this = slf.get();
+        this.made.fetch_add(1, Relaxed);
+        let engine = this.engine.get();
+        let wanted = engine.core()?.requests.read(method, url.to_str()?, Some(options))?;
+        let outcome = engine.core()?.refuse(&wanted.label);
         Ok(Response::new(py, &outcome, None, method, PyString::new(py, &wanted.url).unbind()))
     }
 

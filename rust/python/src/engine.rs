@@ -7,7 +7,7 @@
 //!
 //! Nothing of `core` stays borrowed while Python code may run: it will call back.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ use loadgen_engine::reactor::{Event, Reactor, Readiness};
 use loadgen_engine::record::block::{Block, Kind, Role, TallyKind, Word};
 use loadgen_engine::record::recorder::Recorder;
 use loadgen_engine::streams::{Next, Streams};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -96,9 +96,9 @@ pub(crate) struct Core {
     waited_ns: u64,
 }
 
-#[pyclass(module = "loadgen._engine", unsendable, weakref)]
+#[pyclass(module = "loadgen._engine", frozen, weakref)]
 pub(crate) struct Engine {
-    pub(crate) core: RefCell<Core>,
+    core: RefCell<Core>,
     ready: Ready,
     owner: RefCell<Option<Py<PyAny>>>,
     future_type: Py<PyAny>,
@@ -106,8 +106,15 @@ pub(crate) struct Engine {
     spawn: RefCell<Option<Py<PyAny>>>,
     pub(crate) policy: RefCell<Option<Py<PyAny>>>,
     running_since_ns: Cell<u64>,
+    turns: Cell<u64>,
     foreign: RefCell<Vec<(RawFd, u8)>>,
 }
+
+// SAFETY: every access is made with the interpreter's lock held, and what is borrowed while the lock is released (the
+// core, in `turn`) refuses others: they see a borrowed cell and get an error, see `Engine::core`.
+unsafe impl Send for Engine {}
+// SAFETY: as above.
+unsafe impl Sync for Engine {}
 
 /// The interpreter may run other threads until this is dropped.
 struct Released(*mut ffi::PyThreadState);
@@ -312,6 +319,13 @@ fn unsent(label: usize, now: u64, end: End) -> Outcome {
 }
 
 impl Engine {
+    /// The core, for as long as no Python code runs.
+    pub(crate) fn core(&self) -> PyResult<RefMut<'_, Core>> {
+        self.core.try_borrow_mut().map_err(|_| {
+            PyRuntimeError::new_err("a user's methods belong to the thread of its loop; this is another one")
+        })
+    }
+
     pub(crate) fn new_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static NAMES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
         let names = NAMES.get_or_try_init(py, || Ok::<_, PyErr>(PyTuple::new(py, ["loop"])?.unbind()))?;
@@ -337,7 +351,7 @@ impl Engine {
         timeout_ns: Option<u64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let future = self.new_future(py)?;
-        let mut core = self.core.borrow_mut();
+        let mut core = self.core()?;
         let waiter =
             Waiter { future: future.clone().unbind(), method: prepared.method, url: prepared.url.clone_ref(py) };
         let token = core.wait_for(waiter);
@@ -377,18 +391,18 @@ impl Engine {
     fn begin_due(&self, py: Python<'_>) -> PyResult<Option<u64>> {
         for _ in 0..BATCH {
             let now = now_ns();
-            let next = self.core.borrow_mut().next_act(now);
+            let next = self.core()?.next_act(now);
             match next {
                 Next::Nothing(next_ns) => return Ok(next_ns),
                 Next::Drop { .. } => {}
                 Next::Start { user, scenario, .. } => {
-                    let parked = self.core.borrow_mut().users[user].parked.take();
+                    let parked = self.core()?.users[user].parked.take();
                     if let Some(future) = parked {
                         Self::resolve(py, &future, scenario.into_pyobject(py)?.into_any())?;
                     }
                 }
                 Next::Leave { user } => {
-                    let parked = self.core.borrow_mut().users[user].parked.take();
+                    let parked = self.core()?.users[user].parked.take();
                     if let Some(future) = parked {
                         Self::resolve(py, &future, py.None().into_bound(py))?;
                     }
@@ -406,7 +420,7 @@ impl Engine {
     fn handle_events(&self, py: Python<'_>) -> PyResult<()> {
         for _ in 0..BATCH {
             let ended = {
-                let mut core = self.core.borrow_mut();
+                let mut core = self.core()?;
                 let Some(event) = core.courier.client.reactor.next() else { break };
                 match event {
                     Event::Control => {
@@ -430,7 +444,7 @@ impl Engine {
         }
         loop {
             let ended = {
-                let mut core = self.core.borrow_mut();
+                let mut core = self.core()?;
                 let Some(outcome) = core.courier.next_failed() else { return Ok(()) };
                 core.deliver(py, &outcome)
             };
@@ -523,6 +537,7 @@ impl Engine {
             spawn: RefCell::default(),
             policy: RefCell::default(),
             running_since_ns: Cell::new(0),
+            turns: Cell::new(0),
             foreign: RefCell::new(Vec::new()),
         })
     }
@@ -586,7 +601,7 @@ impl Engine {
     fn turn(&self, py: Python<'_>, timer: Option<f64>, stopping: bool) -> PyResult<Vec<(RawFd, u8)>> {
         let next_arrival_ns = self.begin_due(py)?;
         {
-            let mut core = self.core.borrow_mut();
+            let mut core = self.core()?;
             let now = now_ns();
             let timer_ns = timer.map(|at| (at.max(0.0) * SECOND as f64) as u64);
             let mut wake = core.wake(now, next_arrival_ns, timer_ns);
@@ -614,14 +629,21 @@ impl Engine {
         }
         let owner = self.owner(py)?;
         let began_ns = now_ns();
-        let native_before_ns = self.core.borrow().native_ns;
+        let native_before_ns = self.core()?.native_ns;
         self.running_since_ns.set(began_ns);
+        self.turns.set(self.turns.get() + 1);
         let ran = self.ready.run(py, &owner);
         self.running_since_ns.set(0);
-        let mut core = self.core.borrow_mut();
+        let mut core = self.core()?;
         let native_ns = core.native_ns - native_before_ns;
         core.script_ns += (now_ns() - began_ns).saturating_sub(native_ns);
         ran
+    }
+
+    /// How often the ready queue was run: code that has waited finds it higher.
+    #[getter]
+    fn turns(&self) -> u64 {
+        self.turns.get()
     }
 
     /// Since when callbacks run without a look at the sockets; 0 while none does.
@@ -633,26 +655,26 @@ impl Engine {
     /// Watches a descriptor: 1 to read, 2 to write, 3 both.
     fn watch(&self, fd: RawFd, what: u8, is_new: bool) -> PyResult<()> {
         let what = Readiness { readable: what & 1 != 0, writable: what & 2 != 0 };
-        let core = self.core.borrow();
+        let core = self.core()?;
         // SAFETY: the caller has it open; where it lies, the kernel says so.
         Ok(core.courier.client.reactor.watch(unsafe { borrowed(fd)? }, what, is_new)?)
     }
 
     fn unwatch(&self, fd: RawFd) -> PyResult<()> {
         // SAFETY: as above.
-        Ok(self.core.borrow().courier.client.reactor.unwatch(unsafe { borrowed(fd)? })?)
+        Ok(self.core()?.courier.client.reactor.unwatch(unsafe { borrowed(fd)? })?)
     }
 
     /// Learns how late this machine wakes.
     fn calibrate(&self) -> PyResult<()> {
-        let mut core = self.core.borrow_mut();
+        let mut core = self.core()?;
         let Core { courier, pacer, .. } = &mut *core;
         pacer.calibrate(&mut courier.client.reactor).map_err(refused)
     }
 
     /// Tells the parent something, in one line.
     fn report(&self, line: &str) -> PyResult<()> {
-        match &mut self.core.borrow_mut().control {
+        match &mut self.core()?.control {
             Some(control) => control.report(line).map_err(refused),
             None => Ok(()),
         }
@@ -660,28 +682,29 @@ impl Engine {
 
     /// "waiting", "load", "drain", "over" or "stopped".
     #[getter]
-    fn phase(&self) -> &'static str {
-        let core = self.core.borrow();
+    fn phase(&self) -> PyResult<&'static str> {
+        let core = self.core()?;
         let now = now_ns();
         let since = core.since_start(now);
         let exhausted = core.streams.as_ref().is_none_or(|streams| streams.is_exhausted(since));
-        match () {
+        Ok(match () {
             () if core.stopped => "stopped",
             () if core.start_ns == 0 => "waiting",
             () if !exhausted => "load",
             () if core.running > 0 && now < core.drain_until_ns => "drain",
             () => "over",
-        }
+        })
     }
 
     /// Nothing new from here on.
-    fn finish(&self) {
-        self.core.borrow_mut().give_up_the_rest(now_ns());
+    fn finish(&self) -> PyResult<()> {
+        self.core()?.give_up_the_rest(now_ns());
+        Ok(())
     }
 
     /// A user of a stream was made: (its place, its number over all workers).
     fn born(&self, stream: usize) -> PyResult<(usize, u64)> {
-        let mut core = self.core.borrow_mut();
+        let mut core = self.core()?;
         let streams = core.streams.as_mut().ok_or_else(|| refused("no load, no streams"))?;
         let (id, number) = streams.born(stream);
         if core.users.len() <= id {
@@ -697,7 +720,7 @@ impl Engine {
     fn park<'py>(&self, py: Python<'py>, place: usize, ok: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
         let future = self.new_future(py)?;
         let leaves = {
-            let mut core = self.core.borrow_mut();
+            let mut core = self.core()?;
             let now = now_ns();
             if let Some(ok) = ok {
                 core.iteration_ended(place, ok, now);
@@ -717,8 +740,8 @@ impl Engine {
 
     /// A user is gone. `ok` says how the iteration ended that it was in: None that it was broken off.
     #[pyo3(signature = (place, ok = None))]
-    fn gone(&self, place: usize, ok: Option<bool>) {
-        let mut core = self.core.borrow_mut();
+    fn gone(&self, place: usize, ok: Option<bool>) -> PyResult<()> {
+        let mut core = self.core()?;
         let now = now_ns();
         let was_running = core.users[place].running;
         match (was_running, ok) {
@@ -734,6 +757,7 @@ impl Engine {
         if let Some(streams) = &mut core.streams {
             streams.gone(place, was_running.is_some());
         }
+        Ok(())
     }
 
     /// One more place to send to: "host:port" and its addresses.
@@ -742,15 +766,15 @@ impl Engine {
         let parse =
             |text: &String| text.parse::<SocketAddr>().map_err(|error| PyValueError::new_err(error.to_string()));
         let addresses = addresses.iter().map(parse).collect::<PyResult<Vec<_>>>()?;
-        let mut core = self.core.borrow_mut();
+        let mut core = self.core()?;
         let origin = core.courier.add_origin(addresses, 0);
         core.requests.add_origin(authority, origin);
         Ok(())
     }
 
     /// A block of a script ended. `is_group`: requests of our own were made in it.
-    fn operation(&self, user: usize, name: &str, begun_ns: u64, is_group: bool, ok: bool) {
-        let mut core = self.core.borrow_mut();
+    fn operation(&self, user: usize, name: &str, begun_ns: u64, is_group: bool, ok: bool) -> PyResult<()> {
+        let mut core = self.core()?;
         let now = now_ns();
         let role = if is_group { Role::Group } else { Role::Operation };
         let label = core.label(role, name);
@@ -772,42 +796,47 @@ impl Engine {
         } else {
             core.recorder.finished(label, &unsent(label, now, End::Error(ErrorKind::ScriptError)));
         }
+        Ok(())
     }
 
-    fn check(&self, name: &str, passed: bool) {
-        let mut core = self.core.borrow_mut();
+    fn check(&self, name: &str, passed: bool) -> PyResult<()> {
+        let mut core = self.core()?;
         if let Some(tally) = core.tally(TallyKind::Check, name) {
             core.recorder.tally_add(tally, usize::from(!passed), 1.0);
         }
+        Ok(())
     }
 
-    fn counter(&self, name: &str, amount: f64) {
-        let mut core = self.core.borrow_mut();
+    fn counter(&self, name: &str, amount: f64) -> PyResult<()> {
+        let mut core = self.core()?;
         if let Some(tally) = core.tally(TallyKind::Counter, name) {
             core.recorder.tally_add(tally, 0, amount);
             core.recorder.tally_add(tally, 1, 1.0);
         }
+        Ok(())
     }
 
-    fn rate(&self, name: &str, is_true: bool) {
-        let mut core = self.core.borrow_mut();
+    fn rate(&self, name: &str, is_true: bool) -> PyResult<()> {
+        let mut core = self.core()?;
         if let Some(tally) = core.tally(TallyKind::Rate, name) {
             core.recorder.tally_add(tally, usize::from(!is_true), 1.0);
         }
+        Ok(())
     }
 
-    fn gauge(&self, name: &str, value: f64) {
-        let mut core = self.core.borrow_mut();
+    fn gauge(&self, name: &str, value: f64) -> PyResult<()> {
+        let mut core = self.core()?;
         if let Some(tally) = core.tally(TallyKind::Gauge, name) {
             core.recorder.tally_gauge(tally, value);
         }
+        Ok(())
     }
 
     fn trend(&self, name: &str, value: f64) -> PyResult<()> {
         if !(0.0..1e12).contains(&value) {
             return Err(PyValueError::new_err(format!("trend {name:?}: expected a value from 0 to 1e12, got {value}")));
         }
-        let mut core = self.core.borrow_mut();
+        let mut core = self.core()?;
         let label = core.label(Role::Trend, name);
         core.recorder.sample(label, Kind::Response, (value * 1e6) as u64);
         Ok(())
@@ -820,13 +849,13 @@ impl Engine {
             "retries" => Word::Retries,
             _ => return Err(PyValueError::new_err(format!("nothing is counted as {what:?}"))),
         };
-        self.core.borrow().recorder.add(word, amount);
+        self.core()?.recorder.add(word, amount);
         Ok(())
     }
 
     /// The last entries: what is under way is unfinished.
-    fn close_the_books(&self) {
-        let mut core = self.core.borrow_mut();
+    fn close_the_books(&self) -> PyResult<()> {
+        let mut core = self.core()?;
         let now = now_ns();
         if core.start_ns > 0 {
             core.give_up_the_rest(now);
@@ -837,6 +866,7 @@ impl Engine {
         core.recorder.memory();
         core.recorder.set(Word::Connections, 0);
         core.recorder.set(Word::Users, 0);
+        Ok(())
     }
 }
 

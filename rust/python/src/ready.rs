@@ -1,7 +1,9 @@
 //! The ready queue of the loop: callbacks that asyncio wants run soon, in order. It knows no sockets and no users.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::ffi;
@@ -9,24 +11,24 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 /// What `call_soon` returns.
-#[pyclass(module = "loadgen._engine", unsendable, freelist = 256)]
+#[pyclass(module = "loadgen._engine", frozen, freelist = 256)]
 pub(crate) struct Handle {
-    is_cancelled: Cell<bool>,
+    is_cancelled: AtomicBool,
 }
 
 #[pymethods]
 impl Handle {
     fn cancel(&self) {
-        self.is_cancelled.set(true);
+        self.is_cancelled.store(true, Relaxed);
     }
 
     fn cancelled(&self) -> bool {
-        self.is_cancelled.get()
+        self.is_cancelled.load(Relaxed)
     }
 
     #[getter]
     fn _cancelled(&self) -> bool {
-        self.is_cancelled.get()
+        self.is_cancelled.load(Relaxed)
     }
 }
 
@@ -64,7 +66,7 @@ impl Ready {
             // SAFETY: the interpreter is attached; the result is a new reference, or an error that is set.
             None => unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())? }.unbind(),
         };
-        let handle = Py::new(py, Handle { is_cancelled: Cell::new(false) })?;
+        let handle = Py::new(py, Handle { is_cancelled: AtomicBool::new(false) })?;
         let entry = Entry::Own { callback, arguments, context, handle: handle.clone_ref(py) };
         self.queue.borrow_mut().push_back(entry);
         Ok(handle)
@@ -87,7 +89,7 @@ impl Ready {
             let Some(entry) = self.queue.borrow_mut().pop_front() else { break };
             match entry {
                 Entry::Own { callback, arguments, context, handle } => {
-                    if handle.borrow(py).is_cancelled.get() {
+                    if handle.get().is_cancelled.load(Relaxed) {
                         continue;
                     }
                     if let Err(error) = call_in(py, &context, &callback, arguments.bind(py)) {

@@ -17,14 +17,19 @@ const REMEMBERED: usize = 4096;
 const OPTIONS: [&str; 9] = ["params", "headers", "path", "name", "timeout", "json", "content", "data", "tags"];
 
 /// A request that can be sent.
-#[derive(Clone)]
 pub(crate) struct Prepared {
     pub(crate) origin: usize,
     pub(crate) label: usize,
     pub(crate) is_head: bool,
     pub(crate) method: &'static str,
     pub(crate) bytes: Rc<[u8]>,
-    pub(crate) url: Rc<Py<PyString>>,
+    pub(crate) url: Py<PyString>,
+}
+
+impl Prepared {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self { bytes: Rc::clone(&self.bytes), url: self.url.clone_ref(py), ..*self }
+    }
 }
 
 /// A request as a script describes it.
@@ -67,16 +72,16 @@ impl Requests {
 
     /// A request without options that was made before.
     #[inline]
-    pub(crate) fn remembered(&self, method: &'static str, url: &str) -> Option<&Prepared> {
-        self.remembered.get(method)?.get(url)
+    pub(crate) fn remembered(&self, py: Python<'_>, method: &'static str, url: &str) -> Option<Prepared> {
+        Some(self.remembered.get(method)?.get(url)?.clone_ref(py))
     }
 
-    pub(crate) fn remember(&mut self, method: &'static str, url: &str, prepared: &Prepared) {
+    pub(crate) fn remember(&mut self, method: &'static str, url: &str, prepared: Prepared) {
         let known = self.remembered.entry(method).or_default();
         if known.len() >= REMEMBERED {
             known.clear();
         }
-        known.insert(url.into(), prepared.clone());
+        known.insert(url.into(), prepared);
     }
 
     /// The bytes of a request.

@@ -50,7 +50,9 @@ pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usiz
     };
     let arrived = |time: libc::timespec| {
         let wall = Timespec { tv_sec: time.tv_sec, tv_nsec: time.tv_nsec };
-        now_ns().saturating_sub(since_wall_ns(wall))
+        // The distance first: what comes between the two readings then makes it later, never earlier than it was.
+        let ago_ns = since_wall_ns(wall);
+        now_ns().saturating_sub(ago_ns)
     };
     Ok((length as usize, stamp.map(arrived)))
 }
