@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import TypeVar
 
-from loadgen.report.columns import cut_middle, pad
+from loadgen.report.columns import cut_middle, pad, width_of
 from loadgen.result import CheckResult, Gauge, LabelResult, Metric, Result, ScriptErrorGroup, ScriptResult
 from loadgen.snapshot import Latency, Milliseconds, nanoseconds
 from loadgen.units import counted, format_count, format_ns, format_percent, printable
@@ -99,8 +99,11 @@ def errors(script: ScriptResult) -> list[str]:
 
 
 def _error(group: ScriptErrorGroup) -> list[str]:
-    scenario = pad(printable(group.scenario), 17)
-    lines = [f"{scenario} {format_count(group.count):>14}   {cut_middle(printable(group.error), WIDTH - 35)}"]
+    head = f"{pad(printable(group.scenario), 17)} {format_count(group.count):>14}"
+    error = printable(group.error)
+    lines = [f"{head}   {error}"]
+    if width_of(lines[0]) > WIDTH:
+        lines = [head, f"    {cut_middle(error, WIDTH - 4)}"]
     if group.file:
         place = cut_middle(f"{PurePath(printable(group.file)).name}:{group.line}", WIDTH // 2)
         code = cut_middle(printable(group.code), WIDTH - 8 - len(place))

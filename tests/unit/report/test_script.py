@@ -190,6 +190,13 @@ def test_no_line_is_wider_than_the_page() -> None:
     assert [line for line in render(result).splitlines() if width_of(line) > WIDTH] == []
 
 
+def test_an_error_with_much_to_say_has_a_line_of_its_own() -> None:
+    text = "AttributeError: 'NoneType' object has no attribute 'something long'"
+    lines = render(conclude(shop(), news=news(error=text))).splitlines()
+    at = lines.index("browse                        10")
+    assert lines[at + 1 : at + 3] == [f"    {text}", '    scenario.py:12    item = listing["id"]']
+
+
 def test_there_is_an_end_to_rows() -> None:
     checks = [CheckResult(name=f"check {number}", passed=number, failed=0) for number in range(MOST_ROWS + 7)]
     text = render(msgspec.structs.replace(conclude(shop()), checks=checks))
