@@ -7,7 +7,16 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from loadgen.report.columns import cut_middle, pad, width_of
-from loadgen.result import CheckResult, Gauge, LabelResult, Metric, Result, ScriptErrorGroup, ScriptResult
+from loadgen.result import (
+    BlockedCall,
+    CheckResult,
+    Gauge,
+    LabelResult,
+    Metric,
+    Result,
+    ScriptErrorGroup,
+    ScriptResult,
+)
 from loadgen.snapshot import Latency, Milliseconds, nanoseconds
 from loadgen.units import counted, format_count, format_ns, format_percent, printable
 
@@ -104,11 +113,22 @@ def _error(group: ScriptErrorGroup) -> list[str]:
     lines = [f"{head}   {error}"]
     if width_of(lines[0]) > WIDTH:
         lines = [head, f"    {cut_middle(error, WIDTH - 4)}"]
-    if group.file:
-        place = cut_middle(f"{PurePath(printable(group.file)).name}:{group.line}", WIDTH // 2)
-        code = cut_middle(printable(group.code), WIDTH - 8 - len(place))
-        lines.append(f"    {place}    {code}")
-    return lines
+    return [*lines, _place(group)] if group.file else lines
+
+
+def blocked(script: ScriptResult) -> list[str]:
+    """Calls that held up all users of a worker."""
+    return _table(f"{'blocking calls':<18}{'seen':>14}{'longest':>14}", script.blocked, _blocked, "calls")
+
+
+def _blocked(call: BlockedCall) -> list[str]:
+    return [f"{format_count(call.count):>32}{format_ns(call.longest_ms * 1e6):>14}", _place(call)]
+
+
+def _place(where: ScriptErrorGroup | BlockedCall) -> str:
+    """File and line, and what stands there."""
+    place = cut_middle(f"{PurePath(printable(where.file)).name}:{where.line}", WIDTH // 2)
+    return f"    {place}    {cut_middle(printable(where.code), WIDTH - 8 - width_of(place))}"
 
 
 def retries(script: ScriptResult) -> list[str]:

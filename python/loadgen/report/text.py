@@ -77,6 +77,7 @@ def _of_script(result: Result) -> list[list[str]]:
         of_script.checks(result),
         of_script.metrics(result, script),
         of_script.errors(script),
+        of_script.blocked(script),
         of_script.retries(script),
     ]
 

@@ -190,6 +190,18 @@ def test_no_line_is_wider_than_the_page() -> None:
     assert [line for line in render(result).splitlines() if width_of(line) > WIDTH] == []
 
 
+def test_a_call_that_blocked_is_shown_with_its_line() -> None:
+    heard = news()
+    event = {"text": "time.sleep(1)", "file": "/a/scenario.py", "line": 7, "code": "time.sleep(1)"}
+    heard.hear(json.dumps(event | {"kind": "blocked", "longest_ms": 1200, "count": 3}))
+    lines = render(conclude(shop(), news=heard)).splitlines()
+    at = lines.index("blocking calls              seen       longest")
+    assert lines[at + 1 : at + 3] == [
+        "                               3        1.20 s",
+        "    scenario.py:7    time.sleep(1)",
+    ]
+
+
 def test_an_error_with_much_to_say_has_a_line_of_its_own() -> None:
     text = "AttributeError: 'NoneType' object has no attribute 'something long'"
     lines = render(conclude(shop(), news=news(error=text))).splitlines()
