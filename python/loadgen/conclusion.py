@@ -32,7 +32,7 @@ from loadgen.thresholds import Outcome, parse_threshold
 from loadgen.verdict import GeneratorFigures, judge_generator
 
 # Errors that say that nothing answered at the other end, and those that say that this end had run out.
-_NO_TARGET = frozenset({"connect_refused", "connect_timeout", "connect_failed"})
+_NO_TARGET = frozenset({"name_not_resolved", "connect_refused", "connect_timeout", "connect_failed"})
 _OWN_LIMITS = ("no_descriptors", "no_ports")
 
 

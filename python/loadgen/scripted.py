@@ -175,9 +175,8 @@ class Troupe:
                         else:
                             self._looked_at[number] = LOOKED_AT
                 except Exhausted as end:
-                    tell(engine, "data_exhausted", text=str(end))
+                    self._exhausted(end)
                     ok = True
-                    engine.finish()
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
                     self._mishaps.add(scenario.name, error)
         except (SystemExit, KeyboardInterrupt) as end:
@@ -193,6 +192,11 @@ class Troupe:
             for feed in self._script.feeds.values():
                 feed._release(user)
 
+    def _exhausted(self, end: Exhausted) -> None:
+        """A feed is out of rows: no iteration begins any more, and that is no failure."""
+        tell(self._engine, "data_exhausted", text=str(end))
+        self._engine.finish()
+
     def _never_waited(self, number: int) -> None:
         """Told once, when it is the scenario's habit: such a one loads nothing but the core it runs on."""
         self._looked_at[number] += 1
@@ -207,7 +211,7 @@ class Troupe:
         if stands:
             self._sessions_failed = None
             return True
-        if self._sessions_failed is not None:
+        if self._sessions_failed is not None and self._engine.phase == "load":
             self._sessions_failed += 1
             if self._sessions_failed == HOPELESS:
                 text = f"no session could be set up: {self._mishaps.last}"
@@ -223,6 +227,9 @@ class Troupe:
                 await anext(generator)
             except StopAsyncIteration:
                 self._mishaps.add(session.name, RuntimeError(f"session {session.name} did not yield"))
+                return False
+            except Exhausted as end:
+                self._exhausted(end)
                 return False
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
                 self._mishaps.add(session.name, error)

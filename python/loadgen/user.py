@@ -103,7 +103,8 @@ class User(Client):
                 raise ValueError(f"{authority}: expected a port from 1 to 65535")
             found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), int(port), proto=6)
         except OSError as error:
-            raise ConnectionError(f"{host} cannot be resolved: {error.strerror or error}") from None
+            self._event("script_warning", f"{host} cannot be resolved: {error.strerror or error}")
+            return self._refuse(method, url, options or {}, "name_not_resolved")
         addresses = [f"[{at[0]}]:{at[1]}" if ":" in str(at[0]) else f"{at[0]}:{at[1]}" for *_, at in found]
         self._engine.add_origin(authority, addresses)
         return await super()._send(method, url, **options or {})

@@ -204,7 +204,7 @@ def test_a_scenario_that_blocks_is_named_with_the_remedy(
         """,
         *("--url", target.url, *OPEN),
     )
-    told.assert_points_at(line)
+    told.assert_points_at(line, quoted=False)
     told.assert_says(remedy)
     told.assert_iterations_balance()
     # Everybody waited behind it, which is no property of the target.

@@ -89,7 +89,9 @@ def make_plan(ctx: click.Context, file: str, values: dict[str, Any]) -> tuple[Sc
     places = {_FIELDS.get(name, name): found[name] for name in names}
     script = load_script(file)
     plan = script.plan_with(overrides, places, only=values["scenario"])
-    plan.compile()
+    workers = plan.compile().workers
+    for feed in script.feeds.values():
+        feed._check(workers)
     return script, plan
 
 

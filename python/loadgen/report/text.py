@@ -36,6 +36,7 @@ _COLUMNS = {
 }
 _ERROR_WORDS = {
     "connect_refused": "connection refused",
+    "name_not_resolved": "the name of the host has no address",
     "connect_timeout": "no connection within the timeout",
     "connect_failed": "connection failed",
     "no_descriptors": "no descriptor left on this machine",

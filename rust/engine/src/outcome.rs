@@ -32,11 +32,13 @@ pub enum ErrorKind {
     ScriptError,
     /// A policy of the script's did not let it be sent.
     Refused,
+    /// The name of the host has no address.
+    NotResolved,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -50,6 +52,7 @@ impl ErrorKind {
         Self::BodyTooLarge,
         Self::ScriptError,
         Self::Refused,
+        Self::NotResolved,
     ];
 
     /// The name that summaries and reports use.
@@ -68,6 +71,7 @@ impl ErrorKind {
             Self::BodyTooLarge => "body_too_large",
             Self::ScriptError => "script_error",
             Self::Refused => "breaker_open",
+            Self::NotResolved => "name_not_resolved",
         }
     }
 }

@@ -169,6 +169,14 @@ impl Source {
         }
     }
 
+    /// Whether every user that there will ever be has done all that it was to do.
+    pub fn is_spent(&self) -> bool {
+        match self {
+            Self::Open(_) => false,
+            Self::Closed(closed) => closed.retired > 0 && closed.retired >= closed.most(),
+        }
+    }
+
     /// How long the load lasts.
     pub fn duration_ns(&self) -> u64 {
         match self {
@@ -198,6 +206,16 @@ impl Source {
 }
 
 impl Closed {
+    fn share(&self, users: u64) -> u64 {
+        (users + self.workers - 1 - self.index) / self.workers
+    }
+
+    /// The most users that this worker will have at a time.
+    fn most(&self) -> u64 {
+        let most = self.stages.iter().map(|stage| stage.from_users.max(stage.to_users)).max();
+        self.share(u64::from(most.unwrap_or(0)))
+    }
+
     fn duration_ns(&self) -> u64 {
         self.stages.iter().map(|stage| stage.duration_ns).sum()
     }
@@ -229,8 +247,7 @@ impl Closed {
                 let share = (now_ns - start_ns) as f64 / stage.duration_ns as f64;
                 let (from, to) = (f64::from(stage.from_users), f64::from(stage.to_users));
                 let users = (from + (to - from) * share + 1e-9) as u64;
-                let mine = (users + self.workers - 1 - self.index) / self.workers;
-                return mine.saturating_sub(self.retired);
+                return self.share(users).saturating_sub(self.retired);
             }
             start_ns += stage.duration_ns;
         }

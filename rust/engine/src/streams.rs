@@ -262,7 +262,7 @@ impl Streams {
 
     /// Whether no iteration will ever begin again.
     pub fn is_exhausted(&self, now_ns: u64) -> bool {
-        self.finished || self.streams.iter().all(|stream| stream.source.is_exhausted(now_ns))
+        self.finished || self.streams.iter().all(|one| one.source.is_exhausted(now_ns) || one.source.is_spent())
     }
 
     /// How long the longest load lasts.

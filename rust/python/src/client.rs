@@ -3,8 +3,9 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use loadgen_engine::outcome::ErrorKind;
 use loadgen_engine::record::block::Role;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
@@ -146,15 +147,17 @@ impl Client {
         method: &str,
         url: &Bound<'_, PyString>,
         options: &Bound<'_, PyDict>,
-        _error: &str,
+        error: &str,
     ) -> PyResult<Response> {
         let py = slf.py();
+        let kind = ErrorKind::ALL.into_iter().find(|kind| kind.name() == error);
+        let kind = kind.ok_or_else(|| PyValueError::new_err(format!("no such kind of error: {error}")))?;
         let method = method_named(method)?;
         let this = slf.get();
         this.made.fetch_add(1, Relaxed);
         let engine = this.engine.get();
         let wanted = engine.core()?.requests.read(method, url.to_str()?, Some(options))?;
-        let outcome = engine.core()?.refuse(&wanted.label);
+        let outcome = engine.core()?.refuse(&wanted.label, kind);
         Ok(Response::new(py, &outcome, None, method, PyString::new(py, &wanted.url).unbind()))
     }
 

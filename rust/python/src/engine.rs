@@ -291,9 +291,9 @@ impl Core {
     }
 
     /// A request that is not sent, and failed.
-    pub(crate) fn refuse(&mut self, label: &str) -> Outcome {
+    pub(crate) fn refuse(&mut self, label: &str, kind: ErrorKind) -> Outcome {
         let label = self.label(Role::Request, label);
-        let outcome = unsent(label, now_ns(), End::Error(ErrorKind::Refused));
+        let outcome = unsent(label, now_ns(), End::Error(kind));
         self.recorder.begun(label);
         self.recorder.finished(label, &outcome);
         outcome
@@ -860,8 +860,11 @@ impl Engine {
         if core.start_ns > 0 {
             core.give_up_the_rest(now);
         }
-        let Core { courier, recorder, .. } = &mut *core;
+        let Core { courier, recorder, users, iteration_labels, .. } = &mut *core;
         courier.abandon(recorder);
+        for running in users.iter_mut().filter_map(|user| user.running.take()) {
+            recorder.unfinished(iteration_labels[running.scenario], 1);
+        }
         core.heartbeat(now);
         core.recorder.memory();
         core.recorder.set(Word::Connections, 0);
