@@ -144,12 +144,12 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
         return handle
 
     def _add_callback(self, handle: asyncio.Handle) -> None:
-        if not handle._cancelled:  # type: ignore[attr-defined]
+        if not handle._cancelled:
             self._engine.push(handle)
 
     def _run_once(self) -> None:
         scheduled = self._scheduled
-        while scheduled and scheduled[0]._cancelled:  # type: ignore[attr-defined]
+        while scheduled and scheduled[0]._cancelled:
             handle = heapq.heappop(scheduled)
             handle._scheduled = False  # type: ignore[attr-defined]
             self._timer_cancelled_count -= 1
@@ -180,6 +180,6 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
             self._current_handle = None
         took = time.monotonic() - began
         if took >= self.slow_callback_duration:
-            task = getattr(handle._callback, "__self__", None)
+            task = getattr(getattr(handle, "_callback", None), "__self__", None)
             what = task if isinstance(task, asyncio.Task) else handle
             _logger.warning("Executing %r took %.3f seconds", what, took)

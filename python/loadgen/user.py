@@ -105,7 +105,8 @@ class User(Client):
         except OSError as error:
             self._event("script_warning", f"{host} cannot be resolved: {error.strerror or error}")
             return self._refuse(method, url, options or {}, "name_not_resolved")
-        addresses = [f"[{at[0]}]:{at[1]}" if ":" in str(at[0]) else f"{at[0]}:{at[1]}" for *_, at in found]
+        hosts = [str(address[0]) for *_, address in found]
+        addresses = [f"[{one}]:{port}" if ":" in one else f"{one}:{port}" for one in hosts]
         self._engine.add_origin(authority, addresses)
         return await super()._send(method, url, **options or {})
 

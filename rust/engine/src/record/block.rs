@@ -144,7 +144,7 @@ impl Role {
 }
 
 /// What a tally counts. Four values each, of which some stay 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u64)]
 pub enum TallyKind {
     /// Passed, failed.

@@ -123,7 +123,7 @@ pub struct Snapshot {
     pub taken_at_ns: u64,
     words: BTreeMap<&'static str, u64>,
     labels: BTreeMap<String, Label>,
-    tallies: BTreeMap<String, (TallyKind, [f64; 4])>,
+    tallies: BTreeMap<(TallyKind, String), [f64; 4]>,
 }
 
 impl Snapshot {
@@ -143,9 +143,9 @@ impl Snapshot {
                 *sum = if reading == Reading::Most { (*sum).max(value) } else { *sum + value };
             }
             for (kind, name, values) in block.tallies() {
-                match snapshot.tallies.entry(name) {
-                    Entry::Vacant(entry) => drop(entry.insert((kind, values))),
-                    Entry::Occupied(mut entry) => merge_tally(kind, &mut entry.get_mut().1, values),
+                match snapshot.tallies.entry((kind, name)) {
+                    Entry::Vacant(entry) => drop(entry.insert(values)),
+                    Entry::Occupied(mut entry) => merge_tally(kind, entry.get_mut(), values),
                 }
             }
         }
@@ -154,7 +154,7 @@ impl Snapshot {
 
     /// What scripts count themselves, by name.
     pub fn tallies(&self) -> impl Iterator<Item = (TallyKind, &str, [f64; 4])> {
-        self.tallies.iter().map(|(name, (kind, values))| (*kind, name.as_str(), *values))
+        self.tallies.iter().map(|((kind, name), values)| (*kind, name.as_str(), *values))
     }
 
     /// The interval between an earlier snapshot of the same blocks and this one.
@@ -172,12 +172,12 @@ impl Snapshot {
         Self { taken_at_ns: self.taken_at_ns, words, labels, tallies: self.tallies_since(earlier) }
     }
 
-    fn tallies_since(&self, earlier: &Self) -> BTreeMap<String, (TallyKind, [f64; 4])> {
-        let since = |(name, (kind, values)): (&String, &(TallyKind, [f64; 4]))| {
-            let before = earlier.tallies.get(name).map_or([0.0; 4], |(_, before)| *before);
+    fn tallies_since(&self, earlier: &Self) -> BTreeMap<(TallyKind, String), [f64; 4]> {
+        let since = |(key, values): (&(TallyKind, String), &[f64; 4])| {
+            let before = earlier.tallies.get(key).unwrap_or(&[0.0; 4]);
             let grown = [0, 1, 2, 3].map(|i| values[i] - before[i]);
             // A gauge shows states: what it shows now stays.
-            (name.clone(), (*kind, if *kind == TallyKind::Gauge { *values } else { grown }))
+            (key.clone(), if key.0 == TallyKind::Gauge { *values } else { grown })
         };
         self.tallies.iter().map(since).collect()
     }
