@@ -30,8 +30,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::ready::{Handle, Ready};
 use crate::refused;
@@ -86,8 +85,10 @@ pub(crate) struct Core {
     users: Vec<User>,
     waiters: Vec<Option<Waiter>>,
     free_waiters: Vec<usize>,
-    labels: HashMap<(u64, String), usize>,
-    tallies: HashMap<(u64, String), Option<usize>>,
+    /// By role, then by name.
+    labels: [HashMap<String, usize>; Role::ALL.len()],
+    /// By kind, then by name.
+    tallies: [HashMap<String, Option<usize>>; TallyKind::ALL.len()],
     pub(crate) requests: Requests,
     next_heartbeat_ns: u64,
     cpu_at_start_ns: u64,
@@ -102,6 +103,7 @@ pub(crate) struct Engine {
     ready: Ready,
     owner: RefCell<Option<Py<PyAny>>>,
     future_type: Py<PyAny>,
+    future_arguments: RefCell<Option<Py<PyDict>>>,
     /// Asked to make users: `spawn(stream)`.
     spawn: RefCell<Option<Py<PyAny>>>,
     pub(crate) policy: RefCell<Option<Py<PyAny>>>,
@@ -135,26 +137,26 @@ impl Drop for Released {
 
 impl Core {
     pub(crate) fn label(&mut self, role: Role, name: &str) -> usize {
-        if let Some(&label) = self.labels.get(&(role as u64, name.to_owned())) {
+        if let Some(&label) = self.labels[role as usize].get(name) {
             return label;
         }
-        let taken = Role::ALL.iter().any(|other| self.labels.contains_key(&(*other as u64, name.to_owned())));
+        let taken = self.labels.iter().any(|labels| labels.contains_key(name));
         let label = match self.recorder.labels_left() {
             // The last one is for all that find no room.
             1 if role.counts() && name != OTHER => self.label(Role::Request, OTHER),
             _ if taken => self.recorder.label(&format!("{name} ({})", role.name()), role),
             _ => self.recorder.label(name, role),
         };
-        self.labels.insert((role as u64, name.to_owned()), label);
+        self.labels[role as usize].insert(name.to_owned(), label);
         label
     }
 
     fn tally(&mut self, kind: TallyKind, name: &str) -> Option<usize> {
-        if let Some(&tally) = self.tallies.get(&(kind as u64, name.to_owned())) {
+        if let Some(&tally) = self.tallies[kind as usize].get(name) {
             return tally;
         }
         let tally = self.recorder.tally(kind, name);
-        self.tallies.insert((kind as u64, name.to_owned()), tally);
+        self.tallies[kind as usize].insert(name.to_owned(), tally);
         tally
     }
 
@@ -326,15 +328,11 @@ impl Engine {
         })
     }
 
+    /// A future of the loop. Its one argument, by name, is made once: making it costs as much as the future.
     pub(crate) fn new_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        static NAMES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
-        let names = NAMES.get_or_try_init(py, || Ok::<_, PyErr>(PyTuple::new(py, ["loop"])?.unbind()))?;
-        let arguments = [self.owner(py)?.as_ptr()];
-        // SAFETY: one keyword argument with its name; all of them outlive the call.
-        unsafe {
-            let future = ffi::PyObject_Vectorcall(self.future_type.as_ptr(), arguments.as_ptr(), 0, names.as_ptr());
-            Bound::from_owned_ptr_or_err(py, future)
-        }
+        let arguments = self.future_arguments.borrow();
+        let arguments = arguments.as_ref().ok_or_else(|| refused("the engine has no loop yet"))?;
+        self.future_type.bind(py).call((), Some(arguments.bind(py)))
     }
 
     fn owner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -506,8 +504,8 @@ impl Engine {
             users: Vec::new(),
             waiters: Vec::new(),
             free_waiters: Vec::new(),
-            labels: HashMap::new(),
-            tallies: HashMap::new(),
+            labels: Default::default(),
+            tallies: Default::default(),
             requests: Requests::new(&script.base_url, script.headers.clone()),
             next_heartbeat_ns: 0,
             cpu_at_start_ns: 0,
@@ -534,6 +532,7 @@ impl Engine {
             ready: Ready::default(),
             owner: RefCell::default(),
             future_type,
+            future_arguments: RefCell::default(),
             spawn: RefCell::default(),
             policy: RefCell::default(),
             running_since_ns: Cell::new(0),
@@ -543,8 +542,12 @@ impl Engine {
     }
 
     /// The loop that is driven.
-    fn attach(&self, owner: Py<PyAny>) {
+    fn attach(&self, py: Python<'_>, owner: Py<PyAny>) -> PyResult<()> {
+        let arguments = PyDict::new(py);
+        arguments.set_item("loop", &owner)?;
+        *self.future_arguments.borrow_mut() = Some(arguments.unbind());
         *self.owner.borrow_mut() = Some(owner);
+        Ok(())
     }
 
     /// Who makes users.
@@ -564,6 +567,9 @@ impl Engine {
                 visit.call(&*held)?;
             }
         }
+        if let Ok(held) = self.future_arguments.try_borrow() {
+            visit.call(&*held)?;
+        }
         Ok(())
     }
 
@@ -572,6 +578,8 @@ impl Engine {
             let taken = held.take();
             drop(taken);
         }
+        let taken = self.future_arguments.take();
+        drop(taken);
         self.ready.clear();
     }
 
