@@ -76,8 +76,9 @@ mutants: build ## prove that the tests can fail: wrong ways to measure, each bui
 	$(BIN)/python -m tests.mutants.run $(MUTANTS)
 
 .PHONY: bench
-bench: build ## loadgen beside other tools on one nginx, pacing, memory; takes about ten minutes
+bench: build ## loadgen beside other tools on one nginx, pacing, memory; takes about twenty minutes
 	$(BIN)/python -m tests.bench.compare
+	$(BIN)/python -m tests.bench.scenario
 	$(BIN)/python -m tests.bench.openloop
 	$(BIN)/python -m tests.bench.stall
 	$(BIN)/python -m tests.bench.memory

@@ -179,6 +179,8 @@ class Load:
         total, elapsed_ns = Snapshot.read(self._crew.blocks), self._elapsed_ns()
         assert self._last is not None
         loading = phase == "load"
+        # The last look is at the very end, when nothing more is planned: what was planned until then is meant.
+        planned_ns = min(elapsed_ns, self._plan.duration_ns - 1)
         progress = Progress(
             phase=phase,
             elapsed_s=elapsed_ns / 1e9,
@@ -186,8 +188,8 @@ class Load:
             total=total,
             interval=total.since(self._last),
             now=self._now(total),
-            target_rate_per_s=self._schedule.rate_at(elapsed_ns) if self._schedule and loading else None,
-            target_users=self._plan.users_at(elapsed_ns) if loading and self._has_users else None,
+            target_rate_per_s=self._schedule.rate_at(planned_ns) if self._schedule and loading else None,
+            target_users=self._plan.users_at(planned_ns) if loading and self._has_users else None,
         )
         self._progress(progress)
         self._last, self._last_at_ns = total, elapsed_ns
