@@ -86,7 +86,7 @@ def conclude_run(
             lost_workers=len(lost),
             books_wrong=bool(ledger.errors),
             any_request=requests.total > 0 or ledger.arrivals.sent > 0,
-            unreachable=_unreachable(requests),
+            unreachable=evidence.target_dead or _unreachable(requests),
             script_failed=evidence.stopped is not None or (scripted and all_raised(evidence.final)),
             generator=generator,
             outcomes=outcomes,

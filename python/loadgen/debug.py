@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import linecache
-import re
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 import msgspec
 
-from loadgen.engine_plan import REDACTED, EnginePlan
+from loadgen.engine_plan import REDACTED, SECRET, EnginePlan
 from loadgen.errors import ExitCode
 from loadgen.plan import Plan
 from loadgen.units import counted, format_bytes, format_ns, printable
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 MAX_LINES = 40
 MAX_CHARACTERS = 2000
 _INDENT = "  "
-# Wider than what the run folder hides: here the headers of other people's answers are shown as well.
-_SECRET = re.compile(r"auth|cookie|token|secret|session|passw|credential|api-?key", re.IGNORECASE)
 
 
 class Answer(Protocol):
@@ -126,7 +123,7 @@ def debug_run(script: Script, plan: EnginePlan) -> int:
 
 def message_lines(mark: str, headers: Iterable[tuple[str, str]], body: bytes) -> list[str]:
     """Headers and body, each line behind a mark; secrets hidden, long bodies cut."""
-    lines = [f"{name}: {REDACTED if _SECRET.search(name) else printable(value)}" for name, value in headers]
+    lines = [f"{name}: {REDACTED if SECRET.search(name) else printable(value)}" for name, value in headers]
     if body:
         lines += ["", *body_lines(body)]
     return [f"{_INDENT}{mark} {line}".rstrip() for line in lines]

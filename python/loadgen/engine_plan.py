@@ -20,10 +20,9 @@ from loadgen.units import counted, format_duration, format_rate
 Pacing = Literal["eco", "hybrid", "spin"]
 Reactor = Literal["auto", "epoll", "uring"]
 
-# Headers whose values open doors: workers need them, the run folder and the reports must not have them.
-_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"})
-# Likewise what a script is given by `--set`, where its name says so.
-_SECRET_ARGUMENT = re.compile(r"pass|secret|token|key$|auth|cookie", re.IGNORECASE)
+# Names, of headers and of what `--set` gives, whose values open doors: workers need them; the run folder, the
+# reports and what is shown must not have them.
+SECRET = re.compile(r"auth|cookie|token|secret|session|passw|credential|api-?key|\bkey$", re.IGNORECASE)
 REDACTED = "(redacted)"
 
 
@@ -124,6 +123,9 @@ class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     retry: dict[str, Any] | None  # policy.RetryPlan; a dict, because what shows plans needs no policies
     breaker: dict[str, Any] | None  # policy.BreakerPlan
     max_errors: MaxErrors | None
+    dead_after_ns: (
+        int | None
+    )  # no answer for so long, though some was asked for: the target is dead, the run ends
     arguments: dict[str, str]  # --set NAME=VALUE
     seed: int  # of what the script draws, and of the scenarios that users take
 
@@ -212,8 +214,7 @@ class EnginePlan(
             request = msgspec.structs.replace(request, headers=_without_secrets(request.headers))
         if script is not None:
             arguments = {
-                name: REDACTED if _SECRET_ARGUMENT.search(name) else value
-                for name, value in script.arguments.items()
+                name: REDACTED if SECRET.search(name) else value for name, value in script.arguments.items()
             }
             script = msgspec.structs.replace(
                 script, headers=_without_secrets(script.headers), arguments=arguments
@@ -275,7 +276,7 @@ def _describe_iterations(script: ScriptPlan) -> str:
 
 
 def _without_secrets(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, REDACTED if name.lower() in _SECRET_HEADERS else value) for name, value in headers]
+    return [(name, REDACTED if SECRET.search(name) else value) for name, value in headers]
 
 
 def basic_authorization(userinfo: str) -> str:

@@ -20,7 +20,7 @@ from loadgen.engine_plan import ClosedLoad, ClosedStage, EnginePlan, MaxErrors, 
 from loadgen.health import Health, Strain
 from loadgen.progress import Event, EventKind, Phase, Progress
 from loadgen.schedule import Schedules
-from loadgen.units import counted, format_count, format_percent
+from loadgen.units import counted, format_count, format_duration, format_percent
 from loadgen.workers import Crew
 
 TICK_NS = 1_000_000_000
@@ -45,6 +45,7 @@ class Evidence:
     final_workers: list[Snapshot]
     strain: Strain
     interrupted: bool
+    target_dead: bool = False  # it was given up
     stopped: str | None = None  # why the script's own errors, or the script itself, stopped the run
 
 
@@ -73,6 +74,9 @@ class Load:
         self._deadline = 0
         self._interrupted = False
         self._stopped: str | None = None
+        self._answered = 0
+        self._answered_at_ns = 0
+        self._target_dead = False
         self._ended_by_itself = False  # a script's iterations were done, or its data used up
         self._warned = False
         self._load_ns = 0
@@ -147,6 +151,23 @@ class Load:
             self.tell("script_stop", reason)
             self.stop_for_script(reason)
 
+    def _judge_target(self, total: Snapshot, elapsed_ns: int) -> None:
+        """Whether the target still answers, where somebody asks it something."""
+        limit_ns = self._plan.script.dead_after_ns if self._plan.script else None
+        refused = sum(count for status, count in total.statuses.items() if status >= 400)
+        answered, sent = total.counters["ok"] + refused, total.counters["sent"]
+        if answered != self._answered or sent == answered:
+            self._answered, self._answered_at_ns = answered, elapsed_ns
+        silent_ns = elapsed_ns - self._answered_at_ns
+        if limit_ns is not None and silent_ns >= limit_ns and not self._shut.is_set():
+            self._target_dead = True
+            self.tell(
+                "target_dead", f"no request has been answered for {format_duration(limit_ns)}: stopping"
+            )
+            self._shut_gate("the target is dead")
+            self._deadline = self._elapsed_ns() + STOP_GRACE_NS
+            self._crew.stop()
+
     def tell(self, kind: EventKind, text: str) -> None:
         """An event, now."""
         self._event(Event(self._elapsed_ns() / 1e9, kind, text))
@@ -179,7 +200,7 @@ class Load:
         total, elapsed_ns = Snapshot.read(self._crew.blocks), self._elapsed_ns()
         assert self._last is not None
         loading = phase == "load"
-        # The last look is at the very end, when nothing more is planned: what was planned until then is meant.
+        # The last look is at the very end, when nothing more is planned: what was until then is meant.
         planned_ns = min(elapsed_ns, self._plan.duration_ns - 1)
         progress = Progress(
             phase=phase,
@@ -199,6 +220,7 @@ class Load:
             self.tell("near_limit", warning)
         if loading:
             self._judge_errors(total.counters)
+            self._judge_target(total, elapsed_ns)
 
     def _now(self, total: Snapshot) -> dict[str, int]:
         """Present states of those that live: a dead worker's block says for ever what it last said."""
@@ -233,7 +255,12 @@ class Load:
         Workers may end early when the last arrival has been answered: then it was on to its end all the same.
         A script's may, because its iterations are done, or its data are used up.
         """
-        if self._interrupted or self._stopped or len(self._crew.lost) == len(self._crew.workers):
+        if (
+            self._interrupted
+            or self._stopped
+            or self._target_dead
+            or len(self._crew.lost) == len(self._crew.workers)
+        ):
             return True
         if self._plan.script is None or not self._crew.ended.is_set():
             return False
@@ -278,6 +305,7 @@ class Load:
             strain=self._strain,
             interrupted=self._interrupted,
             stopped=self._stopped,
+            target_dead=self._target_dead,
         )
 
 

@@ -55,8 +55,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Fields that only blast has, and those that only a script has.
 _OF_BLAST = ("url", "method", "body")
 _OF_SCRIPTS = (
-    *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "retry", "breaker"),
-    "arguments",
+    *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "dead_after"),
+    *("retry", "breaker", "arguments"),
 )
 
 
@@ -78,6 +78,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     iterations_per_user: str | int | None = None
     max_users: str | int | None = None  # open model: the largest pool of users; default 10,000
     max_errors: str | int | None = None  # failed iterations that stop the run: 100, or "5%"
+    dead_after: str | float | None = None  # the run stops when no request has been answered for so long
     retry: Retry | None = None
     breaker: Breaker | None = None
     arguments: Mapping[str, str] = {}  # what --set may change, with its defaults
@@ -213,7 +214,8 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     users = _most_users(load, scenarios)
     # A blast needs a connection for each user. One user of a script may ask several hosts, at one time.
     enough = users if script is None else max(users or 0, DEFAULT_CONNECTIONS)
-    busy_workers = [limit for limit in (connections, users, script and script.iterations) if limit]
+    limits = [connections, users, *([script.iterations, script.max_users] if script else [])]
+    busy_workers = [limit for limit in limits if limit]
     return EnginePlan(
         name=plan.name_at(EMBEDDED if plan.needs_embedded_target else url.authority),
         command=plan.command,
@@ -352,6 +354,7 @@ def _script_fields(plan: Plan, check: Checker) -> dict[str, Any]:
         ),
         "max_users": check.optional("max_users", shapes.check_users, plan.max_users) or DEFAULT_POOL,
         "max_errors": check.optional("max_errors", _parse_max_errors, plan.max_errors),
+        "dead_after_ns": check.optional("dead_after", shapes.check_duration, plan.dead_after),
     }
     for field in ("retry", "breaker"):
         policy = getattr(plan, field)

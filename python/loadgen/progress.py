@@ -22,6 +22,8 @@ ScriptEventKind = Literal[
     "breaker",
     "data_exhausted",
     "labels_full",
+    "never_waits",
+    "session_cut_off",
     "task_leak",
     "script",
 ]
@@ -35,6 +37,7 @@ EventKind = (
         "worker_stalled",
         "worker_resumed",
         "near_limit",
+        "target_dead",
         "books_wrong",
         "recording_failed",
         "end",

@@ -225,7 +225,7 @@ def conclude(ending: Ending) -> tuple[Verdict, ExitCode]:
 
     interrupted                     its verdict so far    130
     worker lost, books wrong        invalid               3
-    target never reached            fail                  4
+    target never reached, or dead   fail                  4
     the script's own errors         fail                  5
     generator was the limit         invalid               3
     a threshold failed              fail                  1

@@ -151,6 +151,7 @@ def scripted_plan(
         "retry": None,
         "breaker": None,
         "max_errors": None,
+        "dead_after_ns": None,
         "arguments": {},
         "seed": 1,
     }

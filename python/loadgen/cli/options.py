@@ -74,6 +74,7 @@ _ITERATIONS: list[Callable[[Any], Any]] = [
     option("--iterations-per-user", metavar="N", help="Each user ends when it has done so many."),
     option("--max-users", metavar="N", help="Open model: the largest pool of users. Default: 10,000."),
     option("--max-errors", metavar="N", help="Stop when so many iterations have failed: 100, or 5%."),
+    option("--dead-after", metavar="T", help="Stop when no request has been answered for so long."),
 ]
 _HOW: list[Callable[[Any], Any]] = [
     option(

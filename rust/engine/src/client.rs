@@ -105,8 +105,14 @@ impl<R: Reactor> Client<R> {
         connection.first_byte_ns = 0;
         connection.received = 0;
         connection.reader.expect(sending.is_head);
-        self.shortest_timeout_ns = self.shortest_timeout_ns.min(sending.timeout_ns);
+        self.mind(sending.timeout_ns);
         self.reactor.send(slot, request);
+    }
+
+    /// There is a request with this timeout: looks at what has expired must be as frequent as it asks for.
+    #[inline]
+    pub fn mind(&mut self, timeout_ns: u64) {
+        self.shortest_timeout_ns = self.shortest_timeout_ns.min(timeout_ns);
     }
 
     /// Begins one more connection; `None` where the cap forbids it.

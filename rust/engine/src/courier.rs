@@ -71,6 +71,7 @@ impl<R: Reactor> Courier<R> {
             self.send(recorder, slot, &parcel, now);
             return;
         }
+        self.client.mind(parcel.sending.timeout_ns);
         self.waiting[origin].push_back(parcel);
         self.look_ns = self.look_ns.min(now);
     }
@@ -142,11 +143,15 @@ impl<R: Reactor> Courier<R> {
         self.client.pool().in_flight() + self.waiting.iter().map(VecDeque::len).sum::<usize>()
     }
 
+    /// Everything that had come by an instant has been read: what is not answered by now and should be, never will.
+    pub fn all_read(&mut self, recorder: &Recorder, by_ns: u64) {
+        if by_ns >= self.next_sweep_ns {
+            self.sweep(recorder, by_ns);
+        }
+    }
+
     /// Sees to what time demands. When to come again at the latest.
     pub fn turn(&mut self, recorder: &Recorder, now: u64) -> u64 {
-        if now >= self.next_sweep_ns {
-            self.sweep(recorder, now);
-        }
         if now >= self.look_ns {
             self.look_ns = self.grow(recorder, now);
         }
@@ -185,11 +190,13 @@ impl<R: Reactor> Courier<R> {
             self.failed.extend(ended);
         }
         for queue in &mut self.waiting {
-            let is_over = |parcel: &Parcel| parcel.asked_ns.saturating_add(parcel.sending.timeout_ns) < now;
-            while queue.front().is_some_and(is_over) {
-                let parcel = queue.pop_front().expect("it has just been looked at");
-                self.failed.push_back(end_unsent(recorder, &parcel, now, ErrorKind::ConnectTimeout));
-            }
+            queue.retain(|parcel| {
+                let is_over = parcel.asked_ns.saturating_add(parcel.sending.timeout_ns) < now;
+                if is_over {
+                    self.failed.push_back(end_unsent(recorder, parcel, now, ErrorKind::ConnectTimeout));
+                }
+                !is_over
+            });
         }
         self.next_sweep_ns = now + self.client.sweep_ns();
     }

@@ -247,7 +247,7 @@ impl Closed {
                 let share = (now_ns - start_ns) as f64 / stage.duration_ns as f64;
                 let (from, to) = (f64::from(stage.from_users), f64::from(stage.to_users));
                 let users = (from + (to - from) * share + 1e-9) as u64;
-                return self.share(users).saturating_sub(self.retired);
+                return self.share(users).min(self.most().saturating_sub(self.retired));
             }
             start_ns += stage.duration_ns;
         }

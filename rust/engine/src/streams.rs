@@ -64,7 +64,6 @@ struct Stream {
     users: usize,
     /// Asked for and not parked yet.
     spawning: usize,
-    cap: usize,
 }
 
 /// See the module.
@@ -72,13 +71,14 @@ struct Stream {
 pub struct Streams {
     streams: Vec<Stream>,
     users: Vec<Option<User>>,
-    free: Vec<usize>,
     born: u64,
     index: u64,
     workers: u64,
     iterations_left: Option<u64>,
     iterations_per_user: Option<u64>,
     finished: bool,
+    asked: usize,
+    most_users: usize,
     given_up: Vec<(usize, u64)>,
 }
 
@@ -101,7 +101,6 @@ impl Streams {
                 parked: Vec::new(),
                 users: 0,
                 spawning: 0,
-                cap: if is_open { share(u64::from(script.max_users)).max(1) as usize } else { usize::MAX },
             });
         };
         let mut sum = 0.0;
@@ -121,13 +120,14 @@ impl Streams {
         Self {
             streams,
             users: Vec::new(),
-            free: Vec::new(),
             born: 0,
             index: u64::from(index),
             workers: u64::from(plan.workers),
             iterations_left: script.iterations.map(share),
             iterations_per_user: script.iterations_per_user,
             finished: false,
+            asked: 0,
+            most_users: share(u64::from(script.max_users)).max(1) as usize,
             given_up: Vec::new(),
         }
     }
@@ -135,10 +135,15 @@ impl Streams {
     /// What is to be done at an instant, counted from the start. To be asked until it is nothing.
     pub fn next(&mut self, now_ns: u64) -> Next {
         let mut next_ns = None;
-        for number in 0..self.streams.len() {
+        for place in 0..self.streams.len() {
+            // Each in turn is asked first, or one that is never done would keep the others waiting.
+            let number = (place + self.asked) % self.streams.len();
             match self.next_of(number, now_ns) {
                 Next::Nothing(ns) => next_ns = next_ns.into_iter().chain(ns).min(),
-                next => return next,
+                next => {
+                    self.asked = number + 1;
+                    return next;
+                }
             }
         }
         Next::Nothing(next_ns)
@@ -147,14 +152,14 @@ impl Streams {
     fn next_of(&mut self, number: usize, now_ns: u64) -> Next {
         if self.iterations_left == Some(0) && !self.finished {
             self.finish(now_ns);
+            // What is due beyond the limit was never wanted.
+            self.given_up.clear();
         }
+        let open_users: usize = self.streams.iter().filter(|one| one.is_open).map(|one| one.users).sum();
         let stream = &mut self.streams[number];
         // Users that a falling number of them, or the end, makes superfluous.
-        let wanted = match stream.source.due(now_ns) {
-            Due::Nothing(_) if stream.is_open => usize::MAX,
-            _ if stream.is_open => stream.cap,
-            _ => stream.source.active_users() as usize,
-        };
+        let _ = stream.source.due(now_ns);
+        let wanted = if stream.is_open { usize::MAX } else { stream.source.active_users() as usize };
         if (self.finished || stream.users > wanted)
             && let Some(user) = stream.parked.pop()
         {
@@ -179,7 +184,7 @@ impl Streams {
                     Next::Start { user: id, scenario: stream.scenario_of(drawn), due_ns }
                 }
                 None if stream.spawning == 0 || (stream.spawning as u64) < stream.source.overdue(now_ns) => {
-                    if stream.users >= stream.cap {
+                    if stream.is_open && open_users >= self.most_users {
                         return Next::Nothing(None);
                     }
                     stream.users += 1;
@@ -194,7 +199,6 @@ impl Streams {
     fn dismiss(&mut self, user: usize) -> Next {
         if let Some(gone) = self.users[user].take() {
             self.streams[gone.stream].users -= 1;
-            self.free.push(user);
         }
         Next::Leave { user }
     }
@@ -203,12 +207,9 @@ impl Streams {
     pub fn born(&mut self, stream: usize) -> (usize, u64) {
         let number = self.born * self.workers + self.index;
         self.born += 1;
-        let id = self.free.pop().unwrap_or(self.users.len());
-        if id == self.users.len() {
-            self.users.push(None);
-        }
-        self.users[id] = Some(User { stream, number, begun: 0 });
-        (id, number)
+        // A place is never taken twice: who leaves may have something to do yet.
+        self.users.push(Some(User { stream, number, begun: 0 }));
+        (self.users.len() - 1, number)
     }
 
     /// A user waits for its next iteration. `now_ns` counts from the start; `was_running`: it has just ended one.

@@ -4,13 +4,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use loadgen_engine::outcome::ErrorKind;
-use loadgen_engine::record::block::Role;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::engine::Engine;
-use crate::request::Prepared;
+use crate::request::{Prepared, Wanted};
 use crate::response::Response;
 
 #[pyclass(module = "loadgen._engine", subclass, frozen, weakref, dict)]
@@ -43,7 +42,8 @@ impl Client {
                 return engine.submit(py, this.place, &prepared, None);
             }
         }
-        let wanted = engine.core()?.requests.read(method, text, options)?;
+        let base = engine.core()?.requests.base();
+        let wanted = Wanted::read(&base, method, text, options)?;
         let mut core = engine.core()?;
         let Some(origin) = core.requests.origin(&wanted.authority) else {
             drop(core);
@@ -51,16 +51,10 @@ impl Client {
             return slf.call_method1("_find_and_send", (&wanted.authority, method, url, options));
         };
         let (bytes, is_head) = core.requests.render(&wanted)?;
-        // Before the load there is none to belong to.
-        let is_load = core.has_begun();
-        let label = if is_load {
-            core.label(Role::Request, &wanted.label)
-        } else {
-            core.label(Role::Group, &format!("before the load: {}", wanted.label))
-        };
+        let label = core.request_label(&wanted.label)?;
         let url_text = PyString::new(py, &wanted.url).unbind();
         let prepared = Prepared { origin, label, is_head, method, bytes, url: url_text };
-        if options.is_none() && is_load {
+        if options.is_none() && core.has_begun() {
             core.requests.remember(method, text, prepared.clone_ref(py));
         }
         drop(core);
@@ -136,9 +130,10 @@ impl Client {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let engine = slf.get().engine.get();
-        let core = engine.core()?;
-        let wanted = core.requests.read(method_named(method)?, url.to_str()?, options)?;
-        Ok(PyBytes::new(slf.py(), &core.requests.render(&wanted)?.0))
+        let base = engine.core()?.requests.base();
+        let wanted = Wanted::read(&base, method_named(method)?, url.to_str()?, options)?;
+        let (bytes, _) = engine.core()?.requests.render(&wanted)?;
+        Ok(PyBytes::new(slf.py(), &bytes))
     }
 
     /// A response to a request that a policy did not let be sent; it is counted as failed.
@@ -156,8 +151,9 @@ impl Client {
         let this = slf.get();
         this.made.fetch_add(1, Relaxed);
         let engine = this.engine.get();
-        let wanted = engine.core()?.requests.read(method, url.to_str()?, Some(options))?;
-        let outcome = engine.core()?.refuse(&wanted.label, kind);
+        let base = engine.core()?.requests.base();
+        let wanted = Wanted::read(&base, method, url.to_str()?, Some(options))?;
+        let outcome = engine.core()?.refuse(&wanted.label, kind)?;
         Ok(Response::new(py, &outcome, None, method, PyString::new(py, &wanted.url).unbind()))
     }
 

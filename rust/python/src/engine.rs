@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::thread::ThreadId;
 
 use loadgen_engine::client::Client as Connections;
 use loadgen_engine::clock::{SECOND, cpu_ns, now_ns};
@@ -88,18 +89,21 @@ pub(crate) struct Core {
     /// By role, then by name.
     labels: [HashMap<String, usize>; Role::ALL.len()],
     /// By kind, then by name.
-    tallies: [HashMap<String, Option<usize>>; TallyKind::ALL.len()],
+    tallies: [HashMap<String, usize>; TallyKind::ALL.len()],
+    labels_full: bool,
+    /// When no iteration could begin any more.
+    exhausted_ns: Option<u64>,
     pub(crate) requests: Requests,
     next_heartbeat_ns: u64,
     cpu_at_start_ns: u64,
     script_ns: u64,
     native_ns: u64,
-    waited_ns: u64,
 }
 
 #[pyclass(module = "loadgen._engine", frozen, weakref)]
 pub(crate) struct Engine {
     core: RefCell<Core>,
+    thread: ThreadId,
     ready: Ready,
     owner: RefCell<Option<Py<PyAny>>>,
     future_type: Py<PyAny>,
@@ -112,8 +116,8 @@ pub(crate) struct Engine {
     foreign: RefCell<Vec<(RawFd, u8)>>,
 }
 
-// SAFETY: every access is made with the interpreter's lock held, and what is borrowed while the lock is released (the
-// core, in `turn`) refuses others: they see a borrowed cell and get an error, see `Engine::core`.
+// SAFETY: what is in it is touched with the interpreter's lock held, and the core by one thread alone: others are
+// refused, see `Engine::core`. They may drop it, and then nobody else has it.
 unsafe impl Send for Engine {}
 // SAFETY: as above.
 unsafe impl Sync for Engine {}
@@ -136,28 +140,53 @@ impl Drop for Released {
 }
 
 impl Core {
-    pub(crate) fn label(&mut self, role: Role, name: &str) -> usize {
+    /// The slot of a label. Where all are in use requests and operations share one, and the rest have none.
+    pub(crate) fn label(&mut self, role: Role, name: &str) -> Option<usize> {
         if let Some(&label) = self.labels[role as usize].get(name) {
-            return label;
+            return Some(label);
+        }
+        // The last one is for all that find no room. Names that find none are not kept either: they may be endless.
+        if self.recorder.labels_left() <= 1 && name != OTHER {
+            if !self.labels_full {
+                self.labels_full = true;
+                self.tell_of_labels();
+            }
+            return if role.counts() { self.label(Role::Request, OTHER) } else { None };
         }
         let taken = self.labels.iter().any(|labels| labels.contains_key(name));
-        let label = match self.recorder.labels_left() {
-            // The last one is for all that find no room.
-            1 if role.counts() && name != OTHER => self.label(Role::Request, OTHER),
-            _ if taken => self.recorder.label(&format!("{name} ({})", role.name()), role),
-            _ => self.recorder.label(name, role),
+        let label = if taken {
+            self.recorder.label(&format!("{name} ({})", role.name()), role)
+        } else {
+            self.recorder.label(name, role)
         };
         self.labels[role as usize].insert(name.to_owned(), label);
-        label
+        Some(label)
+    }
+
+    fn tell_of_labels(&mut self) {
+        if let Some(control) = &mut self.control {
+            let text = "too many labels, the rest are counted as (other): give path={...} or name=";
+            let _ = control.report(&format!(r#"event {{"kind":"labels_full","text":"{text}"}}"#));
+        }
+    }
+
+    /// The label of a request: before the load there is none to belong to.
+    pub(crate) fn request_label(&mut self, name: &str) -> PyResult<usize> {
+        let label = if self.has_begun() {
+            self.label(Role::Request, name)
+        } else {
+            self.label(Role::Group, &format!("before the load: {name}"))
+        };
+        label.ok_or_else(|| refused("there are too many labels"))
     }
 
     fn tally(&mut self, kind: TallyKind, name: &str) -> Option<usize> {
         if let Some(&tally) = self.tallies[kind as usize].get(name) {
-            return tally;
+            return Some(tally);
         }
-        let tally = self.recorder.tally(kind, name);
+        let tally = self.recorder.tally(kind, name)?;
         self.tallies[kind as usize].insert(name.to_owned(), tally);
-        tally
+        Some(tally)
     }
 
     /// Whether the load has begun.
@@ -293,12 +322,12 @@ impl Core {
     }
 
     /// A request that is not sent, and failed.
-    pub(crate) fn refuse(&mut self, label: &str, kind: ErrorKind) -> Outcome {
-        let label = self.label(Role::Request, label);
+    pub(crate) fn refuse(&mut self, label: &str, kind: ErrorKind) -> PyResult<Outcome> {
+        let label = self.request_label(label)?;
         let outcome = unsent(label, now_ns(), End::Error(kind));
         self.recorder.begun(label);
         self.recorder.finished(label, &outcome);
-        outcome
+        Ok(outcome)
     }
 
     /// An iteration has ended: well, or not.
@@ -323,9 +352,11 @@ fn unsent(label: usize, now: u64, end: End) -> Outcome {
 impl Engine {
     /// The core, for as long as no Python code runs.
     pub(crate) fn core(&self) -> PyResult<RefMut<'_, Core>> {
-        self.core.try_borrow_mut().map_err(|_| {
-            PyRuntimeError::new_err("a user's methods belong to the thread of its loop; this is another one")
-        })
+        if std::thread::current().id() != self.thread {
+            let text = "a user's methods belong to the thread of its loop; this is another one";
+            return Err(PyRuntimeError::new_err(text));
+        }
+        self.core.try_borrow_mut().map_err(|_| PyRuntimeError::new_err("the engine is in the middle of something"))
     }
 
     /// A future of the loop. Its one argument, by name, is made once: making it costs as much as the future.
@@ -415,7 +446,7 @@ impl Engine {
     }
 
     /// Hands answers to those who wait for them.
-    fn handle_events(&self, py: Python<'_>) -> PyResult<()> {
+    fn handle_events(&self, py: Python<'_>, polled_ns: u64) -> PyResult<()> {
         for _ in 0..BATCH {
             let ended = {
                 let mut core = self.core()?;
@@ -438,6 +469,12 @@ impl Engine {
             };
             if let Some((future, response)) = ended {
                 Self::resolve(py, &future, Bound::new(py, response)?.into_any())?;
+            }
+        }
+        {
+            let Core { courier, recorder, .. } = &mut *self.core()?;
+            if courier.client.reactor.is_drained() {
+                courier.all_read(recorder, polled_ns);
             }
         }
         loop {
@@ -506,19 +543,18 @@ impl Engine {
             free_waiters: Vec::new(),
             labels: Default::default(),
             tallies: Default::default(),
+            labels_full: false,
+            exhausted_ns: None,
             requests: Requests::new(&script.base_url, script.headers.clone()),
             next_heartbeat_ns: 0,
             cpu_at_start_ns: 0,
             script_ns: 0,
             native_ns: 0,
-            waited_ns: 0,
         };
-        core.iteration_labels = script
-            .scenarios
-            .iter()
-            .map(|one| one.name.clone())
-            .map(|name| core.label(Role::Iteration, &name))
-            .collect();
+        for scenario in &script.scenarios {
+            let label = core.label(Role::Iteration, &scenario.name);
+            core.iteration_labels.push(label.ok_or_else(|| refused("there are too many scenarios"))?);
+        }
         if !plan.addresses.is_empty()
             && let Some(authority) = core.requests.base_authority()
         {
@@ -529,6 +565,7 @@ impl Engine {
         let future_type = py.import("_asyncio")?.getattr("Future")?.unbind();
         Ok(Self {
             core,
+            thread: std::thread::current().id(),
             ready: Ready::default(),
             owner: RefCell::default(),
             future_type,
@@ -608,7 +645,7 @@ impl Engine {
     #[pyo3(signature = (timer, stopping))]
     fn turn(&self, py: Python<'_>, timer: Option<f64>, stopping: bool) -> PyResult<Vec<(RawFd, u8)>> {
         let next_arrival_ns = self.begin_due(py)?;
-        {
+        let polled_ns = {
             let mut core = self.core()?;
             let now = now_ns();
             let timer_ns = timer.map(|at| (at.max(0.0) * SECOND as f64) as u64);
@@ -621,12 +658,11 @@ impl Engine {
             let Core { courier, pacer, .. } = &mut *core;
             let waited = pacer.wait(&mut courier.client.reactor, now, wake);
             drop(released);
-            if sleeps {
-                core.waited_ns += now_ns() - now;
-            }
             waited.map_err(refused)?;
-        }
-        self.handle_events(py)?;
+            // The poll came after this: what had arrived by then is among its events.
+            now
+        };
+        self.handle_events(py, polled_ns)?;
         Ok(std::mem::take(&mut *self.foreign.borrow_mut()))
     }
 
@@ -691,10 +727,15 @@ impl Engine {
     /// "waiting", "load", "drain", "over" or "stopped".
     #[getter]
     fn phase(&self) -> PyResult<&'static str> {
-        let core = self.core()?;
+        let mut core = self.core()?;
         let now = now_ns();
         let since = core.since_start(now);
         let exhausted = core.streams.as_ref().is_none_or(|streams| streams.is_exhausted(since));
+        if exhausted && core.start_ns > 0 {
+            // It may come long before the plan's end: where iterations or rows are used up.
+            let exhausted_ns = *core.exhausted_ns.get_or_insert(now);
+            core.drain_until_ns = core.drain_until_ns.min(exhausted_ns + core.drain_ns);
+        }
         Ok(match () {
             () if core.stopped => "stopped",
             () if core.start_ns == 0 => "waiting",
@@ -775,34 +816,38 @@ impl Engine {
             |text: &String| text.parse::<SocketAddr>().map_err(|error| PyValueError::new_err(error.to_string()));
         let addresses = addresses.iter().map(parse).collect::<PyResult<Vec<_>>>()?;
         let mut core = self.core()?;
-        let origin = core.courier.add_origin(addresses, 0);
-        core.requests.add_origin(authority, origin);
+        if core.requests.origin(&authority).is_none() {
+            let origin = core.courier.add_origin(addresses, 0);
+            core.requests.add_origin(authority, origin);
+        }
         Ok(())
     }
 
-    /// A block of a script ended. `is_group`: requests of our own were made in it.
-    fn operation(&self, user: usize, name: &str, begun_ns: u64, is_group: bool, ok: bool) -> PyResult<()> {
+    /// A block of a script ended: well, not, or (`None`) not at all. `is_group`: requests of our own were made in it.
+    #[pyo3(signature = (place, name, begun_ns, is_group, ok))]
+    fn operation(&self, place: usize, name: &str, begun_ns: u64, is_group: bool, ok: Option<bool>) -> PyResult<()> {
         let mut core = self.core()?;
         let now = now_ns();
-        let role = if is_group { Role::Group } else { Role::Operation };
-        let label = core.label(role, name);
+        let role = if is_group || !core.has_begun() { Role::Group } else { Role::Operation };
+        let Some(label) = core.label(role, name) else { return Ok(()) };
         let mut due_ns = begun_ns;
         if !is_group
-            && let Some(running) = core.users.get_mut(user).and_then(|user| user.running.as_mut())
+            && let Some(running) = core.users.get_mut(place).and_then(|user| user.running.as_mut())
             && running.is_fresh
         {
             running.is_fresh = false;
             due_ns = running.due_ns.min(begun_ns);
         }
-        core.recorder.begun(label);
-        core.recorder.sample(label, Kind::Lateness, begun_ns - due_ns);
+        let recorder = &core.recorder;
+        recorder.begun(label);
+        recorder.sample(label, Kind::Lateness, begun_ns - due_ns);
         if !is_group {
-            core.recorder.sample(label, Kind::Dispatch, begun_ns - due_ns);
+            recorder.sample(label, Kind::Dispatch, begun_ns - due_ns);
         }
-        if ok {
-            core.recorder.ended_well(label, due_ns, begun_ns, now);
-        } else {
-            core.recorder.finished(label, &unsent(label, now, End::Error(ErrorKind::ScriptError)));
+        match ok {
+            Some(true) => recorder.ended_well(label, due_ns, begun_ns, now),
+            Some(false) => recorder.finished(label, &unsent(label, now, End::Error(ErrorKind::ScriptError))),
+            None => recorder.unfinished(label, 1),
         }
         Ok(())
     }
@@ -845,8 +890,9 @@ impl Engine {
             return Err(PyValueError::new_err(format!("trend {name:?}: expected a value from 0 to 1e12, got {value}")));
         }
         let mut core = self.core()?;
-        let label = core.label(Role::Trend, name);
-        core.recorder.sample(label, Kind::Response, (value * 1e6) as u64);
+        if let Some(label) = core.label(Role::Trend, name) {
+            core.recorder.sample(label, Kind::Response, (value * 1e6) as u64);
+        }
         Ok(())
     }
 

@@ -46,7 +46,7 @@ pub(crate) struct Wanted {
 
 /// What all requests of a worker have in common.
 pub(crate) struct Requests {
-    base: String,
+    base: Rc<str>,
     defaults: Vec<(String, String)>,
     origins: HashMap<String, usize>,
     remembered: HashMap<&'static str, HashMap<Box<str>, Prepared>>,
@@ -54,8 +54,13 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn new(base_url: &str, defaults: Vec<(String, String)>) -> Self {
-        let base = base_url.trim_end_matches('/').to_owned();
+        let base = base_url.trim_end_matches('/').into();
         Self { base, defaults, origins: HashMap::new(), remembered: HashMap::new() }
+    }
+
+    /// What a path is put behind.
+    pub(crate) fn base(&self) -> Rc<str> {
+        Rc::clone(&self.base)
     }
 
     pub(crate) fn base_authority(&self) -> Option<String> {
@@ -93,25 +98,27 @@ impl Requests {
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok((rendered.bytes.into(), rendered.is_head))
     }
+}
 
-    /// Reads what a script asks for.
+impl Wanted {
+    /// Reads what a script asks for. It calls Python code, so nothing of the engine may be borrowed meanwhile.
     pub(crate) fn read(
-        &self,
+        base: &str,
         method: &'static str,
         url: &str,
         options: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Wanted> {
-        let absolute = url.contains("://");
+    ) -> PyResult<Self> {
+        let absolute = url.find("://").is_some_and(|at| !url[..at].contains(['/', '?', '#']));
         if absolute && !url.starts_with("http://") {
             let scheme = url.split("://").next().unwrap_or_default();
             return Err(PyValueError::new_err(format!("{url}: {scheme} is not supported yet, only http is")));
         }
-        if !absolute && self.base.is_empty() {
+        if !absolute && base.is_empty() {
             return Err(PyValueError::new_err(format!("{url} needs a base: Plan(base_url=…) or --url")));
         }
         let slash = if absolute || url.starts_with('/') || url.is_empty() { "" } else { "/" };
-        let template = if absolute { url.to_owned() } else { format!("{}{slash}{url}", self.base) };
-        let mut wanted = Wanted {
+        let template = if absolute { url.to_owned() } else { format!("{base}{slash}{url}") };
+        let mut wanted = Self {
             method,
             label: format!("{method} {}", label_path(if absolute { url } else { "" }, slash, url)),
             url: template,
@@ -123,15 +130,22 @@ impl Requests {
         if let Some(options) = options {
             wanted.apply(options)?;
         }
+        if let Some((_, rest)) = wanted.url.split_once('{')
+            && let Some((name, _)) = rest.split_once('}')
+        {
+            let text = format!("{url} has {{{name}}}, and no value for it: path={{\"{name}\": …}}");
+            return Err(PyValueError::new_err(text));
+        }
         wanted.url = encoded(&wanted.url);
         let (authority, _) = split(&wanted.url)
             .ok_or_else(|| PyValueError::new_err(format!("expected a path or http://HOST/PATH, got {url:?}")))?;
+        if authority.contains('@') {
+            return Err(PyValueError::new_err("a URL must hold no user and password: they belong into headers="));
+        }
         wanted.authority = authority.to_owned();
         Ok(wanted)
     }
-}
 
-impl Wanted {
     fn apply(&mut self, options: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = options.py();
         for (key, value) in options {
@@ -153,7 +167,14 @@ impl Wanted {
                     let mark = if self.url.contains('?') { '&' } else { '?' };
                     self.url = format!("{}{mark}{query}", self.url);
                 }
-                "headers" => self.headers.extend(pairs(&value)?),
+                "headers" => {
+                    for (name, value) in pairs(&value)? {
+                        if ["content-length", "transfer-encoding"].contains(&name.to_ascii_lowercase().as_str()) {
+                            return Err(PyValueError::new_err(format!("{name} follows from the body: leave it out")));
+                        }
+                        self.headers.push((name, value));
+                    }
+                }
                 "name" => self.label = value.extract()?,
                 "timeout" => self.timeout_ns = Some(nanoseconds(&value)?),
                 "json" => self.set_body("application/json", encode_json(&value)?),

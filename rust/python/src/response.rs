@@ -54,7 +54,10 @@ impl Response {
     }
 
     fn body<'py>(&'py self, py: Python<'py>) -> &'py [u8] {
-        self.raw.as_ref().map_or(b"", |raw| &raw.as_bytes(py)[self.shape.body_at..])
+        self.raw.as_ref().map_or(b"", |raw| {
+            let bytes = raw.as_bytes(py);
+            &bytes[self.shape.body_at..self.shape.end_at.unwrap_or(bytes.len()).min(bytes.len())]
+        })
     }
 
     /// Names and values, in the order of the head.

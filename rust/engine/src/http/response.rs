@@ -29,6 +29,8 @@ pub struct Shape {
     pub head_at: usize,
     /// Where the body begins.
     pub body_at: usize,
+    /// Where it ends, if its length is known beforehand.
+    pub end_at: Option<usize>,
     /// The body is in chunks.
     pub is_chunked: bool,
 }
@@ -121,7 +123,12 @@ impl ResponseReader {
             };
             (self.status, self.keep_alive) = (head.status, head.keep_alive);
             let is_chunked = head.framing == Framing::Chunked;
-            self.shape = Shape { head_at: self.interim, body_at: self.interim + head.bytes, is_chunked };
+            let body_at = self.interim + head.bytes;
+            let end_at = match head.framing {
+                Framing::Length(length) => Some(body_at + length as usize),
+                _ => None,
+            };
+            self.shape = Shape { head_at: self.interim, body_at, end_at, is_chunked };
             return self.feed_body(rest);
         }
     }

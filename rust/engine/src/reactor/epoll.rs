@@ -3,6 +3,7 @@
 //! To wake costs more CPU than to send and to read together. A [`Epoll::thrifty`] one has the kernel stamp what
 //! arrives, so that it may sleep through a response until the next arrival is due, and wake once instead of twice.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +27,9 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// The longest rest. Not everything has a stamp: the end of a connection is seen this much late at most.
 const LONGEST_REST_NS: u64 = 250_000;
+
+/// A loop of asyncio's watches one descriptor for itself, by which threads wake it.
+const OWN_WATCHED: usize = 1;
 
 /// The slot that stands for the control descriptor in the kernel's data.
 const CONTROL: Slot = Slot::MAX;
@@ -69,6 +73,8 @@ pub struct Epoll {
     arrived_ns: Option<u64>,
     /// Connections being made: how long that takes has no stamp, so there is no rest meanwhile.
     connecting: usize,
+    /// Descriptors of others that are watched: what comes on them has no stamp either.
+    watched: Cell<usize>,
 }
 
 impl Epoll {
@@ -90,6 +96,7 @@ impl Epoll {
             thrifty: false,
             arrived_ns: None,
             connecting: 0,
+            watched: Cell::new(0),
         })
     }
 
@@ -290,7 +297,9 @@ impl Reactor for Epoll {
     }
 
     fn rest(&mut self, now: u64, until_ns: u64) -> bool {
-        let rests = self.thrifty && self.connecting == 0 && until_ns.saturating_sub(now) <= LONGEST_REST_NS;
+        let unstamped = self.connecting > 0 || self.watched.get() > OWN_WATCHED;
+        let all_told = self.at == self.events.len() && self.again.is_empty() && self.failed.is_empty();
+        let rests = self.thrifty && all_told && !unstamped && until_ns.saturating_sub(now) <= LONGEST_REST_NS;
         rests && clock_nanosleep_absolute(ClockId::Monotonic, &clock::timespec(until_ns)).is_ok()
     }
 }
@@ -305,11 +314,14 @@ impl Epoll {
         let data = EventData::new_u64(u64::from(FOREIGN | fd.as_raw_fd() as Slot));
         let watched =
             if is_new { epoll::add(&self.set, fd, data, flags) } else { epoll::modify(&self.set, fd, data, flags) };
-        Ok(watched?)
+        watched?;
+        self.watched.set(self.watched.get() + usize::from(is_new));
+        Ok(())
     }
 
     /// Watches it no more.
     pub fn unwatch(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.watched.set(self.watched.get().saturating_sub(1));
         Ok(epoll::delete(&self.set, fd)?)
     }
 
