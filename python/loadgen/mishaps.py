@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ class Mishaps:
     def add(self, scenario: str, error: BaseException) -> None:
         """One more."""
         file, line = self._place(error)
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:TEXT] + _hint(error)
+        text = _describe(error)
         self.last = f"{text} ({Path(file).name}:{line})"
         group = (scenario, text, file, line)
         if group not in self._counts and len(self._counts) >= GROUPS:
@@ -49,8 +50,9 @@ class Mishaps:
     def describe(self, where: str, error: BaseException) -> str:
         """One of them, in a line."""
         file, line = self._place(error)
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:TEXT] + _hint(error)
-        return f"{where}: {text} ({Path(file).name}:{line}: {linecache.getline(file, line).strip()})"
+        return (
+            f"{where}: {_describe(error)} ({Path(file).name}:{line}: {linecache.getline(file, line).strip()})"
+        )
 
     def warn(self, text: str, file: str, line: int) -> None:
         """What Python warns of, each once."""
@@ -106,6 +108,7 @@ class Blocking:
 
     def begin(self) -> None:
         """From now on."""
+        self._parent = os.getppid()
         signal.signal(signal.SIGALRM, self._look)
         signal.setitimer(signal.ITIMER_REAL, LOOK_S, LOOK_S)
 
@@ -118,6 +121,8 @@ class Blocking:
         took = monotonic_ns() - since
         if not since or took < LONG_NS:
             return
+        if took > TOO_LONG_NS and os.getppid() != self._parent:
+            os._exit(1)  # nobody is left to tell, and it may never give way
         while frame is not None and not _is_own(frame.f_code.co_filename, self._folder):
             frame = frame.f_back
         if frame is None:
@@ -151,10 +156,16 @@ def _is_own(file: str, folder: str) -> bool:
     return file.startswith(folder) and "site-packages" not in file and not file.startswith(sys.prefix)
 
 
-def _hint(error: BaseException) -> str:
-    text = str(error)
+def _describe(error: BaseException) -> str:
+    """`KeyError: 'id'`. It never raises, though `__str__` may be the script's own."""
+    try:
+        said = str(error)
+    except BaseException as another:  # noqa: BLE001 - whatever it is, the first error is what matters
+        said = f"(its text cannot be had: {type(another).__name__})"
+    kind = type(error).__name__
+    text = " ".join(f"{kind}: {said}".split())[:TEXT] if said else kind
     if isinstance(error, AttributeError | TypeError) and (
         "Future' object" in text or "'coroutine' object" in text
     ):
-        return " (is an `await` missing?)"
-    return ""
+        text += " (is an `await` missing?)"
+    return text

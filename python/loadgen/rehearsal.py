@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from loadgen.scenario import Scenario
     from loadgen.script import Script
 
-# The place of a user that is in no stream.
-NOWHERE = 2**32
+# The place of a user that is in no stream, and the number of the one that `@once` is given.
+NOWHERE, NOBODY = 2**32, -1
+# What it may raise; a KeyboardInterrupt is the user's at the terminal.
+SCRIPTS_OWN = (Exception, asyncio.CancelledError, SystemExit)
 
 
 class Observer(Protocol):
@@ -104,14 +107,19 @@ async def _rehearse(
     )
     # Even one without a rule: it sends through the user, who is observed.
     engine.set_policy(policy.send)
-    user = ObservedUser(engine, NOWHERE, 0, share.seed, arguments)
-    user._observer = observer
+
+    def observed(number: int) -> ObservedUser:
+        user = ObservedUser(engine, NOWHERE, number, share.seed, arguments)
+        user._observer = observer
+        return user
+
+    user = observed(0)
     user.data.update(data)
     user.scenario, user.iteration = scenario.name, 1
     sessions = []
     try:
         for once in script.onces:
-            done = once.function(*([user] if once.takes_user else []))
+            done = once.function(*([observed(NOBODY)] if once.takes_user else []))
             if inspect.isawaitable(done):
                 await done
         for session in script.sessions:
@@ -119,12 +127,12 @@ async def _rehearse(
             await anext(generator)
             sessions.append(generator)
         await scenario.function(user)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
+    except SCRIPTS_OWN as error:
         observer.error(error)
     for generator in reversed(sessions):
         try:
             await anext(generator)
         except StopAsyncIteration:
             pass
-        except Exception as error:  # noqa: BLE001 - as above
+        except SCRIPTS_OWN as error:
             observer.error(error)

@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-import os
-import sys
 import warnings
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -21,10 +19,11 @@ from loadgen._engine import Engine
 from loadgen.data import Exhausted
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ScriptFailed
+from loadgen.leaving import die_with_the_parent, leave
 from loadgen.loop import LoadgenLoop
 from loadgen.mishaps import Blocking, Mishaps
 from loadgen.policy import BreakerPlan, Policy, RetryPlan
-from loadgen.rehearsal import NOWHERE
+from loadgen.rehearsal import NOBODY, NOWHERE
 from loadgen.script import Script, load_script
 from loadgen.user import User, tell
 
@@ -37,14 +36,16 @@ LOOK_S = 0.02
 TEARDOWN_S, STOP_S = 2.0, 1.0
 # Sessions that fail in a row, none having stood yet, before the run is stopped; and the rest after each.
 HOPELESS, SESSION_REST_S = 10, 0.1
+# What a script says to leave the program. It stops the run.
+EXITS = (SystemExit, KeyboardInterrupt)
 # Iterations of a scenario that are looked at for whether they ever wait.
 LOOKED_AT = 100
 # Users may have come in for so long before they are taken out of the garbage collector's sight.
 SETTLED_S = 0.5
 
 
-def main(document: bytes, block_fd: int, index: int, control_fd: int, report_fd: int) -> int:
-    """Be worker `index` of a scripted run; returns its exit status."""
+def main(document: bytes, block_fd: int, index: int, control_fd: int, report_fd: int) -> NoReturn:
+    """Be worker `index` of a scripted run, to the end of the process."""
     plan = msgspec.json.decode(document, type=EnginePlan)
     share = plan.script
     assert share is not None
@@ -58,23 +59,31 @@ def main(document: bytes, block_fd: int, index: int, control_fd: int, report_fd:
     )
     loop = LoadgenLoop(engine)
     asyncio.set_event_loop(loop)
+    troupe = Troupe(engine, loop, script, plan, index)
     try:
-        loop.run_until_complete(Troupe(engine, script, plan, index).play())
+        play = loop.create_task(troupe.play())
+        while not play.done():
+            try:
+                loop.run_until_complete(play)
+            except EXITS as end:  # in a task of the script's own: asyncio lets it through
+                troupe.stop("a task of the script", end)
+        play.result()
     finally:
         engine.close_the_books()
     engine.report("done")
-    # Threads of the script's, or a loop that does not close, must not keep the worker: all is recorded.
-    sys.stderr.flush()
-    os._exit(0)
+    leave(0)
 
 
 class Troupe:
     """The users of one worker."""
 
-    def __init__(self, engine: Engine, script: Script, plan: EnginePlan, index: int) -> None:
+    def __init__(
+        self, engine: Engine, loop: LoadgenLoop, script: Script, plan: EnginePlan, index: int
+    ) -> None:
         share = plan.script
         assert share is not None
         self._engine = engine
+        self._loop = loop
         self._script = script
         self._plan = plan
         self._share = share
@@ -86,6 +95,7 @@ class Troupe:
         self._blocking = Blocking(str(script.path), lambda: engine.running_since_ns, self._report)
         self._frozen = 0
         self._is_ending = False
+        self._breaks_off = False  # users are being cancelled
         self._sessions_failed: int | None = 0  # None once one has stood
         self._looked_at = [0] * len(self._scenarios)
 
@@ -106,6 +116,8 @@ class Troupe:
         gc.freeze()
         self._engine.calibrate()
         self._blocking.begin()
+        # From here on the engine sees it go, and sessions are still torn down.
+        die_with_the_parent(0)
         self._engine.report("ready")
         await self._until_over()
         await self._leave()
@@ -116,10 +128,10 @@ class Troupe:
     async def _prepare(self, once: Once) -> None:
         """What a script wants done before the load. Where it fails there is none."""
         try:
-            done = once.function(*([self._user(NOWHERE, 0)] if once.takes_user else []))
+            done = once.function(*([self._user(NOWHERE, NOBODY)] if once.takes_user else []))
             if inspect.isawaitable(done):
                 await done
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the script's
             raise ScriptFailed(self._mishaps.describe(f"@once {once.name}", error)) from None
 
     def _user(self, place: int, number: int) -> User:
@@ -155,9 +167,11 @@ class Troupe:
     async def _live(self, user: User) -> None:
         engine, place, scenarios = self._engine, user._place, self._scenarios
         sessions: list[AsyncIterator[object]] = []
-        ready = await self._open(user, sessions)
         ok: bool | None = None
+        task = asyncio.current_task()
+        assert task is not None
         try:
+            ready = await self._open(user, sessions)
             while (number := await engine.park(place, ok)) is not None:
                 scenario = scenarios[number]
                 user.scenario = scenario.name
@@ -169,32 +183,57 @@ class Troupe:
                     if ready:
                         turn = engine.turns
                         await scenario.function(user)
+                        if task.cancelling() > 0:
+                            await asyncio.sleep(0)  # it has cancelled itself: let that hit this iteration
                         ok = True
                         if engine.turns == turn:
                             self._never_waited(number)
                         else:
                             self._looked_at[number] = LOOKED_AT
-                except Exhausted as end:
-                    self._exhausted(end)
-                    ok = True
-                except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
-                    self._mishaps.add(scenario.name, error)
-        except (SystemExit, KeyboardInterrupt) as end:
+                except BaseException as error:
+                    ok = isinstance(error, Exhausted)
+                    if not self._take(scenario.name, error):
+                        raise
+        except EXITS:
             engine.gone(place, False)
-            tell(engine, "script_stop", text=self._mishaps.describe(user.scenario, end))
-            engine.finish()
-        except asyncio.CancelledError:
+        except BaseException as error:  # noqa: BLE001 - the engine must know of it
             engine.gone(place, None)
-            if not self._is_ending:
-                raise
-        finally:
-            await self._close(sessions)
-            for feed in self._script.feeds.values():
-                feed._release(user)
+            if not self._is_broken_off(error):
+                self._mishaps.add(user.scenario, error)
+            _uncancel()
+        await self._close(sessions)
+        for feed in self._script.feeds.values():
+            feed._release(user)
 
-    def _exhausted(self, end: Exhausted) -> None:
-        """A feed is out of rows: no iteration begins any more, and that is no failure."""
-        tell(self._engine, "data_exhausted", text=str(end))
+    def _take(self, where: str, error: BaseException) -> bool:
+        """Tells what a script raised. Whether its user goes on."""
+        if isinstance(error, Exhausted):
+            # No iteration begins any more, and that is no failure.
+            tell(self._engine, "data_exhausted", text=str(error))
+            self._engine.finish()
+        elif isinstance(error, EXITS):
+            self.stop(where, error)
+            return False
+        elif self._is_broken_off(error):
+            return False
+        else:
+            self._mishaps.add(where, error)
+            _uncancel()
+        return True
+
+    def _is_broken_off(self, error: BaseException) -> bool:
+        """Whether this is our own cancellation, at the end of the run. Others come from within the script."""
+        task = asyncio.current_task()
+        return (
+            isinstance(error, asyncio.CancelledError)
+            and self._breaks_off
+            and task is not None
+            and task.cancelling() > 0
+        )
+
+    def stop(self, where: str, error: BaseException) -> None:
+        """The script has left the program: nothing begins any more, and the parent ends the run."""
+        tell(self._engine, "script_stop", text=self._mishaps.describe(where, error))
         self._engine.finish()
 
     def _never_waited(self, number: int) -> None:
@@ -228,11 +267,9 @@ class Troupe:
             except StopAsyncIteration:
                 self._mishaps.add(session.name, RuntimeError(f"session {session.name} did not yield"))
                 return False
-            except Exhausted as end:
-                self._exhausted(end)
-                return False
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
-                self._mishaps.add(session.name, error)
+            except BaseException as error:
+                if not self._take(session.name, error):
+                    raise
                 return False
             sessions.append(generator)
         return True
@@ -246,11 +283,12 @@ class Troupe:
                 self._mishaps.add(name, RuntimeError(f"session {name} yielded twice"))
             except StopAsyncIteration:
                 pass
-            except asyncio.CancelledError:
-                text = f"session {name} did not end within {TEARDOWN_S:g} s and was cut off"
-                tell(self._engine, "session_cut_off", text=text)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is the script's
-                self._mishaps.add(name, error)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the others still end
+                if self._is_broken_off(error):
+                    text = f"session {name} did not end within {TEARDOWN_S:g} s and was cut off"
+                    tell(self._engine, "session_cut_off", text=text)
+                else:
+                    self._take(name, error)
 
     async def _leave(self) -> None:
         """Lets all users go; those that do not are broken off, and in the end left behind."""
@@ -260,6 +298,7 @@ class Troupe:
         if not stopped and self._users:
             await asyncio.wait(self._users, timeout=0.05 if self._engine.phase != "over" else TEARDOWN_S)
         if self._users:
+            self._breaks_off = True
             for task in self._users:
                 task.cancel()
             await asyncio.wait(self._users, timeout=STOP_S if stopped else TEARDOWN_S)
@@ -273,7 +312,8 @@ class Troupe:
 
     def _report_leaks(self) -> None:
         current = asyncio.current_task()
-        leaked = [task for task in asyncio.all_tasks() - self._users if task is not current]
+        lookups = set(self._loop.lookups.values())
+        leaked = [task for task in asyncio.all_tasks() - self._users - lookups if task is not current]
         if leaked:
             names = sorted({_name_of(task) for task in leaked})
             tell(
@@ -290,6 +330,13 @@ class Troupe:
         self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any
     ) -> None:
         self._mishaps.warn(f"{category.__name__}: {message}", filename, lineno)
+
+
+def _uncancel() -> None:
+    """Takes back what cancelled this task: it goes on."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling() > 0:
+        task.uncancel()
 
 
 def _name_of(task: asyncio.Task[Any]) -> str:

@@ -8,6 +8,7 @@ commands.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 
@@ -25,20 +26,42 @@ def main(arguments: list[str]) -> int:
     # Nor may it take for its input what the parent tells us.
     orders = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    is_scripted = False
     try:
         from loadgen import _engine
 
         plan = _read_plan(orders)
         # Within a string of the document these quotes would be escaped.
-        if b'"script":{' in plan:
+        is_scripted = b'"script":{' in plan
+        if is_scripted:
+            _prepare_for_a_script(orders)
             from loadgen import scripted
 
-            return scripted.main(plan, int(options["--block-fd"]), int(options["--index"]), orders, reports)
+            scripted.main(plan, int(options["--block-fd"]), int(options["--index"]), orders, reports)
         _engine.run_worker(plan, int(options["--block-fd"]), int(options["--index"]), orders, reports)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        os.write(reports, f"error {' '.join(f'{type(error).__name__}: {error}'.split())}\n".encode())
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        os.write(reports, f"error {text}\n".encode("utf-8", "backslashreplace"))
+        if is_scripted:
+            from loadgen.leaving import leave
+
+            leave(1)
         return 1
     return 0
+
+
+def _prepare_for_a_script(orders: int) -> None:
+    """What it prints is seen line by line, and it does not outlive the parent, even in a call that blocks."""
+    # Python took descriptor 1 for a file while it was the pipe of our reports.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    from loadgen.leaving import die_with_the_parent
+
+    die_with_the_parent(signal.SIGKILL)
+    # It may have gone before that. Then nobody holds the other end of the orders.
+    look = select.poll()
+    look.register(orders, 0)
+    if look.poll(0):
+        raise EOFError("the parent went before the script was read")
 
 
 def _read_plan(descriptor: int) -> bytes:

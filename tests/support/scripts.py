@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tests.support.command import CommandResult, Loadgen, RunningCommand
 
 NAME = "scenario.py"
+ONE_WORKER = ("--workers", "1", "--drain", "5s")
+CLOSED = ("--users", "2", "--duration", "400ms", *ONE_WORKER)
 # Long enough for a slow machine to start workers; a run that takes this long hangs.
 PATIENCE_S = 25.0
 

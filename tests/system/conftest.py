@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import subprocess
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from tests.support.command import LOADGEN
+from tests.support.scripts import Scripts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.command import Loadgen
+
+
+@pytest.fixture
+def scripts(loadgen: Loadgen, tmp_path: Path) -> Scripts:
+    return Scripts(loadgen, tmp_path)
 
 
 @pytest.fixture(scope="session")

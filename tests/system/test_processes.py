@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,34 +15,17 @@ import pytest
 from tests.support.books import balanced
 from tests.support.command import LOADGEN
 from tests.support.ports import FullServer
+from tests.support.processes import children_of, state_of, wait_until_gone
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import Target
     from tests.support.command import CommandResult, Loadgen
 
 
 def events(result: CommandResult) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (result.run_folder / "events.jsonl").read_text().splitlines()]
-
-
-def wait_until_gone(pids: list[int], timeout_s: float = 20.0) -> None:
-    """Until none of them runs; what only waits to be reaped runs no more."""
-    give_up_at = time.monotonic() + timeout_s
-    while alive := [pid for pid in pids if state_of(pid) not in ("", "Z", "X")]:
-        assert time.monotonic() < give_up_at, f"{alive} of {pids} are still there after {timeout_s} s"
-        time.sleep(0.01)
-
-
-def state_of(pid: int) -> str:
-    """One letter, as `ps` shows it; empty for a process that is not there."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("load", [("--tps", "400"), ("--users", "4")], ids=["open", "closed"])
