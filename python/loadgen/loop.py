@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from loadgen._engine import Engine
 
 _logger = logging.getLogger("asyncio")
+# Timers that were cancelled and may stay in the heap, as long as they are not most of it.
+CANCELLED_KEPT = 100
 
 
 class _EngineSelector(selectors.BaseSelector):
@@ -106,6 +108,8 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
         self._engine = engine
         self._engine_selector = _EngineSelector(engine)
         self._from_threads: deque[asyncio.Handle] = deque()
+        # Hosts besides the base's, by authority: looked up once for all users. See user.py.
+        self.lookups: dict[str, asyncio.Task[bool]] = {}
         super().__init__(self._engine_selector)
         engine.attach(self)
         self.set_debug(self.get_debug())
@@ -149,6 +153,8 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         scheduled = self._scheduled
+        if self._timer_cancelled_count > max(CANCELLED_KEPT, len(scheduled) // 2):
+            self._forget_cancelled_timers()
         while scheduled and scheduled[0]._cancelled:
             handle = heapq.heappop(scheduled)
             handle._scheduled = False  # type: ignore[attr-defined]
@@ -166,6 +172,16 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
                 handle._scheduled = False  # type: ignore[attr-defined]
                 self._add_callback(handle)
         self._engine.run_ready()
+
+    def _forget_cancelled_timers(self) -> None:
+        """Timeouts are cancelled long before they are due: without this they would pile up until then."""
+        scheduled = self._scheduled
+        for handle in scheduled:
+            # A handle that is cancelled a second time must not be counted again.
+            handle._scheduled = not handle._cancelled  # type: ignore[attr-defined]
+        scheduled[:] = [handle for handle in scheduled if not handle._cancelled]
+        heapq.heapify(scheduled)
+        self._timer_cancelled_count = 0
 
     def _run_handle(self, handle: asyncio.Handle) -> None:
         """One of asyncio's own handles, called by the engine."""

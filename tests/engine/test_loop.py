@@ -168,6 +168,24 @@ def test_a_cancelled_timer_does_not_run_and_keeps_nobody_waiting(loop: Loop) -> 
     assert ran == ["kept"]
 
 
+def test_cancelled_timers_do_not_pile_up_until_they_would_be_due(loop: Loop) -> None:
+    """As timeouts do, which are nearly always cancelled. The few that are left still ring."""
+    ran: list[str] = []
+    handles = [loop.call_later(3600, ran.append, "in an hour") for _ in range(10_000)]
+    kept = loop.call_later(3600, ran.append, "in an hour")
+    loop.call_later(0.001, ran.append, "soon")
+    for handle in handles:
+        handle.cancel()
+    run_one_round(loop)
+    assert len(loop._scheduled) < 200  # type: ignore[attr-defined]  # noqa: SLF001
+    for handle in handles:
+        handle.cancel()
+    loop.call_later(0.002, loop.stop)
+    loop.run_forever()
+    assert ran == ["soon"]
+    assert not kept.cancelled()
+
+
 def test_ten_thousand_cancelled_timers_leave_the_others_alone(loop: Loop) -> None:
     ran: list[int] = []
     handles = [loop.call_later(0.002 + number * 1e-6, ran.append, number) for number in range(10_000)]
