@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import msgspec
 
 from loadgen._engine import Client, Engine, Response, monotonic_ns
+from loadgen.data import Exhausted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from loadgen.loop import LoadgenLoop
+
 __all__ = ["Response", "User"]
+
+# A name that could not be resolved is asked for again after so long.
+UNRESOLVED_S = 1.0
+# Phases of the engine in which users are cancelled.
+ENDED = ("over", "stopped")
 
 
 class User(Client):
     """One virtual user: one task for the whole run, between whose iterations it waits.
 
-    `id` is unique over all workers; `data` is the script's own; `arguments` are what `--set NAME=VALUE` gave.
+    `id` is unique over all workers, from 0; -1 is the user of a `@once`. `data` is the script's own;
+    `arguments` are what `--set NAME=VALUE` gave.
     """
 
     id: int
@@ -94,21 +104,36 @@ class User(Client):
     async def _find_and_send(
         self, authority: str, method: str, url: str, options: dict[str, Any] | None
     ) -> Response:
-        """The first request to a host that is not the base's: its name is resolved first, once."""
+        """A request to a host that is not known yet: its name is looked up first, once for all users."""
         host, _, port = authority.rpartition(":")
         if not host or port.endswith("]"):
             host, port = authority, "80"
-        try:
-            if not 0 < int(port) < 65536:
-                raise ValueError(f"{authority}: expected a port from 1 to 65535")
-            found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), int(port), proto=6)
-        except OSError as error:
-            self._event("script_warning", f"{host} cannot be resolved: {error.strerror or error}")
+        if not 0 < int(port) < 65536:
+            raise ValueError(f"{authority}: expected a port from 1 to 65535")
+        loop = cast("LoadgenLoop", asyncio.get_running_loop())
+        lookup = loop.lookups.get(authority)
+        if lookup is None:
+            lookup = loop.lookups[authority] = loop.create_task(self._look_up(authority, host, int(port)))
+        # One user that goes must not take the answer from the others.
+        if not await asyncio.shield(lookup):
             return self._refuse(method, url, options or {}, "name_not_resolved")
-        hosts = [str(address[0]) for *_, address in found]
-        addresses = [f"[{one}]:{port}" if ":" in one else f"{one}:{port}" for one in hosts]
-        self._engine.add_origin(authority, addresses)
         return await super()._send(method, url, **options or {})
+
+    async def _look_up(self, authority: str, host: str, port: int) -> bool:
+        """Makes a host known to the engine; whether it has an address."""
+        loop = cast("LoadgenLoop", asyncio.get_running_loop())
+        try:
+            found = await loop.getaddrinfo(host.strip("[]"), port, proto=socket.IPPROTO_TCP)
+            hosts = [str(address[0]) for *_, address in found]
+            addresses = [f"[{one}]:{port}" if ":" in one else f"{one}:{port}" for one in hosts]
+            self._engine.add_origin(authority, addresses)
+        except (OSError, ValueError) as error:  # ValueError: no name can look like that
+            self._event(
+                "script_warning", f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}"
+            )
+            loop.call_later(UNRESOLVED_S, loop.lookups.pop, authority, None)
+            return False
+        return True
 
     async def _with_policy(self, method: str, url: str, options: dict[str, Any]) -> Response:
         """A request that brings its own policy along, where the plan has none."""
@@ -140,10 +165,11 @@ class Measure:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        user = self._user
-        user._engine.operation(
-            user._place, self._name, self._begun_ns, user._requests > self._requests, kind is None
-        )
+        user, engine = self._user, self._user._engine
+        ok: bool | None = kind is None or issubclass(kind, Exhausted)
+        if kind is not None and issubclass(kind, asyncio.CancelledError) and engine.phase in ENDED:
+            ok = None  # broken off with the run: unfinished, and no failure
+        engine.operation(user._place, self._name, self._begun_ns, user._requests > self._requests, ok)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -155,5 +181,10 @@ class Measure:
 
 
 def tell(engine: Engine, kind: str, **fields: object) -> None:
-    """Tells the parent of an event."""
-    engine.report("event " + msgspec.json.encode({"kind": kind, **fields}).decode())
+    """Tells the parent of an event. Half a surrogate pair, as undecodable bytes become, is told escaped."""
+    told = {name: _printable(value) if isinstance(value, str) else value for name, value in fields.items()}
+    engine.report("event " + msgspec.json.encode({"kind": kind, **told}).decode())
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
