@@ -15,7 +15,7 @@ import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ class _EngineSelector(selectors.BaseSelector):
         self._keys.clear()
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._keys
+        return _Registered(self._keys, self._find)
 
     def get_key(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
         return self._keys[self._find(fileobj)]
@@ -84,6 +84,25 @@ class _EngineSelector(selectors.BaseSelector):
         if fd not in self._keys:
             raise KeyError(f"{fileobj!r} is not registered")
         return fd
+
+
+class _Registered(Mapping[Any, selectors.SelectorKey]):
+    """What is registered, by a file or by its number: asyncio asks by either."""
+
+    def __init__(
+        self, keys: dict[int, selectors.SelectorKey], find: Callable[[FileDescriptorLike], int]
+    ) -> None:
+        self._keys = keys
+        self._find = find
+
+    def __getitem__(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        return self._keys[self._find(fileobj)]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 def _number(fileobj: FileDescriptorLike) -> int:
