@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import Context
 from typing import Any, Self, TypeAlias, final
 
+from typing_extensions import disjoint_base
+
 from loadgen.headers import Headers
 from loadgen.policy import Retry
 
@@ -136,8 +138,8 @@ class Histogram:
     def buckets(self) -> list[tuple[int, int, int]]:
         """(lowest, highest, count) of every bucket that is not empty."""
 
-Query: TypeAlias = Mapping[str, object] | Sequence[tuple[str, object]]
-Fields: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
+_Query: TypeAlias = Mapping[str, object] | Sequence[tuple[str, object]]
+_Fields: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 
 @final
 class Response:
@@ -172,6 +174,7 @@ class Response:
     def raise_for_status(self) -> None:
         """Raises loadgen.StatusError unless `ok`."""
 
+@disjoint_base
 class Client:
     """The requests of a virtual user. A method returns an awaitable; the request is on its way already."""
 
@@ -191,15 +194,15 @@ class Client:
         self,
         url: str,
         *,
-        params: Query | None = None,
-        headers: Fields | None = None,
+        params: _Query | None = None,
+        headers: _Fields | None = None,
         path: Mapping[str, object] | None = None,
         name: str | None = None,
         timeout: float | str | None = None,
         json: Any = None,
         content: bytes | str | None = None,
-        data: Query | None = None,
-        tags: Fields | None = None,
+        data: _Query | None = None,
+        tags: _Fields | None = None,
         retry: Retry | None = ...,
     ) -> Awaitable[Response]:
         """Sends a GET. `path` fills the URL's {names}, whose template is the label."""
@@ -207,15 +210,15 @@ class Client:
         self,
         url: str,
         *,
-        params: Query | None = None,
-        headers: Fields | None = None,
+        params: _Query | None = None,
+        headers: _Fields | None = None,
         path: Mapping[str, object] | None = None,
         name: str | None = None,
         timeout: float | str | None = None,
         json: Any = None,
         content: bytes | str | None = None,
-        data: Query | None = None,
-        tags: Fields | None = None,
+        data: _Query | None = None,
+        tags: _Fields | None = None,
         retry: Retry | None = ...,
     ) -> Awaitable[Response]:
         """Sends a POST."""
@@ -223,15 +226,15 @@ class Client:
         self,
         url: str,
         *,
-        params: Query | None = None,
-        headers: Fields | None = None,
+        params: _Query | None = None,
+        headers: _Fields | None = None,
         path: Mapping[str, object] | None = None,
         name: str | None = None,
         timeout: float | str | None = None,
         json: Any = None,
         content: bytes | str | None = None,
-        data: Query | None = None,
-        tags: Fields | None = None,
+        data: _Query | None = None,
+        tags: _Fields | None = None,
         retry: Retry | None = ...,
     ) -> Awaitable[Response]:
         """Sends a PUT."""
@@ -239,15 +242,15 @@ class Client:
         self,
         url: str,
         *,
-        params: Query | None = None,
-        headers: Fields | None = None,
+        params: _Query | None = None,
+        headers: _Fields | None = None,
         path: Mapping[str, object] | None = None,
         name: str | None = None,
         timeout: float | str | None = None,
         json: Any = None,
         content: bytes | str | None = None,
-        data: Query | None = None,
-        tags: Fields | None = None,
+        data: _Query | None = None,
+        tags: _Fields | None = None,
         retry: Retry | None = ...,
     ) -> Awaitable[Response]:
         """Sends a PATCH."""
@@ -255,15 +258,15 @@ class Client:
         self,
         url: str,
         *,
-        params: Query | None = None,
-        headers: Fields | None = None,
+        params: _Query | None = None,
+        headers: _Fields | None = None,
         path: Mapping[str, object] | None = None,
         name: str | None = None,
         timeout: float | str | None = None,
         json: Any = None,
         content: bytes | str | None = None,
-        data: Query | None = None,
-        tags: Fields | None = None,
+        data: _Query | None = None,
+        tags: _Fields | None = None,
         retry: Retry | None = ...,
     ) -> Awaitable[Response]:
         """Sends a DELETE."""
@@ -271,15 +274,15 @@ class Client:
         self,
         url: str,
         *,
-        params: Query | None = None,
-        headers: Fields | None = None,
+        params: _Query | None = None,
+        headers: _Fields | None = None,
         path: Mapping[str, object] | None = None,
         name: str | None = None,
         timeout: float | str | None = None,
         json: Any = None,
         content: bytes | str | None = None,
-        data: Query | None = None,
-        tags: Fields | None = None,
+        data: _Query | None = None,
+        tags: _Fields | None = None,
         retry: Retry | None = ...,
     ) -> Awaitable[Response]:
         """Sends a HEAD."""
@@ -287,15 +290,15 @@ class Client:
         self,
         url: str,
         *,
-        params: Query | None = None,
-        headers: Fields | None = None,
+        params: _Query | None = None,
+        headers: _Fields | None = None,
         path: Mapping[str, object] | None = None,
         name: str | None = None,
         timeout: float | str | None = None,
         json: Any = None,
         content: bytes | str | None = None,
-        data: Query | None = None,
-        tags: Fields | None = None,
+        data: _Query | None = None,
+        tags: _Fields | None = None,
         retry: Retry | None = ...,
     ) -> Awaitable[Response]:
         """Sends OPTIONS."""
