@@ -102,6 +102,7 @@ class Troupe:
     async def play(self) -> None:
         """From what is done once to the last user's leaving."""
         warnings.showwarning = self._warn  # type: ignore[assignment]
+        asyncio.get_running_loop().set_exception_handler(self._unhandled)
         for feed in self._script.feeds.values():
             feed._attach(self._index, self._plan.workers, self._share.seed)
         for once in self._script.onces:
@@ -325,6 +326,14 @@ class Troupe:
     def _report(self) -> None:
         for kind, fields in [*self._mishaps.take(), *self._blocking.take()]:
             tell(self._engine, kind, **fields)
+
+    def _unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What went wrong in a task or a callback of the script's for which nobody waits."""
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            self._mishaps.add("in the background", error)
+        else:
+            self._mishaps.warn(str(context.get("message")), str(self._script.path), 0)
 
     def _warn(
         self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any

@@ -284,3 +284,25 @@ def test_rows_that_run_out_within_a_measure_are_no_failure(scripts: Scripts, tar
     requests = told.summary["requests"]
     assert (requests["ok"], requests["failed"]) == (11, 0), told.result
     assert told.exit_code == 0, told.result
+
+
+def test_an_error_in_a_task_that_nobody_waits_for_is_told_at_its_line(
+    scripts: Scripts, target: Target
+) -> None:
+    told = scripts(
+        """\
+        import asyncio
+        from loadgen import User, scenario
+
+        async def forgotten() -> None:
+            raise LookupError("nobody looks")
+
+        @scenario
+        async def visit(user: User) -> None:
+            asyncio.create_task(forgotten())
+            await user.get("/")
+        """,
+        *("--url", target.url, "--users", "2", "--iterations", "10", "--workers", "1", "--drain", "5s"),
+    )
+    told.assert_points_at('raise LookupError("nobody looks")')
+    assert told.exit_code == 0, told.result
