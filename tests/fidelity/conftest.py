@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Deed = Callable[[RunningCommand], None]
 
 # A shared machine is not always ours. A run that fails and shows that it was disturbed is tried again.
-ATTEMPTS = 3
+ATTEMPTS = 5
 
 
 @dataclass(frozen=True)

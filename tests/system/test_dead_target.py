@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from loadgen.errors import ExitCode
 from tests.support.scripts import Scripts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.command import Loadgen
@@ -26,22 +28,29 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 def serve(listener: socket.socket, answers: int) -> None:
     """Answers so many requests on its first connection that asks; then nobody hears of it again."""
-    held = []
-    while True:
+    with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+        while True:
+            connection = held.enter_context(listener.accept()[0])
+            while answers and connection.recv(65536):
+                connection.sendall(ANSWER)
+                answers -= 1
+
+
+@contextlib.contextmanager
+def dying_server(answers: int) -> Iterator[str]:
+    """Its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener, answers))
+        thread.start()
         try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        held.append(connection)
-        while answers and connection.recv(65536):
-            connection.sendall(ANSWER)
-            answers -= 1
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() does not
+            thread.join()
 
 
 def test_a_run_does_not_wait_for_the_dead(loadgen: Loadgen, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, args=(listener, 20), daemon=True).start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with dying_server(answers=20) as url:
         load = ("--tps", "20", "--duration", "50s", "--workers", "1", "--dead-after", "2s")
         told = Scripts(loadgen, tmp_path)(SCRIPT, "--url", url, *load)
     assert told.exit_code == ExitCode.UNREACHABLE, told.result
