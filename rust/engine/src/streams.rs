@@ -10,6 +10,8 @@
 //! Which scenario an arrival takes is drawn from its number, in the closed model from the user's and how often it has
 //! begun: the seed alone decides, whatever the target does.
 
+use std::collections::BTreeMap;
+
 use crate::plan::{Load, Plan, Script};
 use crate::random;
 use crate::source::{Due, Source};
@@ -60,6 +62,7 @@ struct Stream {
     seed: u64,
     /// (scenario, the sum of weights up to and with it)
     weights: Vec<(usize, f64)>,
+    /// The last is taken first. Who went without being dismissed is still among them.
     parked: Vec<usize>,
     users: usize,
     /// Asked for and not parked yet.
@@ -79,7 +82,7 @@ pub struct Streams {
     finished: bool,
     asked: usize,
     most_users: usize,
-    given_up: Vec<(usize, u64)>,
+    given_up: BTreeMap<usize, u64>,
 }
 
 impl Streams {
@@ -128,7 +131,7 @@ impl Streams {
             finished: false,
             asked: 0,
             most_users: share(u64::from(script.max_users)).max(1) as usize,
-            given_up: Vec::new(),
+            given_up: BTreeMap::new(),
         }
     }
 
@@ -161,7 +164,7 @@ impl Streams {
         let _ = stream.source.due(now_ns);
         let wanted = if stream.is_open { usize::MAX } else { stream.source.active_users() as usize };
         if (self.finished || stream.users > wanted)
-            && let Some(user) = stream.parked.pop()
+            && let Some(user) = stream.unpark(&self.users)
         {
             return self.dismiss(user);
         }
@@ -172,7 +175,7 @@ impl Streams {
                 Next::Drop { scenario }
             }
             Due::Nothing(ns) => Next::Nothing(ns),
-            Due::Send(due_ns) => match stream.parked.pop() {
+            Due::Send(due_ns) => match stream.unpark(&self.users) {
                 Some(id) => {
                     let user = self.users[id].as_mut().expect("a parked user lives");
                     let drawn = stream.source.number().unwrap_or_else(|| random::bits(user.number, user.begun));
@@ -237,7 +240,6 @@ impl Streams {
     pub fn gone(&mut self, id: usize, was_running: bool) {
         if let Some(user) = &self.users[id] {
             let stream = &mut self.streams[user.stream];
-            stream.parked.retain(|&parked| parked != id);
             if was_running {
                 stream.source.retire();
             } else {
@@ -251,13 +253,18 @@ impl Streams {
     pub fn finish(&mut self, now_ns: u64) {
         self.finished = true;
         for stream in &mut self.streams {
-            let count = stream.source.finish(now_ns);
-            self.given_up.extend((count > 0).then_some((stream.weights[0].0, count)));
+            while let Some(number) = stream.source.number()
+                && !matches!(stream.source.due(now_ns), Due::Nothing(_))
+            {
+                *self.given_up.entry(stream.scenario_of(number)).or_default() += 1;
+                stream.source.take();
+            }
+            stream.source.finish(now_ns);
         }
     }
 
     /// Arrivals that were due and have been given up since the last call, by scenario.
-    pub fn take_given_up(&mut self) -> Vec<(usize, u64)> {
+    pub fn take_given_up(&mut self) -> BTreeMap<usize, u64> {
         std::mem::take(&mut self.given_up)
     }
 
@@ -283,6 +290,11 @@ impl Streams {
 }
 
 impl Stream {
+    /// A parked user that lives.
+    fn unpark(&mut self, users: &[Option<User>]) -> Option<usize> {
+        std::iter::from_fn(|| self.parked.pop()).find(|&id| users[id].is_some())
+    }
+
     fn scenario_of(&self, drawn: u64) -> usize {
         if let [(only, _)] = self.weights[..] {
             return only;
@@ -295,3 +307,69 @@ impl Stream {
 
 /// Keeps the draws of scenarios apart from those of arrivals, which have the same seed.
 const WEIGHT_STREAM: u64 = 0x5CE7_A210;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SECOND;
+
+    const OPEN: &str = r#"{"model": "open", "arrivals": "constant", "seed": 7, "drop_after_ns": null,
+        "stages": [{"duration_ns": 1000000000, "from_rate": 400, "to_rate": 400}]}"#;
+    const CLOSED: &str =
+        r#"{"model": "closed", "stages": [{"duration_ns": 1000000000, "from_users": 3, "to_users": 3}]}"#;
+
+    /// Two scenarios, of weight 3 and 1, that share a load.
+    fn streams(load: &str) -> Streams {
+        let document = format!(
+            r#"{{"schema": "loadgen/plan/1", "addresses": ["127.0.0.1:9"], "load": {load}, "connections": null,
+            "workers": 1, "pacing": "eco", "timeout_ns": 1000000000, "drain_ns": 0, "reactor": "epoll",
+            "script": {{"base_url": "http://127.0.0.1:9", "max_users": 10, "scenarios": [
+                {{"name": "often", "weight": 3}}, {{"name": "seldom", "weight": 1}}]}}}}"#
+        );
+        let plan = Plan::read(document.as_bytes()).expect("a plan");
+        Streams::new(&plan, plan.script.as_ref().expect("a script"), 0)
+    }
+
+    #[test]
+    fn what_is_given_up_is_shared_out_as_it_would_have_been_drawn() {
+        let mut drawn = BTreeMap::new();
+        let mut begun = streams(OPEN);
+        loop {
+            match begun.next(SECOND) {
+                Next::Spawn { stream } => {
+                    let (user, _) = begun.born(stream);
+                    begun.park(user, SECOND, false);
+                }
+                Next::Start { user, scenario, .. } => {
+                    *drawn.entry(scenario).or_default() += 1;
+                    begun.park(user, SECOND, true);
+                }
+                _ => break,
+            }
+        }
+        let mut given_up = streams(OPEN);
+        given_up.finish(SECOND);
+        assert_eq!(given_up.take_given_up(), drawn);
+        assert_eq!((drawn.len(), drawn.values().sum::<u64>()), (2, 400));
+        assert!(given_up.take_given_up().is_empty());
+    }
+
+    #[test]
+    fn a_user_that_went_while_it_was_parked_begins_nothing() {
+        let mut streams = streams(CLOSED);
+        for _ in 0..3 {
+            assert_eq!(streams.next(0), Next::Spawn { stream: 0 });
+            let (user, _) = streams.born(0);
+            if user < 2 {
+                continue;
+            }
+            for user in 0..3 {
+                streams.park(user, 0, false);
+            }
+        }
+        streams.gone(2, false);
+        assert!(matches!(streams.next(0), Next::Start { user: 1, .. }));
+        assert!(matches!(streams.next(0), Next::Start { user: 0, .. }));
+        assert_eq!(streams.users(), 2);
+    }
+}
