@@ -22,6 +22,8 @@ LONG_NS = 50_000_000
 # After this it is told at once: it may never give way.
 TOO_LONG_NS = 1_000_000_000
 LOOK_S = 0.1
+# Where loadgen itself lies.
+OURS = str(Path(__file__).parent)
 
 Told = Iterator[tuple[str, dict[str, Any]]]
 
@@ -35,13 +37,13 @@ class Mishaps:
         self._counts: dict[tuple[str, str, str, int], int] = {}
         self._warned: dict[str, tuple[str, int]] = {}
         self._told: set[str] = set()
-        self.last = ""
+        self.last = ""  # in a line
 
     def add(self, scenario: str, error: BaseException) -> None:
         """One more."""
         file, line = self._place(error)
         text = _describe(error)
-        self.last = f"{text} ({Path(file).name}:{line})"
+        self.last = _in_a_line(text, file, line)
         group = (scenario, text, file, line)
         if group not in self._counts and len(self._counts) >= GROUPS:
             group = (scenario, "other errors", self._script, 0)
@@ -49,10 +51,7 @@ class Mishaps:
 
     def describe(self, where: str, error: BaseException) -> str:
         """One of them, in a line."""
-        file, line = self._place(error)
-        return (
-            f"{where}: {_describe(error)} ({Path(file).name}:{line}: {linecache.getline(file, line).strip()})"
-        )
+        return f"{where}: {_in_a_line(_describe(error), *self._place(error))}"
 
     def warn(self, text: str, file: str, line: int) -> None:
         """What Python warns of, each once."""
@@ -64,7 +63,6 @@ class Mishaps:
         """What has come since the last call."""
         counts, self._counts = self._counts, {}
         for (scenario, text, file, line), count in counts.items():
-            code = linecache.getline(file, line).strip()
             yield (
                 "script_error",
                 {
@@ -72,7 +70,7 @@ class Mishaps:
                     "error": text,
                     "file": file,
                     "line": line,
-                    "code": code,
+                    "code": _code(file, line),
                     "count": count,
                 },
             )
@@ -81,15 +79,17 @@ class Mishaps:
             yield "script_warning", {"text": text, "file": file, "line": line}
 
     def _place(self, error: BaseException) -> tuple[str, int]:
-        """The innermost line of the user's own code, or else the innermost of all."""
+        """The innermost line of the user's own code, or else the innermost that is not loadgen's."""
         last = own = (self._script, 0)
         while isinstance(error, BaseExceptionGroup) and error.exceptions:
             error = error.exceptions[0]
         trace = error.__traceback__
         while trace is not None:
-            last = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
-            if _is_own(last[0], self._folder):
-                own = last
+            place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+            if _is_own(place[0], self._folder):
+                own = place
+            if not place[0].startswith(OURS):
+                last = place
             trace = trace.tb_next
         return own if own[1] else last
 
@@ -138,7 +138,7 @@ class Blocking:
         """What has come since the last call."""
         found, self._found = self._found, {}
         for (file, line), (count, longest) in found.items():
-            code = linecache.getline(file, line).strip()
+            code = _code(file, line)
             yield (
                 "blocked",
                 {
@@ -154,6 +154,14 @@ class Blocking:
 
 def _is_own(file: str, folder: str) -> bool:
     return file.startswith(folder) and "site-packages" not in file and not file.startswith(sys.prefix)
+
+
+def _in_a_line(text: str, file: str, line: int) -> str:
+    return f"{text} ({Path(file).name}:{line}: {_code(file, line)})"
+
+
+def _code(file: str, line: int) -> str:
+    return linecache.getline(file, line).strip()
 
 
 def _describe(error: BaseException) -> str:

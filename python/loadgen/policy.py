@@ -12,13 +12,17 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from loadgen._engine import monotonic_ns
 from loadgen.circuit import Circuit
 from loadgen.units import parse_duration_ns, quoted
+
+if TYPE_CHECKING:
+    from loadgen.engine_plan import ScriptPlan
 
 IDEMPOTENT = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE")
 TRANSIENT: tuple[int | str, ...] = (
@@ -182,6 +186,12 @@ class Policy:
         self._breaker = breaker
         self._base = _origin(base_url)
         self._circuits: dict[str, Circuit] = {}
+
+    @classmethod
+    def of(cls, share: ScriptPlan) -> Policy:
+        """What a plan asks for."""
+        retry = msgspec.convert(share.retry, RetryPlan | None)
+        return cls(retry, msgspec.convert(share.breaker, BreakerPlan | None), share.base_url)
 
     async def send(self, user: Sender[A], method: str, url: str, options: dict[str, Any]) -> A:
         """One operation. `options["retry"]`, where it is there, is this request's own Retry, or None."""

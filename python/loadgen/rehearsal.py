@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from loadgen._engine import Engine, Response
 from loadgen.engine_plan import EnginePlan
 from loadgen.loop import LoadgenLoop
-from loadgen.policy import BreakerPlan, Policy, RetryPlan
+from loadgen.policy import Policy
 from loadgen.user import User
 
 if TYPE_CHECKING:
@@ -100,13 +97,8 @@ async def _rehearse(
 ) -> None:
     share = plan.script
     assert share is not None
-    policy = Policy(
-        msgspec.convert(share.retry, RetryPlan | None),
-        msgspec.convert(share.breaker, BreakerPlan | None),
-        share.base_url,
-    )
     # Even one without a rule: it sends through the user, who is observed.
-    engine.set_policy(policy.send)
+    engine.set_policy(Policy.of(share).send)
 
     def observed(number: int) -> ObservedUser:
         user = ObservedUser(engine, NOWHERE, number, share.seed, arguments)
@@ -119,20 +111,15 @@ async def _rehearse(
     sessions = []
     try:
         for once in script.onces:
-            done = once.function(*([observed(NOBODY)] if once.takes_user else []))
-            if inspect.isawaitable(done):
-                await done
+            await once.run(observed(NOBODY))
         for session in script.sessions:
-            generator = session.function(user)
-            await anext(generator)
-            sessions.append(generator)
+            generator = await session.set_up(user)
+            sessions.append((session, generator))
         await scenario.function(user)
     except SCRIPTS_OWN as error:
         observer.error(error)
-    for generator in reversed(sessions):
+    for session, generator in reversed(sessions):
         try:
-            await anext(generator)
-        except StopAsyncIteration:
-            pass
+            await session.tear_down(generator)
         except SCRIPTS_OWN as error:
             observer.error(error)

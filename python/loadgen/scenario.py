@@ -59,6 +59,23 @@ class Session:
     def __call__(self, user: User) -> AsyncIterator[object]:
         return self.function(user)
 
+    async def set_up(self, user: User) -> AsyncIterator[object]:
+        """Runs what stands before its yield."""
+        generator = self.function(user)
+        try:
+            await anext(generator)
+        except StopAsyncIteration:
+            raise RuntimeError(f"session {self.name} did not yield") from None
+        return generator
+
+    async def tear_down(self, generator: AsyncIterator[object]) -> None:
+        """Runs what follows its yield."""
+        try:
+            await anext(generator)
+        except StopAsyncIteration:
+            return
+        raise RuntimeError(f"session {self.name} yielded twice")
+
     def __repr__(self) -> str:
         return f"<session {self.name}>"
 
@@ -76,6 +93,12 @@ class Once:
 
     def __call__(self, *arguments: Any) -> Any:
         return self.function(*arguments)
+
+    async def run(self, user: User) -> None:
+        """Runs it to its end, with this user where it wants one."""
+        done = self.function(*([user] if self.takes_user else []))
+        if inspect.isawaitable(done):
+            await done
 
     def __repr__(self) -> str:
         return f"<once {self.name}>"

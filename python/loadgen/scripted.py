@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import inspect
 import warnings
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,7 +21,7 @@ from loadgen.errors import ScriptFailed
 from loadgen.leaving import die_with_the_parent, leave
 from loadgen.loop import LoadgenLoop
 from loadgen.mishaps import Blocking, Mishaps
-from loadgen.policy import BreakerPlan, Policy, RetryPlan
+from loadgen.policy import Policy
 from loadgen.rehearsal import NOBODY, NOWHERE
 from loadgen.script import Script, load_script
 from loadgen.user import User, tell
@@ -108,10 +107,7 @@ class Troupe:
         for once in self._script.onces:
             await self._prepare(once)
         if self._share.retry is not None or self._share.breaker is not None:
-            retry = msgspec.convert(self._share.retry, RetryPlan | None)
-            breaker = msgspec.convert(self._share.breaker, BreakerPlan | None)
-            policy = Policy(retry, breaker, self._share.base_url)
-            self._engine.set_policy(policy.send)
+            self._engine.set_policy(Policy.of(self._share).send)
         self._engine.set_spawn(self._spawn)
         gc.collect()
         gc.freeze()
@@ -129,9 +125,7 @@ class Troupe:
     async def _prepare(self, once: Once) -> None:
         """What a script wants done before the load. Where it fails there is none."""
         try:
-            done = once.function(*([self._user(NOWHERE, NOBODY)] if once.takes_user else []))
-            if inspect.isawaitable(done):
-                await done
+            await once.run(self._user(NOWHERE, NOBODY))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the script's
             raise ScriptFailed(self._mishaps.describe(f"@once {once.name}", error)) from None
 
@@ -192,14 +186,13 @@ class Troupe:
                         else:
                             self._looked_at[number] = LOOKED_AT
                 except BaseException as error:
-                    ok = isinstance(error, Exhausted)
                     if not self._take(scenario.name, error):
                         raise
         except EXITS:
             engine.gone(place, False)
         except BaseException as error:  # noqa: BLE001 - the engine must know of it
             engine.gone(place, None)
-            if not self._is_broken_off(error):
+            if not isinstance(error, Exhausted) and not self._is_broken_off(error):
                 self._mishaps.add(user.scenario, error)
             _uncancel()
         await self._close(sessions)
@@ -209,17 +202,17 @@ class Troupe:
     def _take(self, where: str, error: BaseException) -> bool:
         """Tells what a script raised. Whether its user goes on."""
         if isinstance(error, Exhausted):
-            # No iteration begins any more, and that is no failure.
+            # No iteration begins any more; this one is unfinished, which is no failure.
             tell(self._engine, "data_exhausted", text=str(error))
             self._engine.finish()
-        elif isinstance(error, EXITS):
+            return False
+        if isinstance(error, EXITS):
             self.stop(where, error)
             return False
-        elif self._is_broken_off(error):
+        if self._is_broken_off(error):
             return False
-        else:
-            self._mishaps.add(where, error)
-            _uncancel()
+        self._mishaps.add(where, error)
+        _uncancel()
         return True
 
     def _is_broken_off(self, error: BaseException) -> bool:
@@ -262,34 +255,25 @@ class Troupe:
 
     async def _open_all(self, user: User, sessions: list[AsyncIterator[object]]) -> bool:
         for session in self._script.sessions[len(sessions) :]:
-            generator = session.function(user)
             try:
-                await anext(generator)
-            except StopAsyncIteration:
-                self._mishaps.add(session.name, RuntimeError(f"session {session.name} did not yield"))
-                return False
+                sessions.append(await session.set_up(user))
             except BaseException as error:
                 if not self._take(session.name, error):
                     raise
                 return False
-            sessions.append(generator)
         return True
 
     async def _close(self, sessions: list[AsyncIterator[object]]) -> None:
         """Tears them down, the last first."""
-        names = [session.name for session in self._script.sessions]
-        for name, generator in reversed(list(zip(names, sessions, strict=False))):
+        for session, generator in reversed(list(zip(self._script.sessions, sessions, strict=False))):
             try:
-                await anext(generator)
-                self._mishaps.add(name, RuntimeError(f"session {name} yielded twice"))
-            except StopAsyncIteration:
-                pass
+                await session.tear_down(generator)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the others still end
                 if self._is_broken_off(error):
-                    text = f"session {name} did not end within {TEARDOWN_S:g} s and was cut off"
+                    text = f"session {session.name} did not end within {TEARDOWN_S:g} s and was cut off"
                     tell(self._engine, "session_cut_off", text=text)
                 else:
-                    self._take(name, error)
+                    self._take(session.name, error)
 
     async def _leave(self) -> None:
         """Lets all users go; those that do not are broken off, and in the end left behind."""
