@@ -5,7 +5,7 @@ row i of the file ──▶ worker i mod workers, which deals its rows
 cycle      the next row, and after the last the first again
 random     any row, drawn by the user's own generator
 unique     a row that nobody else has: for a block (`lease`) or for the life of the user (`take`, `row`)
-exhaust    the next row, once; after the last, Exhausted
+exhaust    the next row, once; after the last, Exhausted, and the iteration is unfinished
 
 Where there are fewer rows than workers: cycle and random lend a row to a worker without a share, unique is
 refused before the run, and exhaust is over for such a worker before it begins.

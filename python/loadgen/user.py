@@ -24,6 +24,8 @@ __all__ = ["Response", "User"]
 UNRESOLVED_S = 1.0
 # Phases of the engine in which users are cancelled.
 ENDED = ("over", "stopped")
+# Metrics of every run, which a script's would be hidden by.
+RESERVED = frozenset({"connection_wait", "completed_rate_per_s"})
 
 
 class User(Client):
@@ -85,19 +87,19 @@ class User(Client):
 
     def counter(self, name: str, amount: float = 1) -> None:
         """Adds to a sum."""
-        self._engine.counter(name, amount)
+        self._engine.counter(_free(name), amount)
 
     def gauge(self, name: str, value: float) -> None:
         """Shows a present value."""
-        self._engine.gauge(name, value)
+        self._engine.gauge(_free(name), value)
 
     def rate(self, name: str, ok: object) -> None:
         """Counts how often something is so."""
-        self._engine.rate(name, bool(ok))
+        self._engine.rate(_free(name), bool(ok))
 
     def trend(self, name: str, value: float) -> None:
         """Adds a value to a distribution."""
-        self._engine.trend(name, value)
+        self._engine.trend(_free(name), value)
 
     # What the client's own code and the policies need.
 
@@ -166,9 +168,12 @@ class Measure:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         user, engine = self._user, self._user._engine
-        ok: bool | None = kind is None or issubclass(kind, Exhausted)
-        if kind is not None and issubclass(kind, asyncio.CancelledError) and engine.phase in ENDED:
-            ok = None  # broken off with the run: unfinished, and no failure
+        ok: bool | None = kind is None
+        if kind is not None and (
+            issubclass(kind, Exhausted)
+            or (issubclass(kind, asyncio.CancelledError) and engine.phase in ENDED)
+        ):
+            ok = None  # broken off with the data or with the run: unfinished, and no failure
         engine.operation(user._place, self._name, self._begun_ns, user._requests > self._requests, ok)
 
     async def __aenter__(self) -> Self:
@@ -184,6 +189,12 @@ def tell(engine: Engine, kind: str, **fields: object) -> None:
     """Tells the parent of an event. Half a surrogate pair, as undecodable bytes become, is told escaped."""
     told = {name: _printable(value) if isinstance(value, str) else value for name, value in fields.items()}
     engine.report("event " + msgspec.json.encode({"kind": kind, **told}).decode())
+
+
+def _free(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"{name} is a metric of loadgen's own: give yours another name")
+    return name
 
 
 def _printable(text: str) -> str:

@@ -55,8 +55,35 @@ def test_exhaust_deals_each_row_once_and_then_the_run_ends(
     )
     assert told.exit_code == 0, told.result
     assert served(target) == dict.fromkeys(range(1, 31), 1)
-    assert told.summary["arrivals"]["failed"] == 0, told.result
+    arrivals = told.assert_iterations_balance()
+    assert (arrivals["completed"], arrivals["failed"]) == (30, 0), told.result
+    assert arrivals["unfinished"] >= 2, "of each worker the one that asked in vain"
     assert told.summary["duration_s"] < 20, told.result
+
+
+def test_a_session_that_finds_no_row_sends_its_user_away_and_fails_nothing(
+    scripts: Scripts, target: Target, numbers: Path
+) -> None:
+    told = scripts(
+        f"""\
+        from loadgen import User, csv_rows, scenario, session
+
+        numbers = csv_rows({str(numbers)!r}, deal="exhaust")
+
+        @session
+        async def known(user: User):
+            user.data.update(numbers.row(user))
+            yield
+
+        @scenario
+        async def visit(user: User) -> None:
+            await user.get("/bytes/{{number}}", path=user.data)
+        """,
+        *("--url", target.url, "--users", "40", "--duration", "10m", *TWO_WORKERS),
+    )
+    assert told.exit_code in (0, 3), told.result
+    assert told.assert_iterations_balance()["failed"] == 0, told.result
+    assert set(served(target)) <= set(range(1, 31))
 
 
 def test_unique_rows_are_with_one_user_at_a_time_over_all_workers(

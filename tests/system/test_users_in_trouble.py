@@ -282,8 +282,25 @@ def test_rows_that_run_out_within_a_measure_are_no_failure(scripts: Scripts, tar
         *("--url", target.url, "--users", "1", "--duration", "60s", *ONE_WORKER),
     )
     requests = told.summary["requests"]
-    assert (requests["ok"], requests["failed"]) == (11, 0), told.result
+    assert (requests["total"], requests["ok"], requests["failed"]) == (11, 10, 0), told.result
     assert told.exit_code == 0, told.result
+
+
+@pytest.mark.parametrize("line", ['user.trend("connection_wait", 3)', 'user.counter("completed_rate_per_s")'])
+def test_a_metric_named_like_one_of_every_run_is_refused(scripts: Scripts, target: Target, line: str) -> None:
+    source = CANCELS.format(session="", line=line)
+    told = scripts(source, "--url", target.url, "--users", "1", "--iterations", "3", *ONE_WORKER)
+    told.assert_says("is a metric of loadgen's own: give yours another name")
+    told.assert_points_at(line)
+    assert told.assert_iterations_balance()["failed"] == 3, told.result
+
+
+def test_a_session_that_yields_twice_is_told_by_its_name(scripts: Scripts, target: Target) -> None:
+    source = CANCELS.format(session=SET_UP.format(before="pass", after="yield"), line="pass")
+    told = scripts(source, "--url", target.url, "--users", "1", "--iterations", "3", *ONE_WORKER)
+    told.assert_says("RuntimeError: session signed_in yielded twice")
+    told.assert_is_no_traceback()
+    assert told.assert_iterations_balance()["completed"] == 3, told.result
 
 
 def test_an_error_in_a_task_that_nobody_waits_for_is_told_at_its_line(

@@ -12,6 +12,7 @@ from loadgen.engine_plan import EnginePlan, ScenarioPlan
 from loadgen.result import Gauge, Result
 from loadgen.schedule import make_schedule
 from loadgen.script_news import ScriptNews
+from loadgen.user import RESERVED
 from tests.unit.figures import Samples
 from tests.unit.scripts import MS, SECOND, Label, Scripted, closed_load, open_load, scripted_plan, shop
 from tests.unit.test_conclusion import evidence
@@ -62,6 +63,7 @@ def test_each_label_says_what_it_counts_and_trends_are_metrics() -> None:
         "queue_depth": "gauge",
     }
     assert (result.metrics["orders"], result.metrics["found"]) == (120, 0.95)
+    assert set(result.metrics) - set(result.script.metrics) == RESERVED, "these a script is refused"
     assert result.metrics["queue_depth"] == Gauge(last=3, min=0, max=12)
     assert [(check.name, check.passed, check.failed) for check in result.checks] == [
         ("listing ok", 985, 5),
