@@ -295,6 +295,41 @@ def test_a_metric_named_like_one_of_every_run_is_refused(scripts: Scripts, targe
     assert told.assert_iterations_balance()["failed"] == 3, told.result
 
 
+def test_a_request_that_its_script_gave_up_before_it_was_sent_is_never_sent(
+    scripts: Scripts, target: Target
+) -> None:
+    """One connection, and it is taken: what waits behind it for longer than the script does is withdrawn."""
+    told = scripts(
+        """\
+        import asyncio
+        from loadgen import User, scenario
+
+        async def impatient(user: User) -> None:
+            try:
+                async with asyncio.timeout(0.05):
+                    await user.get("/bytes/7")
+            except TimeoutError:
+                pass
+
+        @scenario
+        async def browse(user: User) -> None:
+            first = user.get("/delay/400")
+            await asyncio.gather(*(impatient(user) for _ in range(5)))
+            await first
+            await user.get("/bytes/8")
+        """,
+        *("--url", target.url, "--users", "1", "--iterations", "3", "--connections", "1", *ONE_WORKER),
+    )
+    paths = target.requests()["paths"]
+    assert (paths["/delay/400"], paths.get("/bytes/7", 0), paths["/bytes/8"]) == (3, 0, 3), told.result
+    assert told.assert_iterations_balance()["completed"] == 3, told.result
+    requests = told.summary["requests"]
+    assert (requests["total"], requests["ok"], requests["failed"]) == (21, 6, 0), told.result
+    (withdrawn,) = [label for label in told.summary["labels"] if label["label"] == "GET /bytes/7"]
+    assert withdrawn["requests"]["total"] == 15, told.result
+    assert withdrawn["latency"]["response"]["count"] == 15, "each of them counts as one that never ended"
+
+
 def test_a_session_that_yields_twice_is_told_by_its_name(scripts: Scripts, target: Target) -> None:
     source = CANCELS.format(session=SET_UP.format(before="pass", after="yield"), line="pass")
     told = scripts(source, "--url", target.url, "--users", "1", "--iterations", "3", *ONE_WORKER)

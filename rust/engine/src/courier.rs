@@ -4,7 +4,8 @@
 //!   submit ──▶ connection ready? ──yes──▶ sent ──▶ (answer) ──▶ Outcome
 //!                    │no                             ▲
 //!                    └─▶ waits, connections grow ────┘      fails with the connection that could not be made,
-//!                                                           or when its time is over
+//!                                                           or when its time is over; withdrawn, and unfinished,
+//!                                                           when its owner waits for it no more
 //! ```
 //!
 //! It records every request; what the answer means, and who waits for it, it does not know: a token tells its owner.
@@ -33,6 +34,9 @@ pub struct Parcel {
     /// When it was asked for: its due time, but for the first request of an arrival.
     pub asked_ns: u64,
 }
+
+/// Asks the owner of a token whether it still wants its request sent. One that does not is forgotten by both.
+pub type IsWanted<'a> = &'a mut dyn FnMut(u64) -> bool;
 
 /// See the module.
 pub struct Courier<R> {
@@ -90,13 +94,19 @@ impl<R: Reactor> Courier<R> {
 
     /// What an event of the reactor ended.
     #[inline]
-    pub fn handle(&mut self, recorder: &Recorder, event: Event) -> Option<Outcome> {
+    pub fn handle(&mut self, recorder: &Recorder, event: Event, is_wanted: IsWanted<'_>) -> Option<Outcome> {
         let (happened, now) = self.client.handle(event);
-        self.account(recorder, happened, now)
+        self.account(recorder, happened, now, is_wanted)
     }
 
     #[inline]
-    fn account(&mut self, recorder: &Recorder, happened: Happened, now: u64) -> Option<Outcome> {
+    fn account(
+        &mut self,
+        recorder: &Recorder,
+        happened: Happened,
+        now: u64,
+        is_wanted: IsWanted<'_>,
+    ) -> Option<Outcome> {
         let outcome = match happened {
             Happened::Nothing => return None,
             Happened::Ended(outcome) => {
@@ -113,24 +123,38 @@ impl<R: Reactor> Courier<R> {
             }
             Happened::ConnectFailed { origin, kind } => {
                 recorder.add(Word::ConnectFailures, 1);
+                self.forget_unwanted(recorder, origin, is_wanted);
                 self.waiting[origin].pop_front().map(|parcel| end_unsent(recorder, &parcel, now, kind))
             }
         };
-        self.dispatch(recorder, now);
+        self.dispatch(recorder, now, is_wanted);
         outcome
     }
 
     /// Sends what waits, as far as connections go.
     #[inline]
-    fn dispatch(&mut self, recorder: &Recorder, now: u64) {
+    fn dispatch(&mut self, recorder: &Recorder, now: u64, is_wanted: IsWanted<'_>) {
         for origin in 0..self.waiting.len() {
-            while !self.waiting[origin].is_empty()
+            while self.forget_unwanted(recorder, origin, is_wanted)
                 && let Some(slot) = self.client.acquire(origin)
                 && let Some(parcel) = self.waiting[origin].pop_front()
             {
                 self.send(recorder, slot, &parcel, now);
             }
         }
+    }
+
+    /// Withdraws what nobody wants any more from the head of a queue. Whether anything is left in it.
+    #[inline]
+    fn forget_unwanted(&mut self, recorder: &Recorder, origin: usize, is_wanted: IsWanted<'_>) -> bool {
+        while let Some(parcel) = self.waiting[origin].front() {
+            if is_wanted(parcel.sending.token) {
+                return true;
+            }
+            recorder.unfinished(parcel.sending.label, 1);
+            self.waiting[origin].pop_front();
+        }
+        false
     }
 
     /// A request that ended without an event of its own.
@@ -144,23 +168,23 @@ impl<R: Reactor> Courier<R> {
     }
 
     /// Everything that had come by an instant has been read: what is not answered by now and should be, never will.
-    pub fn all_read(&mut self, recorder: &Recorder, by_ns: u64) {
+    pub fn all_read(&mut self, recorder: &Recorder, by_ns: u64, is_wanted: IsWanted<'_>) {
         if by_ns >= self.next_sweep_ns {
-            self.sweep(recorder, by_ns);
+            self.sweep(recorder, by_ns, is_wanted);
         }
     }
 
     /// Sees to what time demands. When to come again at the latest.
-    pub fn turn(&mut self, recorder: &Recorder, now: u64) -> u64 {
+    pub fn turn(&mut self, recorder: &Recorder, now: u64, is_wanted: IsWanted<'_>) -> u64 {
         if now >= self.look_ns {
-            self.look_ns = self.grow(recorder, now);
+            self.look_ns = self.grow(recorder, now, is_wanted);
         }
         let next_ns = self.next_sweep_ns.min(self.look_ns);
         if self.failed.is_empty() { next_ns } else { now }
     }
 
     /// Begins as many connections as requests wait for one, a few at a time. When to look again.
-    fn grow(&mut self, recorder: &Recorder, now: u64) -> u64 {
+    fn grow(&mut self, recorder: &Recorder, now: u64, is_wanted: IsWanted<'_>) -> u64 {
         if let Some(rest_ns) = self.growth.rests_until(now) {
             return rest_ns;
         }
@@ -170,7 +194,7 @@ impl<R: Reactor> Courier<R> {
             for _ in 0..wanted.min(CONNECT_BATCH) {
                 match self.client.connect(origin, now) {
                     Some(happened) => {
-                        let ended = self.account(recorder, happened, now);
+                        let ended = self.account(recorder, happened, now, is_wanted);
                         self.failed.extend(ended);
                     }
                     None => recorder.add(Word::CapHits, 1),
@@ -183,14 +207,18 @@ impl<R: Reactor> Courier<R> {
         again_ns
     }
 
-    fn sweep(&mut self, recorder: &Recorder, now: u64) {
+    fn sweep(&mut self, recorder: &Recorder, now: u64, is_wanted: IsWanted<'_>) {
         for slot in self.client.expired(now) {
             let happened = self.client.expire(slot, now);
-            let ended = self.account(recorder, happened, now);
+            let ended = self.account(recorder, happened, now, is_wanted);
             self.failed.extend(ended);
         }
         for queue in &mut self.waiting {
             queue.retain(|parcel| {
+                if !is_wanted(parcel.sending.token) {
+                    recorder.unfinished(parcel.sending.label, 1);
+                    return false;
+                }
                 let is_over = parcel.asked_ns.saturating_add(parcel.sending.timeout_ns) < now;
                 if is_over {
                     self.failed.push_back(end_unsent(recorder, parcel, now, ErrorKind::ConnectTimeout));

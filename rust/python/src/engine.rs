@@ -31,12 +31,13 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::ready::{Handle, Ready};
 use crate::refused;
 use crate::request::{Prepared, Requests};
 use crate::response::Response;
+use crate::waiters::{Waiter, Waiters};
 use crate::worker::duplicate;
 
 const HEARTBEAT_NS: u64 = SECOND / 5;
@@ -46,13 +47,6 @@ const BATCH: usize = 32;
 const OTHER: &str = "(other)";
 /// Connections of a run that sets no cap of its own.
 const DEFAULT_CONNECTIONS: u32 = 10_000;
-
-/// Who waits for an answer.
-struct Waiter {
-    future: Py<PyAny>,
-    method: &'static str,
-    url: Py<PyString>,
-}
 
 /// A virtual user, as far as the engine knows it.
 #[derive(Default)]
@@ -84,8 +78,7 @@ pub(crate) struct Core {
     running: usize,
     iteration_labels: Vec<usize>,
     users: Vec<User>,
-    waiters: Vec<Option<Waiter>>,
-    free_waiters: Vec<usize>,
+    waiters: Waiters,
     /// By role, then by name.
     labels: [HashMap<String, usize>; Role::ALL.len()],
     /// By kind, then by name.
@@ -290,11 +283,12 @@ impl Core {
     }
 
     /// When something must be looked at again, and whether that is an arrival.
-    fn wake(&mut self, now: u64, next_arrival_ns: Option<u64>, timer_ns: Option<u64>) -> Wake {
+    fn wake(&mut self, py: Python<'_>, now: u64, next_arrival_ns: Option<u64>, timer_ns: Option<u64>) -> Wake {
         if now >= self.next_heartbeat_ns {
             self.heartbeat(now);
         }
-        let courier_ns = self.courier.turn(&self.recorder, now);
+        let Self { courier, recorder, waiters, .. } = self;
+        let courier_ns = courier.turn(recorder, now, &mut |token| waiters.wants(py, token));
         let timer_ns = self.next_heartbeat_ns.min(courier_ns).min(timer_ns.unwrap_or(u64::MAX));
         match next_arrival_ns.map(|ns| self.start_ns + ns) {
             Some(due_ns) if due_ns <= timer_ns => Wake::Arrival(due_ns),
@@ -302,21 +296,9 @@ impl Core {
         }
     }
 
-    fn wait_for(&mut self, waiter: Waiter) -> u64 {
-        let place = self.free_waiters.pop().unwrap_or(self.waiters.len());
-        if place == self.waiters.len() {
-            self.waiters.push(Some(waiter));
-        } else {
-            self.waiters[place] = Some(waiter);
-        }
-        place as u64
-    }
-
     /// Who waited, and the response.
     fn deliver(&mut self, py: Python<'_>, outcome: &Outcome) -> Option<(Py<PyAny>, Response)> {
-        let place = outcome.token as usize;
-        let waiter = self.waiters.get_mut(place)?.take()?;
-        self.free_waiters.push(place);
+        let waiter = self.waiters.take(outcome)?;
         let answer = self.courier.client.answer();
         Some((waiter.future, Response::new(py, outcome, answer, waiter.method, waiter.url)))
     }
@@ -383,7 +365,7 @@ impl Engine {
         let mut core = self.core()?;
         let waiter =
             Waiter { future: future.clone().unbind(), method: prepared.method, url: prepared.url.clone_ref(py) };
-        let token = core.wait_for(waiter);
+        let token = core.waiters.add(waiter);
         let now = now_ns();
         let mut due_ns = now;
         if let Some(running) = core.users.get_mut(user).and_then(|user| user.running.as_mut())
@@ -461,8 +443,8 @@ impl Engine {
                         None
                     }
                     _ => {
-                        let Core { courier, recorder, .. } = &mut *core;
-                        let outcome = courier.handle(recorder, event);
+                        let Core { courier, recorder, waiters, .. } = &mut *core;
+                        let outcome = courier.handle(recorder, event, &mut |token| waiters.wants(py, token));
                         outcome.and_then(|outcome| core.deliver(py, &outcome))
                     }
                 }
@@ -472,21 +454,24 @@ impl Engine {
             }
         }
         {
-            let Core { courier, recorder, .. } = &mut *self.core()?;
+            let Core { courier, recorder, waiters, .. } = &mut *self.core()?;
             if courier.client.reactor.is_drained() {
-                courier.all_read(recorder, polled_ns);
+                courier.all_read(recorder, polled_ns, &mut |token| waiters.wants(py, token));
             }
         }
         loop {
             let ended = {
                 let mut core = self.core()?;
-                let Some(outcome) = core.courier.next_failed() else { return Ok(()) };
+                let Some(outcome) = core.courier.next_failed() else { break };
                 core.deliver(py, &outcome)
             };
             if let Some((future, response)) = ended {
                 Self::resolve(py, &future, Bound::new(py, response)?.into_any())?;
             }
         }
+        let gone = std::mem::take(&mut self.core()?.waiters.gone);
+        drop(gone);
+        Ok(())
     }
 }
 
@@ -539,8 +524,7 @@ impl Engine {
             running: 0,
             iteration_labels: Vec::new(),
             users: Vec::new(),
-            waiters: Vec::new(),
-            free_waiters: Vec::new(),
+            waiters: Waiters::default(),
             labels: Default::default(),
             tallies: Default::default(),
             labels_full: false,
@@ -649,7 +633,7 @@ impl Engine {
             let mut core = self.core()?;
             let now = now_ns();
             let timer_ns = timer.map(|at| (at.max(0.0) * SECOND as f64) as u64);
-            let mut wake = core.wake(now, next_arrival_ns, timer_ns);
+            let mut wake = core.wake(py, now, next_arrival_ns, timer_ns);
             if stopping || !self.ready.is_empty() {
                 wake = Wake::Timer(0);
             }

@@ -10,6 +10,7 @@ mod response;
 mod schedule;
 mod snapshot;
 mod target;
+mod waiters;
 mod worker;
 
 use pyo3::create_exception;

@@ -1,0 +1,56 @@
+//! Who waits for which answer. It knows neither connections nor what an answer says.
+
+use loadgen_engine::outcome::Outcome;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// Who waits for an answer.
+pub(crate) struct Waiter {
+    pub(crate) future: Py<PyAny>,
+    pub(crate) method: &'static str,
+    pub(crate) url: Py<PyString>,
+}
+
+/// Waiters, by the token of their request.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    places: Vec<Option<Waiter>>,
+    free: Vec<usize>,
+    /// Those that gave up. What they hold may run code of the script's when it goes, so their owner says when.
+    pub(crate) gone: Vec<Waiter>,
+}
+
+impl Waiters {
+    /// The token of one more.
+    pub(crate) fn add(&mut self, waiter: Waiter) -> u64 {
+        let place = self.free.pop().unwrap_or(self.places.len());
+        if place == self.places.len() {
+            self.places.push(Some(waiter));
+        } else {
+            self.places[place] = Some(waiter);
+        }
+        place as u64
+    }
+
+    /// Who waited for this outcome, and waits no more.
+    pub(crate) fn take(&mut self, outcome: &Outcome) -> Option<Waiter> {
+        let place = outcome.token as usize;
+        let waiter = self.places.get_mut(place)?.take()?;
+        self.free.push(place);
+        Some(waiter)
+    }
+
+    /// Whether somebody still wants the answer to a request that was not sent yet; if not, its token is free.
+    pub(crate) fn wants(&mut self, py: Python<'_>, token: u64) -> bool {
+        let place = token as usize;
+        let Some(waiter) = &self.places[place] else { return true };
+        let cancelled = waiter.future.bind(py).call_method0(intern!(py, "cancelled"));
+        if !cancelled.is_ok_and(|cancelled| cancelled.is_truthy().unwrap_or(false)) {
+            return true;
+        }
+        self.gone.extend(self.places[place].take());
+        self.free.push(place);
+        false
+    }
+}
