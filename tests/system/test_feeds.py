@@ -6,20 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.scripts import Scripts
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import Target
-    from tests.support.command import Loadgen
+    from tests.support.scripts import Scripts
 
 TWO_WORKERS = ("--workers", "2", "--drain", "5s")
-
-
-@pytest.fixture
-def scripts(loadgen: Loadgen, tmp_path: Path) -> Scripts:
-    return Scripts(loadgen, tmp_path)
 
 
 @pytest.fixture

@@ -8,20 +8,12 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.support.scripts import Scripts
-
 if TYPE_CHECKING:
     from tests.conftest import Target
     from tests.support.command import Loadgen
+    from tests.support.scripts import Scripts
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
-
-
-@pytest.fixture
-def scripts(loadgen: Loadgen, tmp_path: Path) -> Scripts:
-    return Scripts(loadgen, tmp_path)
 
 
 class TestDebug:
