@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from tests.support.certificates import Certificates
 from tests.support.command import LOADGEN, Loadgen, RunningCommand
 from tests.support.nginx import HELLO, Nginx, find_nginx
 from tests.support.ports import find_free_port
@@ -20,6 +21,8 @@ from tests.support.raw_server import RawConnection, RawServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.support.certificates import Leaf
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,16 @@ class Target:
 
 
 class NginxFactory(Protocol):
-    def __call__(self, *, locations: str = HELLO, access_log: bool = True) -> Nginx: ...
+    def __call__(
+        self,
+        *,
+        locations: str = HELLO,
+        http: str = "",
+        tls: Leaf | None = None,
+        http2: bool = False,
+        unix_socket: bool = False,
+        access_log: bool = True,
+    ) -> Nginx: ...
 
 
 class RawServerFactory(Protocol):
@@ -92,18 +104,23 @@ def target(loadgen: Loadgen) -> Target:
 
 @pytest.fixture
 def nginx(tmp_path: Path, counterpart: Callable[[str], Path]) -> Iterator[NginxFactory]:
-    """Makes nginx servers; `nginx()` answers "hello world" with an access log."""
+    """Makes nginx servers; `nginx()` answers "hello world" with an access log. Options as in its class."""
     binary = counterpart("nginx")
     started: list[Nginx] = []
 
-    def start(*, locations: str = HELLO, access_log: bool = True) -> Nginx:
-        folder = tmp_path / f"nginx-{len(started)}"
-        started.append(Nginx(folder, locations=locations, access_log=access_log, binary=binary))
+    def start(**options: Any) -> Nginx:
+        started.append(Nginx(tmp_path / f"nginx-{len(started)}", binary=binary, **options))
         return started[-1]
 
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A test authority and what it signs."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -173,7 +173,11 @@ class Loadgen:
         if folder is None:
             folder = self._folder / f"command-{len(self._started)}"
             folder.mkdir(parents=True)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("LOADGEN_")}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("LOADGEN_") and not name.lower().endswith("_proxy")
+        }
         clean |= {"COLUMNS": "80", "PYTHONUNBUFFERED": "1", **(environment or {})}
         running = RunningCommand([str(LOADGEN), *arguments], folder=folder, environment=clean)
         self._started.append(running)

@@ -1,4 +1,4 @@
-"""A real nginx as the target: one process, a free loopback port, an access log that can be counted.
+"""A real nginx as the target: one process, a free loopback port or a unix socket, a log that can be counted.
 
 It runs without a master process, so that there is one pid to pin, to measure and to stop. Its counter of
 requests comes from stub_status on a second port, apart from the traffic it counts.
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from tests.support.ports import find_free_port, raised_descriptor_limit, wait_until_listening
+from tests.support.ports import find_free_port
+from tests.support.server_process import Access, ServerProcess
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from tests.support.certificates import Leaf
 
 HELLO = 'location / { return 200 "hello world\\n"; }'
 
@@ -26,7 +25,7 @@ CONFIG = """\
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
+error_log stderr warn;
 events {{ worker_connections 16384; }}
 http {{
     client_body_temp_path {folder}/body;
@@ -37,11 +36,14 @@ http {{
     default_type text/plain;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
-    log_format counted '$msec\\t$connection\\t$connection_requests\\t$request_method\\t$request_uri\\t'
-                       '$status\\t$request_time\\t$request_length\\t$bytes_sent';
+    log_format counted '$connection\\t$request_method\\t$request_uri\\t$status\\t$server_protocol\\t'
+                       '$msec\\t$connection_requests\\t$request_time\\t$request_length\\t$bytes_sent\\t'
+                       '$remote_addr\\t$ssl_protocol\\t$ssl_session_reused\\t$ssl_client_verify';
     access_log {access_log};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    {http}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen {listen} backlog=4096;
         {locations}
     }}
     server {{
@@ -62,45 +64,52 @@ def find_nginx() -> Path | None:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessLine:
+class AccessLine(Access):
     """One request as nginx saw it, written when the request ended. Status 499: the client went away first."""
 
     time_s: float
-    connection: int
     connection_requests: int
-    method: str
-    uri: str
-    status: int
     request_time_s: float
     request_bytes: int
     response_bytes: int
+    client_address: str
+    tls_version: str
+    tls_resumed: bool
+    client_certificate: str
 
     @classmethod
     def parse(cls, line: str) -> AccessLine:
-        time_s, connection, requests, method, uri, status, request_time_s, request_bytes, response_bytes = (
-            line.split("\t")
-        )
+        fields = line.split("\t")
         return cls(
-            float(time_s),
-            int(connection),
-            int(requests),
-            method,
-            uri,
-            int(status),
-            float(request_time_s),
-            int(request_bytes),
-            int(response_bytes),
+            connection=int(fields[0]),
+            method=fields[1],
+            uri=fields[2],
+            status=int(fields[3]),
+            protocol=fields[4],
+            time_s=float(fields[5]),
+            connection_requests=int(fields[6]),
+            request_time_s=float(fields[7]),
+            request_bytes=int(fields[8]),
+            response_bytes=int(fields[9]),
+            client_address=fields[10],
+            tls_version=fields[11],
+            tls_resumed=fields[12] == "r",
+            client_certificate=fields[13],
         )
 
 
-class Nginx:
-    """A running nginx, stopped by its own pid. Use it as a context manager."""
+class Nginx(ServerProcess):
+    """A running nginx, stopped by its own pid. `locations` goes into its server, `http` before it."""
 
     def __init__(
         self,
         folder: Path,
         *,
         locations: str = HELLO,
+        http: str = "",
+        tls: Leaf | None = None,
+        http2: bool = False,
+        unix_socket: bool = False,
         access_log: bool = True,
         core: int | None = None,
         binary: Path | None = None,
@@ -109,18 +118,22 @@ class Nginx:
         if nginx is None:
             raise FileNotFoundError("nginx not found: install nginx-light, or put nginx on PATH")
         self.port = find_free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.socket = folder / "nginx.sock"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._status_port = find_free_port()
         self._status_calls = 0
         self._access_log = folder / "access.log"
-        self._error_log = folder / "error.log"
         folder.mkdir(parents=True, exist_ok=True)
+        if tls is not None:
+            locations = f"ssl_certificate {tls.certificate}; ssl_certificate_key {tls.key}; {locations}"
+        listen = f"unix:{self.socket}" if unix_socket else f"127.0.0.1:{self.port}"
         config = folder / "nginx.conf"
         config.write_text(
             CONFIG.format(
                 folder=folder,
                 access_log=f"{self._access_log} counted" if access_log else "off",
-                port=self.port,
+                http=http,
+                listen=listen + " ssl" * (tls is not None) + " http2" * http2,
                 status_port=self._status_port,
                 locations=locations,
             )
@@ -128,17 +141,9 @@ class Nginx:
         command = [str(nginx), "-p", str(folder), "-c", str(config)]
         if core is not None:
             command = ["taskset", "--cpu-list", str(core), *command]
-        with raised_descriptor_limit():
-            self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        if not wait_until_listening(self.port, still_alive=lambda: self._process.poll() is None):
-            self._process.kill()
-            _, complaint = self._process.communicate()
-            log = self._error_log.read_text() if self._error_log.exists() else ""
-            raise RuntimeError(f"nginx did not start: {complaint}{log}")
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        super().__init__(command, folder)
+        # It listens everywhere before it serves anywhere.
+        self.await_port(self._status_port)
 
     def requests_handled(self) -> int:
         """Requests begun since the start, by nginx's own counter; works without an access log."""
@@ -153,21 +158,7 @@ class Nginx:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def stop(self) -> None:
-        """Ends it between two events, so every request it answered is in the log. May be called twice."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=10)
-
     def access_log(self) -> list[AccessLine]:
         """Every request it saw. Stops it first: a client can have its answer before the line is written."""
         self.stop()
         return [AccessLine.parse(line) for line in self._access_log.read_text().splitlines()]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

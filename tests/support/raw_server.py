@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from types import TracebackType
 
@@ -25,6 +26,19 @@ class RawConnection:
         self.socket = accepted
         self.number = number
         self._unread = b""
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Turns to TLS, as the server. A client that does not like what it sees ends the behaviour."""
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.socket.do_handshake()
+
+    def read(self, size: int) -> bytes:
+        """Exactly so many bytes, or b"" when the client has gone."""
+        while len(self._unread) < size:
+            if not self._receive():
+                return b""
+        taken, self._unread = self._unread[:size], self._unread[size:]
+        return taken
 
     def read_request(self) -> bytes:
         """The next request with its body (Content-Length only), or b"" when the client has gone."""
@@ -52,6 +66,10 @@ class RawConnection:
         while self._receive():
             self._unread = b""
 
+    def finish(self) -> None:
+        """Ends what is sent with FIN, below TLS too, and leaves what comes in alone."""
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
+
     def reset(self) -> None:
         """Closes with RST instead of FIN."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
@@ -76,7 +94,7 @@ class RawServer:
         self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
         self.connections = 0
         self._behaviour = behaviour
-        self._open: set[socket.socket] = set()
+        self._open: set[RawConnection] = set()
         self._errors: list[Exception] = []
         self._stopping = False
         self._lock = threading.Lock()
@@ -93,9 +111,10 @@ class RawServer:
         self._acceptor.join(timeout=10)
         self._listener.close()
         with self._lock:
-            for accepted in self._open:
+            for connection in self._open:
                 with contextlib.suppress(OSError):
-                    accepted.shutdown(socket.SHUT_RDWR)
+                    # Below TLS, which is its own thread's business.
+                    socket.socket.shutdown(connection.socket, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(timeout=10)
             if thread.is_alive():
@@ -112,7 +131,7 @@ class RawServer:
             connection = RawConnection(accepted, self.connections)
             self.connections += 1
             with self._lock:
-                self._open.add(accepted)
+                self._open.add(connection)
             thread = threading.Thread(
                 target=self._serve,
                 args=(connection,),
@@ -131,7 +150,7 @@ class RawServer:
             self._errors.append(error)
         finally:
             with self._lock:
-                self._open.discard(connection.socket)
+                self._open.discard(connection)
             connection.socket.close()
 
     def __enter__(self) -> Self:

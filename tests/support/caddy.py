@@ -1,0 +1,74 @@
+"""A real Caddy as the target: HTTP/1.1 and HTTP/2, in clear text (h2c) or over TLS, with an access log."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.support.ports import find_free_port
+from tests.support.server_process import Access, ServerProcess
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.certificates import Leaf
+
+CONFIG = """\
+{{
+	admin off
+	auto_https off
+	storage file_system {folder}/storage
+	servers {{
+		protocols {protocols}
+	}}
+}}
+{site} {{
+	bind 127.0.0.1
+	{tls}
+	log {{
+		output file {folder}/access.log
+	}}
+	respond "hello world"
+}}
+"""
+
+
+class Caddy(ServerProcess):
+    """Answers "hello world" to everything."""
+
+    def __init__(self, caddy: Path, folder: Path, *, tls: Leaf | None = None) -> None:
+        port = find_free_port()
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        self._access_log = folder / "access.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "Caddyfile"
+        config.write_text(
+            CONFIG.format(
+                folder=folder,
+                protocols="h1 h2" if tls else "h1 h2c",
+                site=f"{'https' if tls else 'http'}://:{port}",
+                tls=f"tls {tls.certificate} {tls.key}" if tls else "",
+            )
+        )
+        command = [str(caddy), "run", "--adapter", "caddyfile", "--config", str(config)]
+        super().__init__(command, folder, environment={"HOME": str(folder), "XDG_CONFIG_HOME": str(folder)})
+        self.await_port(port)
+
+    def access_log(self) -> list[Access]:
+        """Every request it answered. Stops it first, so that the last is written."""
+        self.stop()
+        if not self._access_log.exists():
+            return []
+        return [self._read(json.loads(line)) for line in self._access_log.read_text().splitlines()]
+
+    @staticmethod
+    def _read(line: dict[str, object]) -> Access:
+        request = line["request"]
+        assert isinstance(request, dict)
+        return Access(
+            connection=int(request["remote_port"]),
+            method=request["method"],
+            uri=request["uri"],
+            status=int(str(line["status"])),
+            protocol=request["proto"],
+        )
