@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.engine.conftest import Run
+    from tests.support.certificates import Certificates
 
     Loop = asyncio.AbstractEventLoop
 
@@ -367,29 +368,10 @@ def test_a_file_is_sent_whole(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def tls(tmp_path: Path, counterpart: Callable[[str], Path]) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Contexts of a server with a certificate made now, and of a client that trusts it alone."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *(
-                str(counterpart("openssl")),
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-            ),
-            *("-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "2"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate, key)
-    return server, ssl.create_default_context(cafile=certificate)
+def tls(certificates: Certificates) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Contexts of a server, and of a client that trusts its authority alone."""
+    client = ssl.create_default_context(cafile=certificates.authority)
+    return certificates.good.server_context(), client
 
 
 def test_tls_streams_carry_both_ways(run: Run, tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:

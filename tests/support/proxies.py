@@ -24,10 +24,11 @@ LogLevel Connect
 class Microsocks(ServerProcess):
     """A SOCKS5 proxy, with a name and a password where they are given."""
 
-    def __init__(self, microsocks: Path, folder: Path, *, user: str = "", password: str = "") -> None:
+    def __init__(self, microsocks: Path, folder: Path, *, login: str = "") -> None:
         self.port = find_free_port()
-        login = ("-u", user, "-P", password) if user else ()
-        super().__init__([str(microsocks), "-i", "127.0.0.1", "-p", str(self.port), *login], folder)
+        user, _, password = login.partition(":")
+        only = ("-u", user, "-P", password) if login else ()
+        super().__init__([str(microsocks), "-i", "127.0.0.1", "-p", str(self.port), *only], folder)
         self.await_port(self.port)
 
     def connected_to(self) -> list[str]:
