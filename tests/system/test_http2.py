@@ -52,6 +52,12 @@ SERVERS: dict[str, Start] = {
 }
 
 
+@pytest.fixture
+def reactor() -> str:
+    """io_uring carries plain HTTP/1.1 only."""
+    return "epoll"
+
+
 def blast(loadgen: Loadgen, url: str, reactor: str, *options: str) -> CommandResult:
     """In clear text, by prior knowledge."""
     return loadgen("blast", url, "--http2", "--reactor", reactor, *LOAD, *options)

@@ -29,6 +29,12 @@ COUNT = 9
 
 
 @pytest.fixture
+def reactor() -> str:
+    """io_uring carries plain HTTP/1.1 only."""
+    return "epoll"
+
+
+@pytest.fixture
 def socks(counterpart: Callable[[str], Path], tmp_path: Path) -> Iterator[Microsocks]:
     with Microsocks(counterpart("microsocks"), tmp_path / "microsocks") as proxy:
         yield proxy

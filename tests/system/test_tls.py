@@ -44,6 +44,12 @@ REFUSED = {
 }
 
 
+@pytest.fixture
+def reactor() -> str:
+    """io_uring carries plain HTTP/1.1 only."""
+    return "epoll"
+
+
 def secure(url: str) -> str:
     return url.replace("http://", "https://")
 
@@ -257,6 +263,12 @@ def test_what_cannot_be_used_is_said_before_the_run(
     assert result.exit_code == 2, result
     assert all(word in result.stderr for word in words), result
     assert not list(result.folder.rglob("summary.json"))
+
+
+def test_a_reactor_that_cannot_is_said_before_the_run(loadgen: Loadgen) -> None:
+    result = loadgen("blast", "https://127.0.0.1:9/", "--reactor", "uring", "--tps", "10")
+    assert result.exit_code == 2, result
+    assert "--reactor" in result.stderr and "Traceback" not in result.stderr, result
 
 
 def test_scripts_know_the_same_words(
