@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from loadgen.units import counted, format_duration, format_rate
+from loadgen.wire import Wire, secretless
 
 Pacing = Literal["eco", "hybrid", "spin"]
 Reactor = Literal["auto", "epoll", "uring"]
@@ -161,6 +162,9 @@ class EnginePlan(
     # "LOADGEN_TIMEOUT", "preset": "--preset spike"}; "plan" is a script.
     origins: dict[str, str]
     script: ScriptPlan | None = None
+    wire: Wire = Wire()
+    dns_ns: int | None = None  # how long it took to find the addresses
+    resolve: dict[str, str] = {}  # "host:port" to the address that the user says it has
 
     def encode(self) -> bytes:
         """One line of JSON."""
@@ -219,7 +223,7 @@ class EnginePlan(
             script = msgspec.structs.replace(
                 script, headers=_without_secrets(script.headers), arguments=arguments
             )
-        return msgspec.structs.replace(self, request=request, script=script)
+        return msgspec.structs.replace(self, request=request, script=script, wire=secretless(self.wire))
 
     def users_at(self, ns: int) -> int:
         """Planned users at `ns` since the start; 0 in the open model and after the end."""

@@ -41,6 +41,7 @@ from loadgen.shapes import Stage
 from loadgen.thresholds import Threshold, parse_threshold
 from loadgen.units import quoted
 from loadgen.url import Url, parse_url
+from loadgen.wiring import parse_resolutions, read_wire
 
 if TYPE_CHECKING:
     from loadgen.policy import Breaker, Retry
@@ -94,6 +95,24 @@ class Plan(Struct, frozen=True, kw_only=True):
     arrivals: str = "constant"  # constant, poisson, onoff:ON/OFF
     seed: str | int = 1
     drop_late: str | float | None = None
+
+    # How connections are made.
+    cacert: str | None = None  # a file of certificates to trust instead of the system's
+    cert: str | None = None  # the client's own certificate, and its key where that is in another file
+    key: str | None = None
+    insecure: bool = False
+    tls_min: str = "1.2"
+    tls_resumption: bool = True
+    http: str = "auto"  # auto, 1 or 2
+    streams: str | int | None = None  # HTTP/2: requests at once on a connection
+    keepalive: bool = True
+    max_idle: str | float | None = None
+    max_lifetime: str | float | None = None
+    bind: str | Sequence[str] = ()  # addresses of this machine, in turns
+    unix_socket: str | None = None
+    proxy: str | None = None  # default: what http_proxy, https_proxy and all_proxy say
+    noproxy: str | None = None  # default: what no_proxy says
+    resolve: Mapping[str, str] | Sequence[str] = ()  # HOST:PORT:ADDRESS
 
     connections: str | int | None = None
     workers: str | int | None = None
@@ -186,6 +205,8 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
         "timeout_ns": check("timeout", shapes.check_duration, plan.timeout),
         "drain_ns": check("drain", partial(shapes.check_duration, at_least_ns=0), plan.drain),
         "reactor": check("reactor", one_of(get_args(Reactor)), plan.reactor),
+        "wire": read_wire(plan, url, check),
+        "resolve": check("resolve", parse_resolutions, plan.resolve) or {},
         "thresholds": [
             threshold.expression
             for index, text in enumerate(plan.thresholds)
@@ -258,7 +279,8 @@ def _check_kind(plan: Plan, check: Checker) -> None:
 
 def _check_types(plan: Plan, check: Checker) -> None:
     """What a script got wrong by kind. Numbers and lengths of time are left to their parsers."""
-    for field in ("url", "method", "base_url", "preset", "name", "arrivals", "command"):
+    texts = ("url", "method", "base_url", "preset", "name", "arrivals", "command")
+    for field in (*texts, "cacert", "cert", "key", "unix_socket", "proxy", "noproxy"):
         value, required = getattr(plan, field), field in ("arrivals", "command")
         if not isinstance(value, str) and (required or value is not None):
             check.wrong(field, f"expected text, got {quoted(value)}")

@@ -7,32 +7,75 @@ import contextlib
 import errno
 import socket
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from msgspec.structs import replace
+
+from loadgen._engine import monotonic_ns
+from loadgen.engine_plan import EnginePlan
 from loadgen.errors import TargetError
 from loadgen.units import format_duration
-from loadgen.url import Url
+from loadgen.url import Url, parse_url
 
 # A target that takes longer than this to accept one connection is not going to take load.
 PATIENCE_S = 5.0
+NOTHING: Mapping[str, str] = MappingProxyType({})
+Found = tuple[int, Any]
 
 
-async def reach(url: Url) -> str:
-    """The first of the host's addresses, in the resolver's order, that accepts a connection: `host:port`."""
-    addresses = await _look_up(url)
-    failures: list[str] = []
-    for family, address in addresses:
-        problem = await _try(family, address)
-        if problem is None:
-            return _text(family, address)
-        failures.append(f"{_text(family, address)}: {problem}")
+async def find_addresses(plan: EnginePlan) -> EnginePlan:
+    """The plan with the addresses that its connections go to."""
+    wire, url = plan.wire, parse_url(plan.target_url) if plan.target_url else None
+    if wire.unix_socket is not None:
+        await _reach_socket(wire.unix_socket)
+        return plan
+    if wire.proxy is not None:
+        (address, *_), _ = await reach(parse_url(wire.proxy.address))
+        plan = replace(plan, wire=replace(wire, proxy=replace(wire.proxy, address=address)))
+        if url is not None and not wire.proxy.leaves_out(url.host):
+            # Whether the target can be reached, the proxy will say; where a name leads, only this kind asks here.
+            if wire.proxy.kind != "socks5":
+                return plan
+            found, dns_ns = await _look_up(url, plan.resolve)
+            return replace(plan, addresses=[_text(*one) for one in found], dns_ns=dns_ns)
+    if url is None:  # a script may have none, and name whole URLs
+        return plan
+    addresses, dns_ns = await reach(url, plan.resolve)
+    return replace(plan, addresses=addresses, dns_ns=dns_ns)
+
+
+async def reach(url: Url, known: Mapping[str, str] = NOTHING) -> tuple[list[str], int | None]:
+    """Those of the host's addresses that accept a connection, each `host:port`, and how long finding them took.
+
+    They are in the resolver's order; what is `known` it is not asked.
+    """
+    found, dns_ns = await _look_up(url, known)
+    problems = await asyncio.gather(*(_try(family, address) for family, address in found))
+    tried = [(_text(*one), problem) for one, problem in zip(found, problems, strict=True)]
+    if usable := [text for text, problem in tried if problem is None]:
+        return usable, dns_ns
     raise TargetError(
-        f"{url.authority} cannot be reached: {'; '.join(failures)}",
+        f"{url.authority} cannot be reached: {'; '.join(f'{text}: {problem}' for text, problem in tried)}",
         hint="Is the server running, and on this port? Without a URL, loadgen brings its own target.",
     )
 
 
-async def _look_up(url: Url) -> list[tuple[int, tuple[object, ...]]]:
+async def _reach_socket(path: str) -> None:
+    if problem := await _try(socket.AF_UNIX, path):
+        raise TargetError(f"{path} cannot be reached: {problem}", hint="Is the server running?")
+
+
+async def _look_up(url: Url, known: Mapping[str, str]) -> tuple[list[Found], int | None]:
+    """Family and address each; and how long it took, where there was a name to look up."""
+    begun_ns = monotonic_ns()
+    host = known.get(f"{url.host.lower()}:{url.port}", url.host)
+    with contextlib.suppress(socket.gaierror):  # an address needs no resolver
+        found = socket.getaddrinfo(
+            host, url.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        )
+        return [(family, address) for family, _, _, _, address in found], None
     try:
         async with asyncio.timeout(PATIENCE_S):
             found = await _getaddrinfo(url)
@@ -46,13 +89,11 @@ async def _look_up(url: Url) -> list[tuple[int, tuple[object, ...]]]:
             f'the name "{url.host}" was not resolved within {format_duration(PATIENCE_S * 1e9)}',
             hint="Check the name server, or give an address.",
         ) from None
-    return [(family, address) for family, _, _, _, address in found]
+    return [(family, address) for family, _, _, _, address in found], monotonic_ns() - begun_ns
 
 
 async def _getaddrinfo(url: Url) -> list[Any]:
     """In a daemon thread: the loop's own executor is waited for at the end, even if the resolver hangs."""
-    with contextlib.suppress(socket.gaierror):  # an address needs no resolver
-        return socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[Any]] = loop.create_future()
 
@@ -75,7 +116,7 @@ async def _getaddrinfo(url: Url) -> list[Any]:
     return await answer
 
 
-async def _try(family: int, address: tuple[object, ...]) -> str | None:
+async def _try(family: int, address: Any) -> str | None:
     """What is wrong with an address; None where it accepts."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
@@ -94,7 +135,7 @@ async def _try(family: int, address: tuple[object, ...]) -> str | None:
     return None
 
 
-def _text(family: int, address: tuple[object, ...]) -> str:
+def _text(family: int, address: Any) -> str:
     if family != socket.AF_INET6:
         return f"{address[0]}:{address[1]}"
     scope = f"%{address[3]}" if address[3] else ""

@@ -19,13 +19,12 @@ from loadgen.errors import ExitCode, Interrupted, ScriptFailed, WorkerError
 from loadgen.load import Load
 from loadgen.plan import Plan
 from loadgen.progress import Event, EventKind, Observer, Opening, Progress
-from loadgen.resolve import reach
+from loadgen.resolve import find_addresses
 from loadgen.result import Result
 from loadgen.run_folder import RunFolder
 from loadgen.schedule import Schedules, make_schedule
 from loadgen.script_news import ScriptNews, describe_error
 from loadgen.target import EmbeddedTarget
-from loadgen.url import parse_url
 from loadgen.workers import Crew
 
 
@@ -128,9 +127,7 @@ class Conductor:
             asked = asked.at(target.url)
         plan = asked.compile()
         schedule = make_schedule(plan)
-        if plan.target_url:  # a script may have none, and name whole URLs
-            address = await reach(parse_url(plan.target_url))
-            plan = msgspec.structs.replace(plan, addresses=[address])
+        plan = await find_addresses(plan)
         if self._out is not None:
             self._folder = RunFolder.create(self._out)
             self._observers.insert(0, self._folder)

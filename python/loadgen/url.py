@@ -13,28 +13,31 @@ from loadgen.units import quoted
 # What a path and query may hold as they are (RFC 3986), and "%", so that what is encoded already stays so.
 _PATH_SAFE = "/:@!$&'()*+,;=-._~%"
 _QUERY_SAFE = _PATH_SAFE + "?"
+# What a URL that names no port means, by its scheme.
+PORTS = {"http": 80, "https": 443}
 _EXPECTED = 'expected a URL such as "http://127.0.0.1:8000/items"'
 
 
 class Url(Struct, frozen=True):
-    """An http URL in its parts, ASCII throughout."""
+    """An http or https URL in its parts, ASCII throughout."""
 
     host: str  # without the brackets of an IPv6 literal
     port: int
     target: str  # path and query
     userinfo: str | None  # decoded "user:password"; never part of `text`
+    scheme: str = "http"
 
     @property
     def authority(self) -> str:
         """`host:port` as a Host header has it."""
         # A zone such as %eth0 means something on this machine only.
         host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host
-        return host if self.port == 80 else f"{host}:{self.port}"
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def text(self) -> str:
         """The URL without user and password."""
-        return f"http://{self.authority}{self.target}"
+        return f"{self.scheme}://{self.authority}{self.target}"
 
 
 def parse_url(text: str) -> Url:
@@ -49,16 +52,16 @@ def parse_url(text: str) -> Url:
         port = parts.port
     except ValueError as error:
         raise ValueError(f"{_EXPECTED}, got {quoted(_without_userinfo(text))}: {error}") from None
-    if parts.scheme.lower() == "https":
-        raise ValueError("https is not supported yet: give an http URL")
-    if parts.scheme.lower() != "http":
-        raise ValueError(f'the scheme "{parts.scheme}" is not supported: give an http URL')
+    scheme = parts.scheme.lower()
+    if scheme not in PORTS:
+        raise ValueError(f'the scheme "{parts.scheme}" is not supported: give an http or https URL')
     if not parts.hostname or port == 0:
         raise ValueError(f"{_EXPECTED}, got {quoted(_without_userinfo(text))}")
     userinfo = None
     if "@" in parts.netloc:
         userinfo = unquote(parts.netloc.rpartition("@")[0])
-    return Url(_ascii_host(parts.hostname), port or 80, _target(parts.path, parts.query), userinfo)
+    target = _target(parts.path, parts.query)
+    return Url(_ascii_host(parts.hostname), port or PORTS[scheme], target, userinfo, scheme)
 
 
 def _without_userinfo(text: str) -> str:

@@ -15,6 +15,7 @@ from loadgen.cli.options import (
     read_body,
     read_headers,
     read_stages,
+    read_wire_options,
 )
 from loadgen.cli.running import print_schedule, run_and_report
 from loadgen.plan import Plan
@@ -72,6 +73,7 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     body = read_body(values, found, headers)
     if headers and found["headers"] == "default":
         found["headers"] = found["json_text"]  # which brings some along
+    wire = read_wire_options(values, found)
     return Plan(
         url=url,
         headers=headers,
@@ -81,4 +83,5 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
         origins={_FIELDS.get(name, name): origin for name, origin in found.items() if origin != "default"}
         | ({"url": "URL"} if url is not None else {}),
         **{name: values[name] for name in _SAME},
+        **wire,
     )

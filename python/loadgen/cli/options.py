@@ -106,6 +106,42 @@ _HOW: list[Callable[[Any], Any]] = [
         help="How long to wait for what is in flight at the end.",
     ),
 ]
+_WIRE: list[Callable[[Any], Any]] = [
+    option("--cacert", metavar="FILE", help="Trust these certificates instead of the system's."),
+    option("--cert", metavar="FILE", help="The client's own certificate, in PEM form."),
+    option("--key", metavar="FILE", help="Its key, where it is not in the same file."),
+    option("-k", "--insecure", is_flag=True, help="Trust whoever answers, whatever the certificate says."),
+    option("--tls-min", metavar="1.2|1.3", default="1.2", show_default=True, help="Refuse older TLS."),
+    option("--no-tls-resumption", is_flag=True, help="Make every TLS handshake a full one."),
+    option("--http1", is_flag=True, help="Speak HTTP/1.1, whatever the server offers."),
+    option("--http2", is_flag=True, help="Speak HTTP/2; without TLS the server must know beforehand."),
+    option("--streams", metavar="N", help="HTTP/2: requests at once on a connection. Default: 100."),
+    option("--no-keepalive", is_flag=True, help="Make a new connection for every request."),
+    option("--max-idle", metavar="T", help="Do not use a connection again that was idle for longer."),
+    option("--max-lifetime", metavar="T", help="Do not use a connection again that is older."),
+    option("--bind", metavar="ADDRESSES", help="Connect from these addresses in turns: 127.0.0.2,127.0.0.3."),
+    option("--unix-socket", metavar="PATH", help="Connect to this socket; the URL says only what to ask."),
+    option("-x", "--proxy", metavar="URL", help="http://, socks5:// or socks5h://HOST:PORT."),
+    option("--noproxy", metavar="HOSTS", help="Hosts to reach without the proxy, separated by commas."),
+    option(
+        "--resolve",
+        multiple=True,
+        metavar="HOST:PORT:ADDRESS",
+        help="The address of a host, instead of what the resolver says. Repeatable.",
+    ),
+]
+# Those that have the plan's names and values.
+WIRE_FIELDS = (
+    *("cacert", "cert", "key", "insecure", "tls_min", "streams", "max_idle", "max_lifetime"),
+    *("bind", "unix_socket", "proxy", "noproxy", "resolve"),
+)
+# Flags that set a field of another name.
+WIRE_FLAGS: dict[str, tuple[str, Any]] = {
+    "http1": ("http", "1"),
+    "http2": ("http", "2"),
+    "no_keepalive": ("keepalive", False),
+    "no_tls_resumption": ("tls_resumption", False),
+}
 _METHOD = option(
     "-X", "--request", "method", metavar="METHOD", help="Default: GET, or POST where there is a body."
 )
@@ -136,12 +172,12 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
 
 def blast_options(command: F) -> F:
     """All options of a blast, in the order of the help."""
-    return _add([*_HOW_MUCH, *_HOW, _METHOD, _HEADER, *_BODY, *_WHAT_OF_IT], command)
+    return _add([*_HOW_MUCH, *_HOW, *_WIRE, _METHOD, _HEADER, *_BODY, *_WHAT_OF_IT], command)
 
 
 def script_options(command: F) -> F:
     """Those that a script leaves open: what is sent, it says itself."""
-    return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, _HEADER, *_WHAT_OF_IT], command)
+    return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, *_WIRE, _HEADER, *_WHAT_OF_IT], command)
 
 
 def _add(options: list[Callable[[Any], Any]], command: F) -> F:
@@ -176,6 +212,17 @@ def prefer_flags(values: dict[str, Any], found: dict[str, str]) -> None:
                 found[name] = "default"
     if found["stage"].startswith("--") and found["duration"].startswith("LOADGEN_"):
         values["duration"], found["duration"] = None, "default"
+
+
+def read_wire_options(values: dict[str, Any], found: dict[str, str]) -> dict[str, Any]:
+    """The plan's fields that options ask for which have names of their own; their origins are `found` too."""
+    if values["http1"] and values["http2"]:
+        raise UsageError(f"{found['http2']}: cannot be used with {found['http1']}")
+    fields = {name: values[name] for name in WIRE_FIELDS if found[name] != "default"}
+    for flag, (name, value) in WIRE_FLAGS.items():
+        if values[flag]:
+            fields[name], found[name] = value, found[flag]
+    return fields
 
 
 def read_stages(texts: tuple[str, ...], place: str) -> list[Stage]:

@@ -11,12 +11,14 @@ import click
 
 from loadgen.cli.options import (
     PRESET_HELP,
+    WIRE_FLAGS,
     option,
     origins,
     prefer_flags,
     read_arguments,
     read_headers,
     read_stages,
+    read_wire_options,
     script_options,
 )
 from loadgen.cli.running import print_schedule, run_and_report
@@ -84,7 +86,9 @@ def make_plan(ctx: click.Context, file: str, values: dict[str, Any]) -> tuple[Sc
         "headers": read_headers(values["headers"], found["headers"]),
         "set_": read_arguments(values["set_"], found["set_"]),
     }
-    names = [name for name, origin in found.items() if origin != "default" and name not in _NO_FIELDS]
+    given |= read_wire_options(values, found)
+    unnamed = {*_NO_FIELDS, *WIRE_FLAGS}
+    names = [name for name, origin in found.items() if origin != "default" and name not in unnamed]
     overrides = {_FIELDS.get(name, name): given[name] for name in names}
     places = {_FIELDS.get(name, name): found[name] for name in names}
     script = load_script(file)

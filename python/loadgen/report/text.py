@@ -48,6 +48,14 @@ _ERROR_WORDS = {
     "header_too_large": "the response's header is too large",
     "body_too_large": "the response's body is too large",
     "script_error": "an exception in the script",
+    "tls_expired": "the certificate is expired, or not valid yet",
+    "tls_wrong_name": "the certificate is for another name",
+    "tls_untrusted": "nobody who is trusted vouches for the certificate",
+    "tls_failed": "the TLS handshake failed",
+    "proxy_failed": "the proxy refused, or is none",
+    "protocol_error": "the peer broke the rules of HTTP/2, or does not speak it",
+    "stream_reset": "the peer gave up the request",
+    "goaway": "the peer gave up the connection before it looked at the request",
     "breaker_open": "held back by the circuit breaker",
 }
 
@@ -175,8 +183,10 @@ def _latencies(result: Result) -> list[str]:
     wait = result.metrics.get("connection_wait")
     if isinstance(wait, Latency) and wait.count:
         rows["conn. wait"] = wait
-    if result.phases.connect.count:
-        rows["connect"] = result.phases.connect
+    for name in ("dns", "connect", "tls"):
+        phase: Latency = getattr(result.phases, name)
+        if phase.count:
+            rows[name] = phase
     for name, row in rows.items():
         # Where a percentile is missing, the count says why.
         title = f"{name} ({format_count(row.count)})" if _missing(row) else name

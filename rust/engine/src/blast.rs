@@ -29,6 +29,7 @@ use crate::reactor::{Event, Reactor, Slot};
 use crate::record::block::{Block, Kind, Role, Word};
 use crate::record::recorder::Recorder;
 use crate::source::{Due, Source};
+use crate::wiring::{Place, Wiring};
 
 /// Sends between two looks at what has come.
 const DISPATCH_BATCH: usize = 16;
@@ -50,6 +51,10 @@ pub fn run(plan: &[u8], block: OwnedFd, index: u32, orders: OwnedFd, reports: Ow
     let thrifty = plan.pacing == Pacing::Eco;
     let uring = match plan.reactor {
         ReactorChoice::Epoll => None,
+        ReactorChoice::Auto if !Uring::QUEUES_SENDS && plan.needs_layers() => None,
+        ReactorChoice::Uring if !Uring::QUEUES_SENDS && plan.needs_layers() => {
+            return Err(io::Error::other("io_uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy"));
+        }
         ReactorChoice::Auto if thrifty => None,
         ReactorChoice::Auto => Uring::new(control.descriptor()?).ok(),
         ReactorChoice::Uring => Some(
@@ -89,16 +94,20 @@ struct Worker<R> {
 
 impl<R: Reactor> Worker<R> {
     fn new(plan: &Plan, block: Block, index: u32, reactor: R) -> io::Result<Self> {
-        let Rendered { bytes, is_head } =
-            render(plan.request.as_ref().ok_or_else(|| io::Error::other("a plan without a request"))?)
-                .map_err(io::Error::other)?;
+        let request = plan.request.as_ref().ok_or_else(|| io::Error::other("a plan without a request"))?;
+        let Rendered { bytes, is_head } = render(request).map_err(io::Error::other)?;
         let recorder = Recorder::new(block);
         let label = recorder.label(&plan.label, Role::Request);
         let all = plan.connections.map_or(DEFAULT_CONNECTIONS, |cap| cap as usize);
         let (workers, index_of) = (plan.workers as usize, index as usize);
         let cap = ((all + workers - 1 - index_of % workers) / workers).max(1);
-        let mut client = Client::new(reactor, cap, plan.timeout_ns);
-        client.add_origin(plan.addresses.clone(), index_of);
+        let mut wiring = Wiring::new(&plan.wire);
+        let mut client = wiring.client(reactor, cap, plan.timeout_ns, index_of);
+        let place = Place::of(&request.url).ok_or_else(|| io::Error::other("request.url: leads nowhere"))?;
+        client.add_origin(wiring.origin(&place, &plan.addresses, index_of).map_err(io::Error::other)?);
+        if let (0, Some(dns_ns)) = (index, plan.dns_ns) {
+            recorder.sample(label, Kind::Dns, dns_ns);
+        }
         Ok(Self {
             request: bytes.into(),
             is_head,
@@ -288,9 +297,9 @@ impl<R: Reactor> Worker<R> {
         match happened {
             Happened::Nothing => return,
             Happened::Ended(outcome) => self.ended(&outcome),
-            Happened::Connected { took_ns } => {
+            Happened::Connected { took_ns, tls_ns } => {
                 self.recorder.add(Word::Connects, 1);
-                self.recorder.sample(self.label, Kind::Connect, took_ns);
+                self.recorder.connected(self.label, took_ns, tls_ns);
             }
             Happened::ConnectFailed { kind, .. } => return self.connect_failed(kind, now),
         }

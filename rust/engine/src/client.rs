@@ -1,7 +1,8 @@
 //! The client: connections to the target, each carrying one request at a time, and what became of it. It neither
 //! decides when to send nor counts anything: the loop that owns it does.
 
-use std::net::SocketAddr;
+use std::mem;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use rustix::io::Errno;
@@ -9,9 +10,10 @@ use rustix::io::Errno;
 use crate::clock::{SECOND, now_ns};
 use crate::http::head::HeadReader;
 use crate::http::response::{Progress, Shape};
+use crate::layers::{self, Layers};
 use crate::outcome::{End, ErrorKind, Outcome};
-use crate::pool::{Pool, Sending, State};
-use crate::reactor::{Event, Reactor, Slot};
+use crate::pool::{Connection, Pool, Sending, State};
+use crate::reactor::{Address, Event, Reactor, Slot};
 
 /// What an event means for whoever waits.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +22,10 @@ pub enum Happened {
     Nothing,
     /// A connection is ready; it took this long to make.
     Connected {
-        /// From the start of connecting.
+        /// Until there was a socket, and a tunnel where one is needed.
         took_ns: u64,
+        /// And from then on until TLS stood, where it is used.
+        tls_ns: Option<u64>,
     },
     /// A connection could not be made.
     ConnectFailed {
@@ -43,13 +47,36 @@ pub struct Client<R> {
     origins: Vec<Origin>,
     connect_timeout_ns: u64,
     shortest_timeout_ns: u64,
+    wear: Wear,
+    sources: Vec<IpAddr>,
+    /// Turns taken by the sources.
+    bound: usize,
     answer: Answer,
+    /// What the layers made of the bytes that came last.
+    plain: Vec<u8>,
+    /// What layers want sent.
+    out: Vec<u8>,
 }
 
-/// Where requests go: addresses, dealt round-robin.
-struct Origin {
-    addresses: Vec<SocketAddr>,
-    next: usize,
+/// How long connections may be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Wear {
+    /// For one request each.
+    pub once: bool,
+    /// So long since the last request.
+    pub idle_ns: Option<u64>,
+    /// So long since they were made.
+    pub lifetime_ns: Option<u64>,
+}
+
+/// Where requests go.
+pub struct Origin {
+    /// Dealt round-robin.
+    pub addresses: Vec<Address>,
+    /// Whose turn it is.
+    pub next: usize,
+    /// What lies between a socket and HTTP.
+    pub layers: layers::Plan,
 }
 
 /// Where the bytes of the last response are that was kept.
@@ -57,15 +84,17 @@ struct Origin {
 enum Answer {
     #[default]
     None,
-    /// Still in the reactor's buffer.
+    /// Still in the reactor's buffer, or behind the layers.
     Whole(Shape),
+    /// What the layers have made of it.
+    Unwrapped(Shape),
     /// It came in pieces.
     Pieces(Shape, Vec<u8>),
 }
 
 impl<R: Reactor> Client<R> {
-    /// A client with at most `cap` connections, each to be made within a time.
-    pub fn new(reactor: R, cap: usize, connect_timeout_ns: u64) -> Self {
+    /// A client with at most `cap` connections, each to be made within a time, from these addresses in turns.
+    pub fn new(reactor: R, cap: usize, connect_timeout_ns: u64, wear: Wear, sources: Vec<IpAddr>) -> Self {
         Self {
             reactor,
             pool: Pool::new(cap),
@@ -73,13 +102,18 @@ impl<R: Reactor> Client<R> {
             origins: Vec::new(),
             connect_timeout_ns,
             shortest_timeout_ns: connect_timeout_ns,
+            wear,
+            sources,
+            bound: 0,
             answer: Answer::None,
+            plain: Vec::new(),
+            out: Vec::new(),
         }
     }
 
-    /// One more place that requests may go to: its addresses are dealt round-robin from the `first`.
-    pub fn add_origin(&mut self, addresses: Vec<SocketAddr>, first: usize) -> usize {
-        self.origins.push(Origin { addresses, next: first });
+    /// One more place that requests may go to.
+    pub fn add_origin(&mut self, origin: Origin) -> usize {
+        self.origins.push(origin);
         self.pool.add_origin()
     }
 
@@ -91,7 +125,22 @@ impl<R: Reactor> Client<R> {
     /// Takes a connection that is ready, if there is one.
     #[inline]
     pub fn acquire(&mut self, origin: usize) -> Option<Slot> {
-        self.pool.acquire(origin)
+        loop {
+            let slot = self.pool.acquire(origin)?;
+            if !self.wear.is_limited() || !self.is_worn(slot) {
+                return Some(slot);
+            }
+            self.pool.release(slot);
+            self.close(slot);
+        }
+    }
+
+    #[cold]
+    fn is_worn(&mut self, slot: Slot) -> bool {
+        let (wear, now) = (self.wear, now_ns());
+        let connection = self.pool.get(slot);
+        let over = |limit: Option<u64>, since_ns: u64| limit.is_some_and(|limit| now.saturating_sub(since_ns) > limit);
+        over(wear.lifetime_ns, connection.born_ns) || over(wear.idle_ns, connection.idle_since_ns)
     }
 
     /// Writes a request on a connection that was acquired.
@@ -105,8 +154,31 @@ impl<R: Reactor> Client<R> {
         connection.first_byte_ns = 0;
         connection.received = 0;
         connection.reader.expect(sending.is_head);
+        let is_layered = connection.layers.is_some();
         self.mind(sending.timeout_ns);
-        self.reactor.send(slot, request);
+        if is_layered {
+            self.send_through_layers(slot, request);
+        } else {
+            self.reactor.send(slot, request);
+        }
+    }
+
+    fn send_through_layers(&mut self, slot: Slot, request: &[u8]) {
+        let connection = self.pool.get(slot);
+        let sent = connection.layers.as_mut().map(|layers| layers.send(request, &mut self.out));
+        if matches!(sent, Some(Err(_))) {
+            // It cannot be sent any more: the next look at what has expired ends it.
+            connection.deadline_ns = 0;
+        }
+        self.send_out(slot);
+    }
+
+    /// Sends what layers want sent.
+    fn send_out(&mut self, slot: Slot) {
+        if !self.out.is_empty() {
+            self.reactor.send(slot, &Rc::from(&self.out[..]));
+            self.out.clear();
+        }
     }
 
     /// There is a request with this timeout: looks at what has expired must be as frequent as it asks for.
@@ -123,10 +195,12 @@ impl<R: Reactor> Client<R> {
             self.close(slot);
         }
         let slot = self.pool.open(origin, now, now.saturating_add(self.connect_timeout_ns))?;
-        let Origin { addresses, next } = &mut self.origins[origin];
-        let address = addresses[*next % addresses.len()];
+        let source = (!self.sources.is_empty()).then(|| self.sources[self.bound % self.sources.len()]);
+        self.bound += 1;
+        let Origin { addresses, next, .. } = &mut self.origins[origin];
+        let address = &addresses[*next % addresses.len()];
         *next += 1;
-        Some(match self.reactor.connect(slot, &address) {
+        Some(match self.reactor.connect(slot, address, source) {
             Ok(()) => Happened::Nothing,
             Err(error) => self.fail(slot, now, connect_error(error)),
         })
@@ -138,47 +212,105 @@ impl<R: Reactor> Client<R> {
         let now = now_ns();
         let happened = match event {
             Event::Received(slot) => self.received(slot, now),
-            Event::Connected(slot) => {
-                let took_ns = now.saturating_sub(self.pool.get(slot).since_ns);
-                self.pool.idle(slot);
-                Happened::Connected { took_ns }
-            }
+            Event::Connected(slot) => self.connected(slot, now),
             Event::Ended(slot, error) => self.ended(slot, now, error),
             Event::Control | Event::Foreign(..) => Happened::Nothing,
         };
         (happened, now)
     }
 
+    /// There is a socket.
+    fn connected(&mut self, slot: Slot, now: u64) -> Happened {
+        let plan = &self.origins[self.pool.get(slot).origin].layers;
+        if plan.is_empty() {
+            return self.ready(slot, now, None);
+        }
+        let begun = Layers::begin(plan, now, &mut self.out);
+        self.send_out(slot);
+        match begun {
+            Ok(layers) => {
+                let is_built = layers.is_built();
+                self.pool.get(slot).layers = Some(Box::new(layers));
+                if is_built { self.ready(slot, now, None) } else { Happened::Nothing }
+            }
+            Err(kind) => self.fail(slot, now, kind),
+        }
+    }
+
+    /// A connection can carry requests.
+    fn ready(&mut self, slot: Slot, now: u64, tls_since_ns: Option<u64>) -> Happened {
+        let since_ns = self.pool.get(slot).since_ns;
+        self.idle(slot, now);
+        let took_ns = tls_since_ns.unwrap_or(now).saturating_sub(since_ns);
+        Happened::Connected { took_ns, tls_ns: tls_since_ns.map(|since_ns| now.saturating_sub(since_ns)) }
+    }
+
+    #[inline]
+    fn idle(&mut self, slot: Slot, now: u64) {
+        self.pool.get(slot).idle_since_ns = now;
+        self.pool.idle(slot);
+    }
+
     #[inline]
     fn received(&mut self, slot: Slot, now: u64) -> Happened {
-        let bytes = self.reactor.received();
         let connection = self.pool.get(slot);
+        if connection.layers.is_some() {
+            return self.received_through_layers(slot, now);
+        }
         if connection.state != State::Busy {
             // Bytes that nobody asked for: whatever they are, the next response could not be told from them.
             self.close(slot);
             return Happened::Nothing;
         }
         let now = self.reactor.arrived_ns(now).max(connection.since_ns);
-        if connection.first_byte_ns == 0 {
-            connection.first_byte_ns = now;
-        }
-        connection.received += bytes.len() as u64;
-        let progress = connection.reader.feed(bytes, &mut self.heads);
-        if connection.sending.keeps {
-            let whole = connection.kept.is_empty() && matches!(progress, Ok(Progress::Complete { .. }));
-            if !whole {
-                connection.kept.extend_from_slice(bytes);
+        let progress = read(connection, &mut self.heads, self.reactor.received(), now);
+        self.advance(slot, now, progress)
+    }
+
+    fn received_through_layers(&mut self, slot: Slot, now: u64) -> Happened {
+        let now = self.reactor.arrived_ns(now).max(self.pool.get(slot).since_ns);
+        let Some(mut layers) = self.pool.get(slot).layers.take() else { return Happened::Nothing };
+        self.plain.clear();
+        let progress = layers.receive(self.reactor.received(), now, &mut self.plain, &mut self.out);
+        self.send_out(slot);
+        let tls_since_ns = layers.is_secure().then(|| layers.tls_since_ns());
+        let connection = self.pool.get(slot);
+        connection.layers = Some(layers);
+        match progress {
+            Err(kind) => self.fail(slot, now, kind),
+            Ok(layers::Progress::Building) => Happened::Nothing,
+            // Nothing was asked for yet.
+            Ok(layers::Progress::Built) if !self.plain.is_empty() => self.fail(slot, now, ErrorKind::BadResponse),
+            Ok(layers::Progress::Built) => self.ready(slot, now, tls_since_ns),
+            Ok(layers::Progress::Open) if self.plain.is_empty() => Happened::Nothing,
+            Ok(progress) if connection.state == State::Busy => {
+                let read = match read(connection, &mut self.heads, &self.plain, now) {
+                    Ok(Progress::More) if progress == layers::Progress::Closed => connection.reader.close(),
+                    // What is closed carries no other request.
+                    Ok(Progress::Complete { status, .. }) if progress == layers::Progress::Closed => {
+                        Ok(Progress::Complete { status, reusable: false })
+                    }
+                    read => read,
+                };
+                self.advance(slot, now, read)
+            }
+            Ok(_) => {
+                self.close(slot);
+                Happened::Nothing
             }
         }
-        self.advance(slot, now, progress)
     }
 
     /// Puts the bytes of a response aside for whoever asked to see them.
     fn keep(&mut self, slot: Slot) {
         let connection = self.pool.get(slot);
         let shape = connection.reader.shape();
-        let kept = std::mem::take(&mut connection.kept);
-        self.answer = if kept.is_empty() { Answer::Whole(shape) } else { Answer::Pieces(shape, kept) };
+        let kept = mem::take(&mut connection.kept);
+        self.answer = match kept.is_empty() {
+            true if connection.layers.is_some() => Answer::Unwrapped(shape),
+            true => Answer::Whole(shape),
+            false => Answer::Pieces(shape, kept),
+        };
     }
 
     /// The bytes of the response that the last [`Happened::Ended`] told of, if they were to be kept.
@@ -186,6 +318,7 @@ impl<R: Reactor> Client<R> {
         match &self.answer {
             Answer::None => None,
             Answer::Whole(shape) => Some((*shape, self.reactor.received())),
+            Answer::Unwrapped(shape) => Some((*shape, &self.plain)),
             Answer::Pieces(shape, bytes) => Some((*shape, bytes)),
         }
     }
@@ -202,8 +335,8 @@ impl<R: Reactor> Client<R> {
                     self.keep(slot);
                 }
                 let outcome = self.outcome(slot, now, End::Response(status));
-                if reusable && !self.reactor.is_sending(slot) {
-                    self.pool.idle(slot);
+                if reusable && !self.wear.once && !self.reactor.is_sending(slot) {
+                    self.idle(slot, now);
                 } else {
                     self.close(slot);
                 }
@@ -216,7 +349,15 @@ impl<R: Reactor> Client<R> {
     fn ended(&mut self, slot: Slot, now: u64, error: Option<Errno>) -> Happened {
         let connection = self.pool.get(slot);
         match (connection.state, error) {
+            (State::Connecting, _) if let Some(layers) = &connection.layers => {
+                let kind = layers.broken();
+                self.fail(slot, now, kind)
+            }
             (State::Connecting, error) => self.fail(slot, now, connect_error(error.unwrap_or(Errno::CONNRESET))),
+            // Not said within TLS: somebody else may have cut the response off.
+            (State::Busy, None) if connection.layers.as_ref().is_some_and(|layers| layers.is_secure()) => {
+                self.fail(slot, now, ErrorKind::Closed)
+            }
             (State::Busy, None) => {
                 let progress = connection.reader.close();
                 self.advance(slot, now, progress)
@@ -275,6 +416,31 @@ impl<R: Reactor> Client<R> {
     fn close(&mut self, slot: Slot) {
         self.reactor.close(slot);
         self.pool.closed(slot);
+    }
+}
+
+/// Takes what has come of a response.
+#[inline]
+fn read(connection: &mut Connection, heads: &mut HeadReader, bytes: &[u8], now: u64) -> Result<Progress, ErrorKind> {
+    if connection.first_byte_ns == 0 {
+        connection.first_byte_ns = now;
+    }
+    connection.received += bytes.len() as u64;
+    let progress = connection.reader.feed(bytes, heads);
+    if connection.sending.keeps {
+        let whole = connection.kept.is_empty() && matches!(progress, Ok(Progress::Complete { .. }));
+        if !whole {
+            connection.kept.extend_from_slice(bytes);
+        }
+    }
+    progress
+}
+
+impl Wear {
+    /// Whether time wears connections out.
+    #[inline]
+    fn is_limited(&self) -> bool {
+        self.idle_ns.is_some() || self.lifetime_ns.is_some()
     }
 }
 

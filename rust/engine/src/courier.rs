@@ -11,10 +11,9 @@
 //! It records every request; what the answer means, and who waits for it, it does not know: a token tells its owner.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
-use crate::client::{Client, Happened};
+use crate::client::{Client, Happened, Origin};
 use crate::growth::{CONNECT_BATCH, Growth};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::Sending;
@@ -59,9 +58,9 @@ impl<R: Reactor> Courier<R> {
     }
 
     /// One more place that requests may go to.
-    pub fn add_origin(&mut self, addresses: Vec<SocketAddr>, first: usize) -> usize {
+    pub fn add_origin(&mut self, origin: Origin) -> usize {
         self.waiting.push(VecDeque::new());
-        self.client.add_origin(addresses, first)
+        self.client.add_origin(origin)
     }
 
     /// Takes a request. The caller has just read the clock.
@@ -113,11 +112,11 @@ impl<R: Reactor> Courier<R> {
                 recorder.finished(outcome.label, &outcome);
                 Some(outcome)
             }
-            Happened::Connected { took_ns } => {
+            Happened::Connected { took_ns, tls_ns } => {
                 recorder.add(Word::Connects, 1);
                 // Connections belong to no request: the one that waits longest stands for them.
                 if let Some(parcel) = self.waiting.iter().find_map(VecDeque::front) {
-                    recorder.sample(parcel.sending.label, Kind::Connect, took_ns);
+                    recorder.connected(parcel.sending.label, took_ns, tls_ns);
                 }
                 None
             }

@@ -34,11 +34,27 @@ pub enum ErrorKind {
     Refused,
     /// The name of the host has no address.
     NotResolved,
+    /// The certificate is expired, or not valid yet.
+    TlsExpired,
+    /// The certificate is for another name.
+    TlsWrongName,
+    /// Nobody who is trusted vouches for the certificate.
+    TlsUntrusted,
+    /// Any other failure of TLS.
+    TlsFailed,
+    /// The proxy refused, or is none.
+    ProxyFailed,
+    /// The peer broke the rules of HTTP/2, or does not speak it.
+    ProtocolError,
+    /// The peer gave up this one request of a connection.
+    StreamReset,
+    /// The peer gave up the connection before it looked at the request.
+    GoAway,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 22] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -53,6 +69,14 @@ impl ErrorKind {
         Self::ScriptError,
         Self::Refused,
         Self::NotResolved,
+        Self::TlsExpired,
+        Self::TlsWrongName,
+        Self::TlsUntrusted,
+        Self::TlsFailed,
+        Self::ProxyFailed,
+        Self::ProtocolError,
+        Self::StreamReset,
+        Self::GoAway,
     ];
 
     /// The name that summaries and reports use.
@@ -72,6 +96,14 @@ impl ErrorKind {
             Self::ScriptError => "script_error",
             Self::Refused => "breaker_open",
             Self::NotResolved => "name_not_resolved",
+            Self::TlsExpired => "tls_expired",
+            Self::TlsWrongName => "tls_wrong_name",
+            Self::TlsUntrusted => "tls_untrusted",
+            Self::TlsFailed => "tls_failed",
+            Self::ProxyFailed => "proxy_failed",
+            Self::ProtocolError => "protocol_error",
+            Self::StreamReset => "stream_reset",
+            Self::GoAway => "goaway",
         }
     }
 }

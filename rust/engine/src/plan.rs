@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
+use crate::wire::{Version, Wire};
+
 /// Schema that this engine understands.
 pub const SCHEMA: &str = "loadgen/plan/1";
 
 /// A run of `blast`: what to send, when, and how.
 ///
-/// Fields that only the face uses (`name`, `command`, `thresholds`, `origins`) are accepted and left alone.
+/// Fields that only the face uses (`name`, `command`, `thresholds`, `origins`, `resolve`) are accepted and left alone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -24,6 +26,8 @@ pub struct Plan {
     _thresholds: serde::de::IgnoredAny,
     #[serde(default, rename = "origins")]
     _origins: serde::de::IgnoredAny,
+    #[serde(default, rename = "resolve")]
+    _resolve: serde::de::IgnoredAny,
     /// What is sent; a script says that itself.
     #[serde(default)]
     pub request: Option<Request>,
@@ -49,6 +53,12 @@ pub struct Plan {
     pub drain_ns: u64,
     /// Which mechanism moves the bytes.
     pub reactor: ReactorChoice,
+    /// How connections are made.
+    #[serde(default)]
+    pub wire: Wire,
+    /// How long it took to find the addresses, where a name was looked up.
+    #[serde(default)]
+    pub dns_ns: Option<u64>,
 }
 
 /// What the engine must know of a script. The rest of it is the face's.
@@ -218,13 +228,21 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether more than a socket may lie below HTTP/1.1.
+    pub fn needs_layers(&self) -> bool {
+        let is_secure = self.request.as_ref().is_some_and(|request| request.url.starts_with("https:"));
+        is_secure || self.wire.proxy.is_some() || self.wire.http == Version::Two
+    }
+
     fn check(&self) -> Result<(), PlanError> {
         let refuse = |condition: bool, text: &str| {
             if condition { Err(PlanError(text.into())) } else { Ok(()) }
         };
         refuse(self.schema != SCHEMA, &format!("schema: expected {SCHEMA}, got {}", self.schema))?;
         refuse(self.workers == 0, "workers: expected at least 1")?;
-        refuse(self.addresses.is_empty() && self.script.is_none(), "addresses: expected at least one")?;
+        let needs_none = self.script.is_some() || self.wire.unix_socket.is_some() || self.wire.proxy.is_some();
+        refuse(self.addresses.is_empty() && !needs_none, "addresses: expected at least one")?;
+        refuse(self.wire.streams == Some(0), "wire.streams: expected at least 1")?;
         refuse(self.connections == Some(0), "connections: expected at least 1")?;
         refuse(self.timeout_ns == 0, "timeout_ns: expected more than 0")?;
         refuse(self.timeout_ns.max(self.drain_ns) > LONGEST_STAGE_NS, "timeout_ns, drain_ns: longer than a year")?;

@@ -1,6 +1,7 @@
 //! The connections of a worker: which are idle, which carry a request, which may still be opened. No I/O here.
 
 use crate::http::response::ResponseReader;
+use crate::layers::Layers;
 use crate::reactor::Slot;
 
 /// What a connection is doing.
@@ -29,6 +30,10 @@ pub struct Connection {
     pub deadline_ns: u64,
     /// When connecting began, then when its request was sent.
     pub since_ns: u64,
+    /// When connecting began.
+    pub born_ns: u64,
+    /// When it last had nothing more to do.
+    pub idle_since_ns: u64,
     /// When the first byte of the response was read; 0 before.
     pub first_byte_ns: u64,
     /// Bytes read for the request.
@@ -37,6 +42,8 @@ pub struct Connection {
     pub reader: ResponseReader,
     /// Its bytes, where they are kept and came in several pieces.
     pub kept: Vec<u8>,
+    /// What lies between the socket and HTTP; `None` where nothing does.
+    pub layers: Option<Box<Layers>>,
 }
 
 /// A request, as far as the connection that carries it must know.
@@ -95,6 +102,13 @@ impl Pool {
         Some(slot)
     }
 
+    /// What was acquired is not used.
+    pub fn release(&mut self, slot: Slot) {
+        self.in_flight -= 1;
+        let origin = self.get(slot).origin;
+        self.origins[origin].idle.push(slot);
+    }
+
     /// An idle connection that leads elsewhere, and could be closed to make room for one to `origin`.
     pub fn spare(&self, origin: usize) -> Option<Slot> {
         let mut others = self.origins.iter().enumerate().filter(|(number, _)| *number != origin);
@@ -114,10 +128,13 @@ impl Pool {
             sending: Sending::default(),
             deadline_ns,
             since_ns: now,
+            born_ns: now,
+            idle_since_ns: now,
             first_byte_ns: 0,
             received: 0,
             reader: ResponseReader::default(),
             kept: Vec::new(),
+            layers: None,
         };
         let slot = self.free.pop().unwrap_or(self.connections.len() as Slot);
         if slot as usize == self.connections.len() {
@@ -159,6 +176,7 @@ impl Pool {
         let (origin, was) = (connection.origin, connection.state);
         connection.state = State::Closed;
         connection.kept = Vec::new();
+        connection.layers = None;
         self.leave(origin, was, slot);
         self.free.push(slot);
         self.opened -= 1;

@@ -14,7 +14,6 @@ use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::thread::ThreadId;
 
-use loadgen_engine::client::Client as Connections;
 use loadgen_engine::clock::{SECOND, cpu_ns, now_ns};
 use loadgen_engine::control::{Control, Order};
 use loadgen_engine::courier::{Courier, Parcel};
@@ -27,6 +26,7 @@ use loadgen_engine::reactor::{Event, Reactor, Readiness};
 use loadgen_engine::record::block::{Block, Kind, Role, TallyKind, Word};
 use loadgen_engine::record::recorder::Recorder;
 use loadgen_engine::streams::{Next, Streams};
+use loadgen_engine::wiring::{Place, Wiring};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -66,6 +66,7 @@ struct Running {
 
 pub(crate) struct Core {
     courier: Courier<Epoll>,
+    wiring: Wiring,
     recorder: Recorder,
     streams: Option<Streams>,
     pacer: Pacer,
@@ -296,6 +297,16 @@ impl Core {
         }
     }
 
+    /// One more place to send to.
+    fn add_origin(&mut self, authority: String, addresses: &[SocketAddr], first: usize) -> PyResult<()> {
+        let url = if authority.contains("://") { authority.clone() } else { format!("http://{authority}") };
+        let place = Place::of(&url).ok_or_else(|| PyValueError::new_err(format!("{url} leads nowhere")))?;
+        let origin = self.wiring.origin(&place, addresses, first).map_err(PyValueError::new_err)?;
+        let origin = self.courier.add_origin(origin);
+        self.requests.add_origin(authority, origin);
+        Ok(())
+    }
+
     /// Who waited, and the response.
     fn deliver(&mut self, py: Python<'_>, outcome: &Outcome) -> Option<(Py<PyAny>, Response)> {
         let waiter = self.waiters.take(outcome)?;
@@ -510,8 +521,10 @@ impl Engine {
         let all = plan.connections.unwrap_or(DEFAULT_CONNECTIONS) as usize;
         let (workers, place) = (plan.workers as usize, index as usize);
         let cap = ((all + workers - 1 - place % workers) / workers).max(1);
+        let wiring = Wiring::new(&plan.wire);
         let mut core = Core {
-            courier: Courier::new(Connections::new(reactor, cap, plan.timeout_ns)),
+            courier: Courier::new(wiring.client(reactor, cap, plan.timeout_ns, place)),
+            wiring,
             recorder,
             streams: control.is_some().then(|| Streams::new(&plan, script, index)),
             pacer: Pacer::new(plan.pacing),
@@ -542,8 +555,7 @@ impl Engine {
         if !plan.addresses.is_empty()
             && let Some(authority) = core.requests.base_authority()
         {
-            let origin = core.courier.add_origin(plan.addresses.clone(), place);
-            core.requests.add_origin(authority, origin);
+            core.add_origin(authority, &plan.addresses, place)?;
         }
         let core = RefCell::new(core);
         let future_type = py.import("_asyncio")?.getattr("Future")?.unbind();
@@ -801,8 +813,7 @@ impl Engine {
         let addresses = addresses.iter().map(parse).collect::<PyResult<Vec<_>>>()?;
         let mut core = self.core()?;
         if core.requests.origin(&authority).is_none() {
-            let origin = core.courier.add_origin(addresses, 0);
-            core.requests.add_origin(authority, origin);
+            core.add_origin(authority, &addresses, 0)?;
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ pub fn render_parts(
 
 /// Authority and path with query of an absolute URL.
 pub fn split(url: &str) -> Option<(&str, String)> {
-    let rest = url.strip_prefix("http://")?;
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
     if rest.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
         return None;
     }

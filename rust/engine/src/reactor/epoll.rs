@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::ClockId;
 
-use super::{Event, Generation, Reactor, Readiness, Slot, borrow, connected, open, stamp};
+use super::{Address, Event, Generation, Reactor, Readiness, Slot, borrow, connected, open, stamp};
 use crate::clock;
 
 /// Events taken from the kernel at once.
@@ -136,6 +136,10 @@ impl Epoll {
         let Some(socket) = borrow(connection.socket.as_ref()) else {
             return Ok(());
         };
+        if let Some(rest) = &mut connection.rest {
+            *rest = Rest { bytes: [&rest.bytes[rest.from..], &bytes[from..]].concat().into(), from: 0 };
+            return Ok(());
+        }
         while from < bytes.len() {
             match send(socket, &bytes[from..], SendFlags::NOSIGNAL) {
                 Ok(written) => from += written,
@@ -166,13 +170,15 @@ impl Epoll {
 }
 
 impl Reactor for Epoll {
-    fn connect(&mut self, slot: Slot, address: &SocketAddr) -> Result<(), Errno> {
+    const QUEUES_SENDS: bool = true;
+
+    fn connect(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>) -> Result<(), Errno> {
         let index = slot as usize;
         if self.connections.len() <= index {
             self.connections.resize_with(index + 1, Connection::default);
         }
         let connection = &mut self.connections[index];
-        let socket = open(address)?;
+        let socket = open(to, from)?;
         // Both directions once and edge-triggered: no further epoll_ctl in the life of a connection.
         if self.thrifty {
             stamp::enable(socket.as_fd());

@@ -9,12 +9,14 @@
 //! ```
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with, sockopt};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, ipproto, socket_with, sockopt,
+};
 
 pub mod epoll;
 mod stamp;
@@ -47,13 +49,26 @@ pub struct Readiness {
     pub writable: bool,
 }
 
+/// Where a connection leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Another host, or this one.
+    Inet(SocketAddr),
+    /// A socket in the file system.
+    Unix(SocketAddrUnix),
+}
+
 /// Moves bytes; see the module.
 pub trait Reactor {
-    /// Begins to connect. [`Event::Connected`] or [`Event::Ended`] follows.
-    fn connect(&mut self, slot: Slot, address: &SocketAddr) -> Result<(), Errno>;
+    /// Whether several sends may be under way on a connection at once: what carries TLS or HTTP/2 needs that.
+    const QUEUES_SENDS: bool;
 
-    /// Writes all of `bytes`, now or as soon as the peer takes them. One send at a time on a connection. A failure
-    /// comes as [`Event::Ended`].
+    /// Begins to connect, from an address of this machine's where one is given. [`Event::Connected`] or
+    /// [`Event::Ended`] follows.
+    fn connect(&mut self, slot: Slot, to: &Address, from: Option<IpAddr>) -> Result<(), Errno>;
+
+    /// Writes all of `bytes`, now or as soon as the peer takes them. Unless sends are queued, one at a time on a
+    /// connection. A failure comes as [`Event::Ended`].
     fn send(&mut self, slot: Slot, bytes: &Rc<[u8]>);
 
     /// Whether a request is still being written. A connection on which the answer came first must not carry another.
@@ -89,15 +104,46 @@ pub trait Reactor {
 }
 
 /// A new socket, connecting. Both reactors connect the same way: it happens once in a connection's life.
-fn open(address: &SocketAddr) -> Result<OwnedFd, Errno> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+fn open(to: &Address, from: Option<IpAddr>) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
-    // A request is one write; waiting for more to send would only delay it.
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    match connect(&socket, address) {
+    let (socket, connected) = match to {
+        Address::Inet(address) => {
+            let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+            let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+            // A request is one write; waiting for more to send would only delay it.
+            sockopt::set_tcp_nodelay(&socket, true)?;
+            if let Some(source) = from.filter(|source| source.is_ipv4() == address.is_ipv4()) {
+                leave_port_open(&socket);
+                bind(&socket, &SocketAddr::new(source, 0))?;
+            }
+            let connected = connect(&socket, address);
+            (socket, connected)
+        }
+        Address::Unix(path) => {
+            let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+            let connected = connect(&socket, path);
+            (socket, connected)
+        }
+    };
+    match connected {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(error) => Err(error),
+    }
+}
+
+/// The port is chosen when it is known where the connection leads: one may serve many destinations. A system that
+/// cannot do that only runs out of ports sooner.
+fn leave_port_open(socket: &OwnedFd) {
+    let on: libc::c_int = 1;
+    // SAFETY: the value is an int that outlives the call, and its size is given.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        );
     }
 }
 

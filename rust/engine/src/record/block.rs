@@ -83,7 +83,7 @@ pub enum Word {
 
 const HEADER_WORDS: usize = 512;
 /// Layout version: a reader and a writer of different builds refuse each other.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// Words of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,11 +192,15 @@ pub enum Kind {
     Receive,
     /// From then until it was sent, where it had to wait for a connection.
     PoolWait,
+    /// Finding the addresses of a name.
+    Dns,
+    /// The handshake of TLS.
+    Tls,
 }
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Response,
         Self::Service,
         Self::Lateness,
@@ -205,6 +209,8 @@ impl Kind {
         Self::FirstByte,
         Self::Receive,
         Self::PoolWait,
+        Self::Dns,
+        Self::Tls,
     ];
 
     /// The name that summaries use.
@@ -218,6 +224,8 @@ impl Kind {
             Self::FirstByte => "first_byte",
             Self::Receive => "receive",
             Self::PoolWait => "pool_wait",
+            Self::Dns => "dns",
+            Self::Tls => "tls",
         }
     }
 }

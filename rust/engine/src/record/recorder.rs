@@ -93,6 +93,14 @@ impl Recorder {
         self.block.word(word).store(value, Relaxed);
     }
 
+    /// A connection was made.
+    pub fn connected(&self, label: usize, took_ns: u64, tls_ns: Option<u64>) {
+        self.sample(label, Kind::Connect, took_ns);
+        if let Some(tls_ns) = tls_ns {
+            self.sample(label, Kind::Tls, tls_ns);
+        }
+    }
+
     /// A request is about to be written.
     #[inline]
     pub fn sent(&self, label: usize, due_ns: u64, sent_ns: u64, bytes: u64) {

@@ -1,0 +1,91 @@
+"""How connections are made: through what, with which security, for how long. Data only; wiring.py reads wishes."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+Version = Literal["auto", "1", "2"]
+ProxyKind = Literal["http", "socks5", "socks5h"]
+
+
+class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """What https needs to know. Files are absolute."""
+
+    cacert: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    insecure: bool = False
+    only_tls13: bool = False
+    no_resumption: bool = False
+
+
+class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What connections go through."""
+
+    kind: ProxyKind
+    address: str  # host:port; resolved before the run
+    userinfo: str | None
+    exceptions: list[str] = field(name="except")
+
+    def leaves_out(self, host: str) -> bool:
+        """Whether a host is reached without it; the engine decides the same way."""
+        names = [one.lstrip(".").lower() for one in self.exceptions]
+        host = host.lower()
+        return any(one == "*" or host == one or (one and host.endswith(f".{one}")) for one in names) or (
+            _lies_within(host, names)
+        )
+
+
+class Wire(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """What holds for every connection of a run."""
+
+    tls: Tls = Tls()
+    http: Version = "auto"
+    streams: int | None = None
+    no_keepalive: bool = False
+    max_idle_ns: int | None = None
+    max_lifetime_ns: int | None = None
+    bind: list[str] = []
+    unix_socket: str | None = None
+    proxy: Proxy | None = None
+
+
+def describe_wire(wire: Wire) -> list[str]:
+    """What a reader of the table must know, in a few words each; nothing where all is as usual."""
+    told: list[tuple[Any, str]] = [
+        (wire.tls.insecure, "certificates not verified"),
+        (wire.unix_socket, f"over {wire.unix_socket}"),
+        (
+            wire.proxy,
+            f"through the {wire.proxy and wire.proxy.kind} proxy {wire.proxy and wire.proxy.address}",
+        ),
+        (wire.no_keepalive, "a connection for each request"),
+        (wire.bind, f"from {', '.join(wire.bind[:3])}{' …' if len(wire.bind) > 3 else ''}"),
+    ]
+    return [text for is_so, text in told if is_so]
+
+
+def secretless(wire: Wire) -> Wire:
+    """The same without passwords."""
+    if wire.proxy is None or wire.proxy.userinfo is None:
+        return wire
+    return replace(wire, proxy=replace(wire.proxy, userinfo="(redacted)"))
+
+
+def _lies_within(host: str, networks: Sequence[str]) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for network in networks:
+        try:
+            if "/" in network and address in ipaddress.ip_network(network, strict=False):
+                return True
+        except ValueError:
+            continue
+    return False

@@ -1,0 +1,168 @@
+//! Makes clients and the places they send to, as the plan wants them wired.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustix::net::SocketAddrUnix;
+
+use crate::client::{Client, Origin, Wear};
+use crate::layers::{self, Forward};
+use crate::reactor::{Address, Reactor};
+use crate::tls::{Host, Settings};
+use crate::tunnel::Way;
+use crate::wire::{Proxy, ProxyKind, Version, Wire};
+
+/// Where a URL leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// With TLS.
+    pub is_secure: bool,
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// The port, said or not.
+    pub port: u16,
+}
+
+impl Place {
+    /// Reads `http://HOST[:PORT]` or `https://…`, whatever follows.
+    pub fn of(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let is_secure = match scheme {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
+            _ => (authority, if is_secure { 443 } else { 80 }),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        (!host.is_empty()).then(|| Self { is_secure, host: host.to_owned(), port })
+    }
+}
+
+/// See the module.
+pub struct Wiring {
+    wire: Wire,
+    settings: Option<Settings>,
+}
+
+impl Wiring {
+    /// What the plan says.
+    pub fn new(wire: &Wire) -> Self {
+        Self { wire: wire.clone(), settings: None }
+    }
+
+    /// A client with at most `cap` connections. Workers begin at different ones of the addresses that it binds.
+    pub fn client<R: Reactor>(&self, reactor: R, cap: usize, connect_timeout_ns: u64, index: usize) -> Client<R> {
+        let Wire { no_keepalive, max_idle_ns, max_lifetime_ns, ref bind, .. } = self.wire;
+        let wear = Wear { once: no_keepalive, idle_ns: max_idle_ns, lifetime_ns: max_lifetime_ns };
+        let mut sources = bind.clone();
+        let turn = index.checked_rem(sources.len()).unwrap_or(0);
+        sources.rotate_left(turn);
+        Client::new(reactor, cap, connect_timeout_ns, wear, sources)
+    }
+
+    /// A place that requests may go to, whose addresses are dealt round-robin from the `first`.
+    pub fn origin(&mut self, place: &Place, addresses: &[SocketAddr], first: usize) -> Result<Origin, String> {
+        let mut layers = layers::Plan::default();
+        let mut ways: Vec<_> = addresses.iter().copied().map(Address::Inet).collect();
+        if let Some(path) = &self.wire.unix_socket {
+            let address = SocketAddrUnix::new(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            ways = vec![Address::Unix(address)];
+        } else if let Some(proxy) = self.wire.proxy.as_ref().filter(|proxy| !proxy.leaves_out(&place.host)) {
+            ways = vec![Address::Inet(proxy.address)];
+            self.lead_through(proxy, place, addresses, &mut layers);
+        }
+        if place.is_secure {
+            if self.settings.is_none() {
+                self.settings = Some(Settings::read(&self.wire.tls, self.wire.http)?);
+            }
+            let host = self.settings.as_ref().and_then(|settings| Host::new(settings, &place.host));
+            layers.tls = Some(host.ok_or_else(|| format!("{}: no certificate can be for that name", place.host))?);
+        }
+        if ways.is_empty() {
+            return Err(format!("{}: no address", place.host));
+        }
+        Ok(Origin { addresses: ways, next: first, layers })
+    }
+
+    fn lead_through(&self, proxy: &Proxy, place: &Place, addresses: &[SocketAddr], layers: &mut layers::Plan) {
+        let userinfo = proxy.userinfo.clone();
+        let is_clear = !place.is_secure && self.wire.http != Version::Two;
+        if proxy.kind == ProxyKind::Http && is_clear {
+            let authorization = userinfo.map(|it| format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(it)));
+            let host = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
+            let port = if place.port == 80 { String::new() } else { format!(":{}", place.port) };
+            let prefix = format!("http://{host}{port}");
+            layers.forward = Some(Rc::new(Forward { prefix, authorization: authorization.unwrap_or_default() }));
+            return;
+        }
+        let resolved = addresses.first().filter(|_| proxy.kind == ProxyKind::Socks5);
+        let host = resolved.map_or_else(|| place.host.clone(), |address| address.ip().to_string());
+        layers.tunnel = Some(Rc::new(Way { kind: proxy.kind, userinfo, host, port: place.port }));
+    }
+}
+
+impl Proxy {
+    /// Whether a host is reached without it: as curl reads `NO_PROXY`.
+    pub fn leaves_out(&self, host: &str) -> bool {
+        let address: Option<IpAddr> = host.parse().ok();
+        self.except.iter().any(|except| {
+            let except = except.trim_start_matches('.');
+            let is_below = || host.strip_suffix(except).is_some_and(|rest| rest.ends_with('.'));
+            let is_within = || address.is_some_and(|address| lies_within(address, except));
+            except == "*" || host.eq_ignore_ascii_case(except) || (!except.is_empty() && is_below()) || is_within()
+        })
+    }
+}
+
+/// Whether an address lies in a network such as `10.0.0.0/8`.
+fn lies_within(address: IpAddr, network: &str) -> bool {
+    let Some((base, bits)) = network.split_once('/') else { return false };
+    let (Ok(base), Ok(bits)) = (base.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
+    let all = |address: IpAddr| match address {
+        IpAddr::V4(address) => (u128::from(u32::from(address)), 32),
+        IpAddr::V6(address) => (u128::from(address), 128),
+    };
+    let ((one, width), (other, other_width)) = (all(address), all(base));
+    width == other_width && bits <= width && (one ^ other).checked_shr(width - bits).unwrap_or(0) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_from_urls() {
+        let place = |is_secure, host: &str, port| Some(Place { is_secure, host: host.into(), port });
+        for (url, expected) in [
+            ("http://a/b:9", place(false, "a", 80)),
+            ("https://a?x", place(true, "a", 443)),
+            ("https://[::1]:8443/", place(true, "::1", 8443)),
+            ("http://[::1]", place(false, "::1", 80)),
+            ("ftp://a", None),
+            ("http://:80/", None),
+            ("http://a:x/", None),
+        ] {
+            assert_eq!(Place::of(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_left_out_as_curl_does_it() {
+        let except = ["example.com", ".internal", "10.0.0.0/8", "::1"].map(String::from).to_vec();
+        let address = "127.0.0.1:1".parse().unwrap();
+        let proxy = Proxy { kind: ProxyKind::Http, address, userinfo: None, except };
+        for host in ["example.com", "Example.COM", "www.example.com", "a.internal", "10.1.2.3", "::1"] {
+            assert!(proxy.leaves_out(host), "{host}");
+        }
+        for host in ["myexample.com", "example.org", "11.0.0.1", "::2", "127.0.0.1"] {
+            assert!(!proxy.leaves_out(host), "{host}");
+        }
+        assert!(Proxy { except: vec!["*".into()], ..proxy }.leaves_out("anything"));
+    }
+}
