@@ -122,7 +122,7 @@ impl<R: Reactor> Worker<R> {
             drain_until_ns: u64::MAX,
             starved_since_ns: None,
             cpu_at_start_ns: 0,
-            growth: Growth::default(),
+            growth: wiring.growth(),
             next_sweep_ns: 0,
             next_heartbeat_ns: 0,
             stopped: false,

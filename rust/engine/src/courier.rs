@@ -52,9 +52,9 @@ pub struct Courier<R> {
 
 impl<R: Reactor> Courier<R> {
     /// A courier with these connections.
-    pub fn new(client: Client<R>) -> Self {
+    pub fn new(client: Client<R>, growth: Growth) -> Self {
         let (waiting, failed) = (Vec::new(), VecDeque::new());
-        Self { client, waiting, failed, growth: Growth::default(), look_ns: u64::MAX, next_sweep_ns: 0 }
+        Self { client, waiting, failed, growth, look_ns: u64::MAX, next_sweep_ns: 0 }
     }
 
     /// One more place that requests may go to.

@@ -16,9 +16,15 @@ pub const LONGEST_REST_NS: u64 = SECOND / 1000;
 #[derive(Debug, Default)]
 pub struct Growth {
     next_ns: u64,
+    unrationed: bool,
 }
 
 impl Growth {
+    /// Of connections that carry one request each: there is nothing to ration, every request needs one.
+    pub fn unrationed() -> Self {
+        Self { unrationed: true, ..Self::default() }
+    }
+
     /// When the next connections may be begun, if not now.
     pub fn rests_until(&self, now: u64) -> Option<u64> {
         (now < self.next_ns).then_some(self.next_ns)
@@ -26,7 +32,8 @@ impl Growth {
 
     /// Connections were begun, of `wanted`. When to look again.
     pub fn begun(&mut self, from_ns: u64, done_ns: u64, wanted: usize) -> u64 {
-        self.next_ns = done_ns + LONGEST_REST_NS.min((done_ns - from_ns) * CONNECT_REST);
+        let rest_ns = if self.unrationed { 0 } else { (done_ns - from_ns) * CONNECT_REST };
+        self.next_ns = done_ns + LONGEST_REST_NS.min(rest_ns);
         if wanted > CONNECT_BATCH { self.next_ns } else { done_ns + LONGEST_REST_NS }
     }
 }

@@ -129,9 +129,10 @@ impl Tunnel {
                 let accepted = parsed.is_complete() && matches!(response.code, Some(200..=299));
                 return if accepted { Ok(true) } else { Err(ErrorKind::ProxyFailed) };
             }
-            (Step::Method, [SOCKS, NO_AUTHENTICATION]) => self.ask(out),
+            (Step::Method, [SOCKS, NO_AUTHENTICATION]) | (Step::Password, [_, 0]) => self.ask(out),
             (Step::Method, [SOCKS, USER_AND_PASSWORD]) => {
-                let (user, password) = self.way.userinfo.as_deref().unwrap_or_default().split_once(':').unwrap_or_default();
+                let (user, password) =
+                    self.way.userinfo.as_deref().unwrap_or_default().split_once(':').unwrap_or_default();
                 out.push(1);
                 for text in [user, password] {
                     out.push(u8::try_from(text.len()).map_err(|_| ErrorKind::ProxyFailed)?);
@@ -140,7 +141,6 @@ impl Tunnel {
                 self.step = Step::Password;
                 Ok(())
             }
-            (Step::Password, [_, 0]) => self.ask(out),
             (Step::Reply, [SOCKS, 0, ..]) => return Ok(true),
             _ => Err(ErrorKind::ProxyFailed),
         }?;
@@ -223,7 +223,8 @@ mod tests {
         let (out, end) = talk(&way(ProxyKind::Socks5h, Some("me:pw"), "name"), &pieces);
         assert_eq!(out, b"\x05\x02\x00\x02\x01\x02me\x02pw\x05\x01\x00\x03\x04name\x01\xbb");
         assert_eq!(end, Ok(Some(1)));
-        let (out, end) = talk(&way(ProxyKind::Socks5, None, "127.0.0.1"), &[&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9, 9]]);
+        let (out, end) =
+            talk(&way(ProxyKind::Socks5, None, "127.0.0.1"), &[&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9, 9]]);
         assert_eq!((&out[3..], end), (&[5, 1, 0, 1, 127, 0, 0, 1, 1, 0xbb][..], Ok(Some(12))));
     }
 }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustix::net::SocketAddrUnix;
 
 use crate::client::{Client, Origin, Wear};
+use crate::growth::Growth;
 use crate::layers::{self, Forward};
 use crate::reactor::{Address, Reactor};
 use crate::tls::{Host, Settings};
@@ -64,6 +65,11 @@ impl Wiring {
         let turn = index.checked_rem(sources.len()).unwrap_or(0);
         sources.rotate_left(turn);
         Client::new(reactor, cap, connect_timeout_ns, wear, sources)
+    }
+
+    /// How fast connections may be opened.
+    pub fn growth(&self) -> Growth {
+        if self.wire.no_keepalive { Growth::unrationed() } else { Growth::default() }
     }
 
     /// A place that requests may go to, whose addresses are dealt round-robin from the `first`.

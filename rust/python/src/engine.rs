@@ -523,7 +523,7 @@ impl Engine {
         let cap = ((all + workers - 1 - place % workers) / workers).max(1);
         let wiring = Wiring::new(&plan.wire);
         let mut core = Core {
-            courier: Courier::new(wiring.client(reactor, cap, plan.timeout_ns, place)),
+            courier: Courier::new(wiring.client(reactor, cap, plan.timeout_ns, place), wiring.growth()),
             wiring,
             recorder,
             streams: control.is_some().then(|| Streams::new(&plan, script, index)),
