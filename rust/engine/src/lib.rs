@@ -17,6 +17,7 @@ pub mod control;
 pub mod courier;
 pub mod growth;
 pub mod http;
+pub mod http2;
 pub mod layers;
 pub mod outcome;
 pub mod pacer;

@@ -1,0 +1,255 @@
+//! One connection: several requests at a time, each on a stream of its own. The owner moves the bytes and decides when
+//! to send.
+//!
+//! ```text
+//!                 ┌──────────────── Connection ────────────────┐
+//!   send ────────▶│ streams ──▶ h2 ──▶ transport ─────────────▶│──▶ flush: bytes to write
+//!   feed ────────▶│ frames: whose bytes? ──▶ h2 ──▶ streams    │──▶ requests that ended
+//!                 └────────────────────────────────────────────┘
+//! ```
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+
+use super::Failure;
+use super::frames::Frames;
+use super::request::Rendered;
+use super::stream::Stream;
+use super::transport::Transport;
+use crate::http::head::HEAD_LIMIT;
+use crate::http::response::{BODY_LIMIT, Shape};
+use crate::outcome::ErrorKind;
+use crate::pool::Sending;
+
+/// What the peer may send unasked: nothing waits here for a reader, so there is no reason to slow it down.
+const WINDOW_BYTES: u32 = 1 << 30;
+/// How many requests a peer is thought to take before it has said so. RFC 9113 wants no peer to take fewer.
+const UNTOLD_STREAMS: usize = 100;
+/// The last stream that a client can begin.
+const LAST_STREAM: u32 = (1 << 31) - 1;
+
+/// How much a connection takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests at a time.
+    pub streams: usize,
+    /// Largest body of a response.
+    pub body_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { streams: UNTOLD_STREAMS, body_bytes: BODY_LIMIT }
+    }
+}
+
+/// A request that ended. All instants as the owner gave them.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it was.
+    pub sending: Sending,
+    /// When it was sent.
+    pub sent_ns: u64,
+    /// When the first byte of its answer was read; `sent_ns` if none came.
+    pub first_byte_ns: u64,
+    /// Bytes of its frames.
+    pub received: u64,
+    /// The status of its response.
+    pub result: Result<u16, Failure>,
+    /// The response in the words of HTTP/1.1, if it was to be kept.
+    pub answer: Option<(Shape, Vec<u8>)>,
+}
+
+/// See the module.
+pub struct Connection {
+    requests: SendRequest<Bytes>,
+    driver: h2::client::Connection<Transport, Bytes>,
+    transport: Transport,
+    frames: Frames,
+    streams: Vec<Stream>,
+    /// Streams that the slice at hand spoke of.
+    touched: Vec<u32>,
+    limits: Limits,
+    /// The protocol may have something to write that it was not asked for yet.
+    is_dirty: bool,
+    is_retired: bool,
+    over: Option<Failure>,
+}
+
+impl Connection {
+    /// A connection that was just made; the first [`Connection::flush`] gives what opens it.
+    pub fn new(limits: Limits) -> Self {
+        let transport = Transport::default();
+        let mut builder = Builder::new();
+        builder
+            .enable_push(false)
+            .initial_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .initial_max_send_streams(UNTOLD_STREAMS)
+            .max_header_list_size(HEAD_LIMIT as u32);
+        let opening = pin!(builder.handshake(transport.clone()));
+        let Poll::Ready(Ok((requests, driver))) = opening.poll(&mut idle()) else {
+            unreachable!("opening writes to memory and waits for nothing");
+        };
+        Self {
+            requests,
+            driver,
+            transport,
+            frames: Frames::default(),
+            streams: Vec::new(),
+            touched: Vec::new(),
+            limits,
+            is_dirty: true,
+            is_retired: false,
+            over: None,
+        }
+    }
+
+    /// How many more requests it takes now.
+    #[inline]
+    pub fn room(&self) -> usize {
+        if self.is_retired {
+            return 0;
+        }
+        self.limits.streams.min(self.requests.current_max_send_streams()).saturating_sub(self.streams.len())
+    }
+
+    /// Requests without an end.
+    pub fn in_flight(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// It will never carry anything again: flush it once more, then close it.
+    pub fn is_done(&self) -> bool {
+        self.over.is_some() || self.is_retired && self.streams.is_empty()
+    }
+
+    /// Begins a request, to be written with the next [`Connection::flush`]. What flow control does not allow yet waits
+    /// and follows by itself. `false`: it has no room, ask another connection.
+    #[inline]
+    #[must_use]
+    pub fn send(&mut self, request: &Rendered, sending: Sending, now: u64) -> bool {
+        if self.room() == 0 || !matches!(self.requests.poll_ready(&mut idle()), Poll::Ready(Ok(()))) {
+            return false;
+        }
+        let Ok((response, mut upload)) = self.requests.send_request(request.head.clone(), request.body.is_empty()) else {
+            // The peer is leaving, or has been left without numbers for streams.
+            self.is_retired = true;
+            return false;
+        };
+        let id = u32::from(response.stream_id());
+        if !request.body.is_empty() {
+            // Refused only on a stream that is closed already, whose response says why.
+            let _ = upload.send_data(request.body.clone(), true);
+        }
+        self.is_retired = id == LAST_STREAM;
+        self.is_dirty = true;
+        self.streams.push(Stream::new(id, response, sending, now));
+        true
+    }
+
+    /// Takes bytes of the peer that arrived at an instant, in whatever slices.
+    pub fn feed(&mut self, bytes: &[u8], now: u64, ended: &mut Vec<Ended>) {
+        if self.over.is_some() {
+            return;
+        }
+        let Self { frames, streams, touched, is_retired, .. } = self;
+        let mut is_leaving = false;
+        frames.follow(bytes, |part| {
+            is_leaving |= part.is_go_away;
+            if let Some(stream) = streams.iter_mut().find(|stream| stream.id == part.stream) {
+                stream.received += part.bytes;
+                if part.is_head {
+                    stream.head_received += part.bytes;
+                    stream.first_byte_ns = if stream.first_byte_ns == 0 { now } else { stream.first_byte_ns };
+                }
+                if touched.last() != Some(&stream.id) {
+                    touched.push(stream.id);
+                }
+            }
+        });
+        if is_leaving {
+            *is_retired = true;
+            touched.clear();
+            touched.extend(streams.iter().map(|stream| stream.id));
+        }
+        self.transport.push(bytes);
+        self.drive(now, ended);
+    }
+
+    /// Appends what is to be written to `out`. To be asked after [`Connection::send`] and [`Connection::feed`]; several
+    /// requests before it go out together.
+    pub fn flush(&mut self, now: u64, out: &mut Vec<u8>, ended: &mut Vec<Ended>) {
+        if self.is_dirty && self.over.is_none() {
+            self.drive(now, ended);
+        }
+        self.transport.take(out);
+    }
+
+    /// Ends what has taken longer than its timeout; the peer is told with the next [`Connection::flush`].
+    pub fn expire(&mut self, now: u64, ended: &mut Vec<Ended>) {
+        while let Some(place) = self.streams.iter().position(|stream| stream.deadline_ns < now) {
+            self.end(place, now, Err(Failure::Other(ErrorKind::Timeout)), ended);
+        }
+    }
+
+    /// The connection was lost: so are the requests on it.
+    pub fn lose(&mut self, now: u64, kind: ErrorKind, ended: &mut Vec<Ended>) {
+        self.give_up(now, Failure::Other(kind), ended);
+    }
+
+    /// One look at the connection and at what was touched.
+    fn drive(&mut self, now: u64, ended: &mut Vec<Ended>) {
+        self.is_dirty = false;
+        let polled = Pin::new(&mut self.driver).poll(&mut idle());
+        let mut touched = std::mem::take(&mut self.touched);
+        for id in touched.drain(..) {
+            if let Some(place) = self.streams.iter().position(|stream| stream.id == id)
+                && let Some(result) = self.streams[place].advance(&mut idle(), self.limits.body_bytes)
+            {
+                self.end(place, now, result, ended);
+            }
+        }
+        self.touched = touched;
+        match polled {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.give_up(now, Failure::Other(ErrorKind::Closed), ended),
+            Poll::Ready(Err(error)) => self.give_up(now, Failure::of(&error), ended),
+        }
+    }
+
+    fn give_up(&mut self, now: u64, failure: Failure, ended: &mut Vec<Ended>) {
+        self.is_retired = true;
+        self.over = Some(failure);
+        while !self.streams.is_empty() {
+            // What is complete among them is complete.
+            let result = self.streams[0].advance(&mut idle(), self.limits.body_bytes);
+            self.end(0, now, result.unwrap_or(Err(failure)), ended);
+        }
+    }
+
+    fn end(&mut self, place: usize, now: u64, result: Result<u16, Failure>, ended: &mut Vec<Ended>) {
+        let mut stream = self.streams.swap_remove(place);
+        // Released windows, and a cancellation of what was not complete.
+        self.is_dirty = true;
+        let is_late = result.is_ok() && now > stream.deadline_ns;
+        // Swept late or not: an answer after the timeout is no answer.
+        let result = if is_late { Err(Failure::Other(ErrorKind::Timeout)) } else { result };
+        ended.push(Ended {
+            sending: stream.sending,
+            sent_ns: stream.sent_ns,
+            first_byte_ns: stream.first_byte_ns.max(stream.sent_ns),
+            received: stream.received,
+            result,
+            answer: if result.is_ok() { stream.take_answer() } else { None },
+        });
+    }
+}
+
+/// The context of somebody who looks again when there is something to see.
+fn idle() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}

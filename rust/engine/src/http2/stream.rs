@@ -1,0 +1,141 @@
+//! One request on a connection and what has come back for it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use h2::RecvStream;
+use h2::client::ResponseFuture;
+
+use super::Failure;
+use crate::http::head::{HEAD_LIMIT, HEADER_LIMIT};
+use crate::http::response::Shape;
+use crate::outcome::ErrorKind;
+use crate::pool::Sending;
+
+/// Where the response is.
+pub(super) enum Receiving {
+    Head(ResponseFuture),
+    Body(RecvStream),
+}
+
+/// See the module. Dropped before its end, it is cancelled.
+pub(super) struct Stream {
+    pub(super) id: u32,
+    pub(super) sending: Sending,
+    pub(super) sent_ns: u64,
+    pub(super) deadline_ns: u64,
+    pub(super) first_byte_ns: u64,
+    /// Bytes of its frames.
+    pub(super) received: u64,
+    /// Those of its heads: interim ones, the real one, trailers.
+    pub(super) head_received: u64,
+    receiving: Receiving,
+    status: u16,
+    body_bytes: u64,
+    /// The response in the words of HTTP/1.1, where it is kept.
+    kept: Vec<u8>,
+    body_at: usize,
+}
+
+impl Stream {
+    pub(super) fn new(id: u32, response: ResponseFuture, sending: Sending, now: u64) -> Self {
+        Self {
+            id,
+            sending,
+            sent_ns: now,
+            deadline_ns: now.saturating_add(sending.timeout_ns),
+            first_byte_ns: 0,
+            received: 0,
+            head_received: 0,
+            receiving: Receiving::Head(response),
+            status: 0,
+            body_bytes: 0,
+            kept: Vec::new(),
+            body_at: 0,
+        }
+    }
+
+    /// Reads as far as the bytes go: the status when the response is complete, `None` before.
+    pub(super) fn advance(&mut self, context: &mut Context<'_>, body_limit: u64) -> Option<Result<u16, Failure>> {
+        match self.read(context, body_limit) {
+            Ok(Poll::Pending) => None,
+            Ok(Poll::Ready(())) => Some(Ok(self.status)),
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
+    fn read(&mut self, context: &mut Context<'_>, body_limit: u64) -> Result<Poll<()>, Failure> {
+        if let Receiving::Head(response) = &mut self.receiving {
+            match Pin::new(response).poll(context) {
+                // Interim responses without end, or one head without end.
+                Poll::Pending if self.head_received > HEAD_LIMIT as u64 => return Err(HEADER_TOO_LARGE),
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Err(error)) => return Err(self.head_failure(&error)),
+                Poll::Ready(Ok(response)) => self.begin_body(response)?,
+            }
+        }
+        let Receiving::Body(body) = &mut self.receiving else { unreachable!("the head has just been read") };
+        while !body.is_end_stream() {
+            match body.poll_data(context) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(None) => break,
+                Poll::Ready(Some(Err(error))) => return Err(Failure::of(&error)),
+                Poll::Ready(Some(Ok(data))) => {
+                    self.body_bytes += data.len() as u64;
+                    if self.body_bytes > body_limit {
+                        return Err(Failure::Other(ErrorKind::BodyTooLarge));
+                    }
+                    if self.sending.keeps {
+                        self.kept.extend_from_slice(&data);
+                    }
+                    // The whole is always released: it cannot exceed what came.
+                    let _ = body.flow_control().release_capacity(data.len());
+                }
+            }
+        }
+        match body.poll_trailers(context) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Ok(_)) => Ok(Poll::Ready(())),
+            Poll::Ready(Err(error)) => Err(Failure::of(&error)),
+        }
+    }
+
+    fn begin_body(&mut self, response: http::Response<RecvStream>) -> Result<(), Failure> {
+        let (head, body) = response.into_parts();
+        if head.headers.len() > HEADER_LIMIT {
+            return Err(HEADER_TOO_LARGE);
+        }
+        self.status = head.status.as_u16();
+        if self.sending.keeps {
+            // The version that readers of such a head know; they ask for headers and nothing else.
+            self.kept.extend_from_slice(format!("HTTP/1.1 {}\r\n", self.status).as_bytes());
+            for (name, value) in &head.headers {
+                for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                    self.kept.extend_from_slice(part);
+                }
+            }
+            self.kept.extend_from_slice(b"\r\n");
+            self.body_at = self.kept.len();
+        }
+        self.receiving = Receiving::Body(body);
+        Ok(())
+    }
+
+    /// The library does not tell a head that is too large from one that is wrong. The shortest code of a character is 5
+    /// bits: one beyond the limit came in more than half as many bytes, unless its headers repeat one another.
+    fn head_failure(&self, error: &h2::Error) -> Failure {
+        match Failure::of(error) {
+            Failure::Protocol if self.head_received > HEAD_LIMIT as u64 / 2 => HEADER_TOO_LARGE,
+            failure => failure,
+        }
+    }
+
+    /// The response with where its parts lie, if it was to be kept.
+    pub(super) fn take_answer(&mut self) -> Option<(Shape, Vec<u8>)> {
+        let kept = std::mem::take(&mut self.kept);
+        let shape = Shape { head_at: 0, body_at: self.body_at, end_at: Some(kept.len()), is_chunked: false };
+        self.sending.keeps.then_some((shape, kept))
+    }
+}
+
+const HEADER_TOO_LARGE: Failure = Failure::Other(ErrorKind::HeaderTooLarge);
