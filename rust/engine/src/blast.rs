@@ -135,6 +135,7 @@ impl<R: Reactor> Worker<R> {
         self.await_start(&mut control)?;
         while !self.is_done() {
             let wake = self.turn();
+            self.client.flush();
             self.pacer.wait(&mut self.client.reactor, now_ns(), wake)?;
             for handled in 1..=TURN_EVENTS {
                 let Some(event) = self.client.reactor.next() else { break };
@@ -143,9 +144,11 @@ impl<R: Reactor> Worker<R> {
                 } else {
                     let (happened, now) = self.client.handle(event);
                     self.account(happened, now);
+                    self.account_for_more(now);
                 }
                 if handled % EVENT_BATCH == 0 {
                     self.dispatch(now_ns());
+                    self.client.flush();
                     self.client.reactor.flush()?;
                 }
             }
@@ -280,7 +283,7 @@ impl<R: Reactor> Worker<R> {
             return Some(rest_ns);
         }
         let waiting = self.source.overdue(now.saturating_sub(self.start_ns)).max(1) as usize;
-        let wanted = waiting.saturating_sub(self.client.pool().connecting(ORIGIN));
+        let wanted = self.client.wanted(ORIGIN, waiting);
         for _ in 0..wanted.min(CONNECT_BATCH) {
             let Some(happened) = self.client.connect(ORIGIN, now) else {
                 self.recorder.add(Word::CapHits, 1);
@@ -304,6 +307,14 @@ impl<R: Reactor> Worker<R> {
             Happened::ConnectFailed { kind, .. } => return self.connect_failed(kind, now),
         }
         self.dispatch(now);
+    }
+
+    /// One event may have ended many requests.
+    #[inline]
+    fn account_for_more(&mut self, now: u64) {
+        while let Some(happened) = self.client.next_more() {
+            self.account(happened, now);
+        }
     }
 
     #[inline]
@@ -337,6 +348,7 @@ impl<R: Reactor> Worker<R> {
         for slot in self.client.expired(now) {
             let happened = self.client.expire(slot, now);
             self.account(happened, now_ns());
+            self.account_for_more(now_ns());
         }
         self.next_sweep_ns = now + self.client.sweep_ns();
     }

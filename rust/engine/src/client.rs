@@ -1,6 +1,7 @@
 //! The client: connections to the target, each carrying one request at a time, and what became of it. It neither
 //! decides when to send nor counts anything: the loop that owns it does.
 
+use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -10,10 +11,16 @@ use rustix::io::Errno;
 use crate::clock::{SECOND, now_ns};
 use crate::http::head::HeadReader;
 use crate::http::response::{Progress, Shape};
+use crate::http2::connection::{Connection as Http2, Ended, Limits};
+use crate::http2::request::{Rendered, translate};
 use crate::layers::{self, Layers};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::{Connection, Pool, Sending, State};
 use crate::reactor::{Address, Event, Reactor, Slot};
+use crate::wire::Version;
+
+/// Requests at once on a connection of HTTP/2, where nobody says otherwise.
+const DEFAULT_STREAMS: usize = 100;
 
 /// What an event means for whoever waits.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +63,18 @@ pub struct Client<R> {
     plain: Vec<u8>,
     /// What layers want sent.
     out: Vec<u8>,
+    /// Requests as HTTP/2 has them, by where their bytes lie, which are kept for that.
+    translated: HashMap<*const u8, (Rc<[u8]>, Rendered)>,
+    /// Shared connections with something to write.
+    unflushed: Vec<Slot>,
+    /// Requests on shared connections that have ended.
+    ended: Vec<Ended>,
+    /// What happened beside what was told of last.
+    more: VecDeque<(Happened, Answer)>,
 }
+
+/// Requests that are remembered in the words of HTTP/2, at most.
+const TRANSLATED: usize = 4096;
 
 /// How long connections may be used.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +126,10 @@ impl<R: Reactor> Client<R> {
             answer: Answer::None,
             plain: Vec::new(),
             out: Vec::new(),
+            translated: HashMap::new(),
+            unflushed: Vec::new(),
+            ended: Vec::new(),
+            more: VecDeque::new(),
         }
     }
 
@@ -147,6 +169,9 @@ impl<R: Reactor> Client<R> {
     #[inline]
     pub fn send(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) {
         let connection = self.pool.get(slot);
+        if connection.state == State::Shared {
+            return self.send_shared(slot, now, request, sending);
+        }
         connection.state = State::Busy;
         connection.sending = sending;
         connection.since_ns = now;
@@ -173,6 +198,119 @@ impl<R: Reactor> Client<R> {
         self.send_out(slot);
     }
 
+    /// One of several requests on a connection. It is written with the next [`Client::flush`].
+    fn send_shared(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) {
+        self.mind(sending.timeout_ns);
+        let known = self.translated.get(&request.as_ptr()).is_some_and(|(bytes, _)| Rc::ptr_eq(bytes, request));
+        if !known && let Err(kind) = self.translate(slot, request) {
+            return self.not_sent(slot, now, sending, kind);
+        }
+        let connection = self.pool.get(slot);
+        let (Some(http2), Some((_, rendered))) = (&mut connection.http2, self.translated.get(&request.as_ptr())) else {
+            return;
+        };
+        let is_sent = http2.send(rendered, sending, now);
+        let has_room = http2.room() > 0;
+        self.unflushed.push(slot);
+        if has_room {
+            self.pool.offer(slot);
+        }
+        if !is_sent {
+            self.not_sent(slot, now, sending, ErrorKind::GoAway);
+        }
+    }
+
+    fn translate(&mut self, slot: Slot, request: &Rc<[u8]>) -> Result<(), ErrorKind> {
+        let is_secure = self.origins[self.pool.get(slot).origin].layers.tls.is_some();
+        let rendered = translate(request, is_secure).map_err(|_| ErrorKind::ProtocolError)?;
+        if self.translated.len() >= TRANSLATED {
+            self.translated.clear();
+        }
+        self.translated.insert(request.as_ptr(), (Rc::clone(request), rendered));
+        Ok(())
+    }
+
+    fn not_sent(&mut self, slot: Slot, now: u64, sending: Sending, kind: ErrorKind) {
+        let failed = Err(crate::http2::Failure::Other(kind));
+        let (first_byte_ns, received, answer) = (now, 0, None);
+        self.ended.push(Ended { sending, sent_ns: now, first_byte_ns, received, result: failed, answer });
+        self.tell_ended(slot, now);
+    }
+
+    /// Requests that have ended on a shared connection, to be told of one by one.
+    fn tell_ended(&mut self, slot: Slot, now: u64) {
+        self.pool.ended(self.ended.len());
+        for ended in self.ended.drain(..) {
+            let Ended { sending, sent_ns, first_byte_ns, received, result, answer } = ended;
+            let end = result.map_or_else(|failure| End::Error(failure.kind()), End::Response);
+            let outcome = Outcome {
+                due_ns: sending.due_ns,
+                sent_ns,
+                first_byte_ns,
+                done_ns: now,
+                label: sending.label,
+                token: sending.token,
+                bytes_received: received,
+                end,
+            };
+            let answer = answer.map_or(Answer::None, |(shape, bytes)| Answer::Pieces(shape, bytes));
+            self.more.push_back((Happened::Ended(outcome), answer));
+        }
+        let connection = self.pool.get(slot);
+        if connection.state != State::Shared {
+            return;
+        }
+        let (has_room, is_done) =
+            connection.http2.as_ref().map_or((false, true), |http2| (http2.room() > 0, http2.is_done()));
+        if is_done {
+            self.flush_one(slot);
+            self.close(slot);
+        } else if has_room {
+            self.pool.offer(slot);
+        }
+    }
+
+    /// Writes what shared connections have gathered. To be called before every wait.
+    #[inline]
+    pub fn flush(&mut self) {
+        while let Some(slot) = self.unflushed.pop() {
+            self.flush_one(slot);
+        }
+    }
+
+    fn flush_one(&mut self, slot: Slot) {
+        let now = now_ns();
+        let connection = self.pool.get(slot);
+        let Some(mut http2) = connection.http2.take() else { return };
+        self.plain.clear();
+        http2.flush(now, &mut self.plain, &mut self.ended);
+        let sent = match &mut connection.layers {
+            Some(layers) if !self.plain.is_empty() => layers.send(&self.plain, &mut self.out),
+            _ => Ok(()),
+        };
+        if let Err(kind) = sent {
+            http2.lose(now, kind, &mut self.ended);
+        }
+        connection.http2 = Some(http2);
+        self.send_out(slot);
+        if !self.ended.is_empty() {
+            self.tell_ended(slot, now);
+        }
+    }
+
+    /// What else has happened: over HTTP/2 one event may tell of many requests.
+    #[inline]
+    pub fn next_more(&mut self) -> Option<Happened> {
+        let (happened, answer) = self.more.pop_front()?;
+        self.answer = answer;
+        Some(happened)
+    }
+
+    /// Whether there is something that [`Client::next_more`] has to tell.
+    pub fn has_more(&self) -> bool {
+        !self.more.is_empty()
+    }
+
     /// Sends what layers want sent.
     fn send_out(&mut self, slot: Slot) {
         if !self.out.is_empty() {
@@ -185,6 +323,19 @@ impl<R: Reactor> Client<R> {
     #[inline]
     pub fn mind(&mut self, timeout_ns: u64) {
         self.shortest_timeout_ns = self.shortest_timeout_ns.min(timeout_ns);
+    }
+
+    /// How many more connections to make for so many requests that wait for one.
+    pub fn wanted(&self, origin: usize, waiting: usize) -> usize {
+        let layers::Plan { http, streams, ref tls, .. } = self.origins[origin].layers;
+        let may_share = http == Version::Two || http == Version::Auto && tls.is_some();
+        // One at a time where it may carry many: what waits is soon on its way.
+        let needed = if may_share {
+            waiting.div_ceil(streams.map_or(DEFAULT_STREAMS, |streams| streams as usize))
+        } else {
+            waiting
+        };
+        needed.saturating_sub(self.pool.connecting(origin))
     }
 
     /// Begins one more connection; `None` where the cap forbids it.
@@ -239,8 +390,22 @@ impl<R: Reactor> Client<R> {
 
     /// A connection can carry requests.
     fn ready(&mut self, slot: Slot, now: u64, tls_since_ns: Option<u64>) -> Happened {
-        let since_ns = self.pool.get(slot).since_ns;
-        self.idle(slot, now);
+        let connection = self.pool.get(slot);
+        let since_ns = connection.since_ns;
+        let layers::Plan { http, streams, .. } = self.origins[connection.origin].layers;
+        match connection.layers.as_ref().map_or(Ok(Version::One), |layers| layers.version(http)) {
+            Err(kind) => return self.fail(slot, now, kind),
+            Ok(Version::Two) => {
+                let limits = Limits {
+                    streams: streams.map_or(DEFAULT_STREAMS, |streams| streams as usize),
+                    ..Limits::default()
+                };
+                connection.http2 = Some(Box::new(Http2::new(limits)));
+                self.pool.share(slot);
+                self.unflushed.push(slot);
+            }
+            Ok(_) => self.idle(slot, now),
+        }
         let took_ns = tls_since_ns.unwrap_or(now).saturating_sub(since_ns);
         Happened::Connected { took_ns, tls_ns: tls_since_ns.map(|since_ns| now.saturating_sub(since_ns)) }
     }
@@ -258,9 +423,7 @@ impl<R: Reactor> Client<R> {
             return self.received_through_layers(slot, now);
         }
         if connection.state != State::Busy {
-            // Bytes that nobody asked for: whatever they are, the next response could not be told from them.
-            self.close(slot);
-            return Happened::Nothing;
+            return self.unasked(slot);
         }
         let now = self.reactor.arrived_ns(now).max(connection.since_ns);
         let progress = read(connection, &mut self.heads, self.reactor.received(), now);
@@ -276,12 +439,24 @@ impl<R: Reactor> Client<R> {
         let tls_since_ns = layers.is_secure().then(|| layers.tls_since_ns());
         let connection = self.pool.get(slot);
         connection.layers = Some(layers);
+        if connection.state == State::Shared {
+            return self.received_shared(slot, now, progress);
+        }
         match progress {
             Err(kind) => self.fail(slot, now, kind),
             Ok(layers::Progress::Building) => Happened::Nothing,
-            // Nothing was asked for yet.
-            Ok(layers::Progress::Built) if !self.plain.is_empty() => self.fail(slot, now, ErrorKind::BadResponse),
-            Ok(layers::Progress::Built) => self.ready(slot, now, tls_since_ns),
+            Ok(layers::Progress::Built) => {
+                let happened = self.ready(slot, now, tls_since_ns);
+                if self.plain.is_empty() {
+                    return happened;
+                }
+                // Over HTTP/2 the peer may speak first; else nothing was asked for yet.
+                match self.pool.get(slot).state {
+                    State::Shared => self.received_shared(slot, now, progress),
+                    _ => return self.unasked(slot),
+                };
+                happened
+            }
             Ok(layers::Progress::Open) if self.plain.is_empty() => Happened::Nothing,
             Ok(progress) if connection.state == State::Busy => {
                 let read = match read(connection, &mut self.heads, &self.plain, now) {
@@ -294,11 +469,29 @@ impl<R: Reactor> Client<R> {
                 };
                 self.advance(slot, now, read)
             }
-            Ok(_) => {
-                self.close(slot);
-                Happened::Nothing
-            }
+            Ok(_) => self.unasked(slot),
         }
+    }
+
+    /// Bytes that nobody asked for: whatever they are, the next response could not be told from them.
+    fn unasked(&mut self, slot: Slot) -> Happened {
+        self.close(slot);
+        Happened::Nothing
+    }
+
+    /// What came on a connection that carries several requests.
+    fn received_shared(&mut self, slot: Slot, now: u64, progress: Result<layers::Progress, ErrorKind>) -> Happened {
+        let Some(mut http2) = self.pool.get(slot).http2.take() else { return Happened::Nothing };
+        http2.feed(&self.plain, now, &mut self.ended);
+        match progress {
+            Ok(layers::Progress::Closed) => http2.lose(now, ErrorKind::Closed, &mut self.ended),
+            Err(kind) => http2.lose(now, kind, &mut self.ended),
+            Ok(_) => {}
+        }
+        self.pool.get(slot).http2 = Some(http2);
+        self.unflushed.push(slot);
+        self.tell_ended(slot, now);
+        Happened::Nothing
     }
 
     /// Puts the bytes of a response aside for whoever asked to see them.
@@ -364,6 +557,14 @@ impl<R: Reactor> Client<R> {
             }
             (State::Busy, Some(Errno::TIMEDOUT)) => self.fail(slot, now, ErrorKind::Timeout),
             (State::Busy, Some(_)) => self.fail(slot, now, ErrorKind::Reset),
+            (State::Shared, error) => {
+                let kind = if error.is_some() { ErrorKind::Reset } else { ErrorKind::Closed };
+                if let Some(http2) = &mut connection.http2 {
+                    http2.lose(now, kind, &mut self.ended);
+                }
+                self.tell_ended(slot, now);
+                Happened::Nothing
+            }
             (State::Idle, _) => {
                 self.close(slot);
                 Happened::Nothing
@@ -384,6 +585,14 @@ impl<R: Reactor> Client<R> {
 
     /// Ends what has expired.
     pub fn expire(&mut self, slot: Slot, now: u64) -> Happened {
+        if let Some(http2) = &mut self.pool.get(slot).http2 {
+            http2.expire(now, &mut self.ended);
+            if !self.ended.is_empty() {
+                self.unflushed.push(slot);
+                self.tell_ended(slot, now);
+            }
+            return Happened::Nothing;
+        }
         let connecting = self.pool.get(slot).state == State::Connecting;
         self.fail(slot, now, if connecting { ErrorKind::ConnectTimeout } else { ErrorKind::Timeout })
     }

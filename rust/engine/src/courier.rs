@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::client::{Client, Happened, Origin};
+use crate::clock::now_ns;
 use crate::growth::{CONNECT_BATCH, Growth};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::Sending;
@@ -157,8 +158,12 @@ impl<R: Reactor> Courier<R> {
     }
 
     /// A request that ended without an event of its own.
-    pub fn next_failed(&mut self) -> Option<Outcome> {
-        self.failed.pop_front()
+    pub fn next_ended(&mut self, recorder: &Recorder, is_wanted: IsWanted<'_>) -> Option<Outcome> {
+        if let Some(outcome) = self.failed.pop_front() {
+            return Some(outcome);
+        }
+        let happened = self.client.next_more()?;
+        self.account(recorder, happened, now_ns(), is_wanted)
     }
 
     /// How many requests are on their way, or wait to be.
@@ -178,8 +183,9 @@ impl<R: Reactor> Courier<R> {
         if now >= self.look_ns {
             self.look_ns = self.grow(recorder, now, is_wanted);
         }
+        self.client.flush();
         let next_ns = self.next_sweep_ns.min(self.look_ns);
-        if self.failed.is_empty() { next_ns } else { now }
+        if self.failed.is_empty() && !self.client.has_more() { next_ns } else { now }
     }
 
     /// Begins as many connections as requests wait for one, a few at a time. When to look again.
@@ -189,7 +195,7 @@ impl<R: Reactor> Courier<R> {
         }
         let mut again_ns = u64::MAX;
         for origin in 0..self.waiting.len() {
-            let wanted = self.waiting[origin].len().saturating_sub(self.client.pool().connecting(origin));
+            let wanted = self.client.wanted(origin, self.waiting[origin].len());
             for _ in 0..wanted.min(CONNECT_BATCH) {
                 match self.client.connect(origin, now) {
                     Some(happened) => {
@@ -200,7 +206,7 @@ impl<R: Reactor> Courier<R> {
                 }
             }
             if !self.waiting[origin].is_empty() {
-                again_ns = again_ns.min(self.growth.begun(now, crate::clock::now_ns(), wanted));
+                again_ns = again_ns.min(self.growth.begun(now, now_ns(), wanted));
             }
         }
         again_ns

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::outcome::ErrorKind;
 use crate::tls::{Host, Session, Stage};
 use crate::tunnel::{Tunnel, Way};
+use crate::wire::Version;
 
 /// How connections to a place are built up, once there is a socket.
 #[derive(Clone, Default)]
@@ -18,6 +19,10 @@ pub struct Plan {
     pub tunnel: Option<Rc<Way>>,
     /// With TLS.
     pub tls: Option<Host>,
+    /// Which HTTP is spoken above.
+    pub http: Version,
+    /// HTTP/2: requests at once.
+    pub streams: Option<u32>,
     /// By a proxy that is told with each request where it goes.
     pub forward: Option<Rc<Forward>>,
 }
@@ -34,7 +39,7 @@ pub struct Forward {
 impl Plan {
     /// Whether a socket is all that is needed.
     pub fn is_empty(&self) -> bool {
-        self.tunnel.is_none() && self.tls.is_none() && self.forward.is_none()
+        self.tunnel.is_none() && self.tls.is_none() && self.forward.is_none() && self.http != Version::Two
     }
 }
 
@@ -154,9 +159,14 @@ impl Layers {
         self.tls_since_ns
     }
 
-    /// The peer has chosen HTTP/2.
-    pub fn is_http2(&self) -> bool {
-        self.tls.as_ref().is_some_and(Session::is_http2)
+    /// What is spoken above; an error where the peer has not chosen what it must.
+    pub fn version(&self, wanted: Version) -> Result<Version, ErrorKind> {
+        match &self.tls {
+            Some(tls) if tls.is_http2() => Ok(Version::Two),
+            Some(_) if wanted == Version::Two => Err(ErrorKind::ProtocolError),
+            None if wanted == Version::Two => Ok(Version::Two),
+            _ => Ok(Version::One),
+        }
     }
 
     /// The end of the bytes must be said within TLS, or anybody on the way could have cut them off.

@@ -1,6 +1,7 @@
 //! The connections of a worker: which are idle, which carry a request, which may still be opened. No I/O here.
 
 use crate::http::response::ResponseReader;
+use crate::http2;
 use crate::layers::Layers;
 use crate::reactor::Slot;
 
@@ -15,6 +16,8 @@ pub enum State {
     Busy,
     /// Ready for the next one.
     Idle,
+    /// Carrying any number of requests, over HTTP/2.
+    Shared,
 }
 
 /// A connection and the request on it.
@@ -44,6 +47,10 @@ pub struct Connection {
     pub kept: Vec<u8>,
     /// What lies between the socket and HTTP; `None` where nothing does.
     pub layers: Option<Box<Layers>>,
+    /// What carries several requests at once.
+    pub http2: Option<Box<http2::connection::Connection>>,
+    /// One that is shared can be acquired.
+    pub is_offered: bool,
 }
 
 /// A request, as far as the connection that carries it must know.
@@ -99,7 +106,31 @@ impl Pool {
     pub fn acquire(&mut self, origin: usize) -> Option<Slot> {
         let slot = self.origins[origin].idle.pop()?;
         self.in_flight += 1;
+        self.get(slot).is_offered = false;
         Some(slot)
+    }
+
+    /// A shared connection has room for another request.
+    pub fn offer(&mut self, slot: Slot) {
+        let connection = self.get(slot);
+        let origin = connection.origin;
+        if !std::mem::replace(&mut connection.is_offered, true) {
+            self.origins[origin].idle.push(slot);
+        }
+    }
+
+    /// It is connected, and shared from now on.
+    pub fn share(&mut self, slot: Slot) {
+        let connection = self.get(slot);
+        let origin = connection.origin;
+        connection.state = State::Shared;
+        self.origins[origin].connecting -= 1;
+        self.offer(slot);
+    }
+
+    /// Requests on shared connections have ended.
+    pub fn ended(&mut self, requests: usize) {
+        self.in_flight -= requests;
     }
 
     /// What was acquired is not used.
@@ -135,6 +166,8 @@ impl Pool {
             reader: ResponseReader::default(),
             kept: Vec::new(),
             layers: None,
+            http2: None,
+            is_offered: false,
         };
         let slot = self.free.pop().unwrap_or(self.connections.len() as Slot);
         if slot as usize == self.connections.len() {
@@ -163,7 +196,7 @@ impl Pool {
 
     fn leave(&mut self, origin: usize, state: State, slot: Slot) {
         match state {
-            State::Idle => self.origins[origin].idle.retain(|&idle| idle != slot),
+            State::Idle | State::Shared => self.origins[origin].idle.retain(|&idle| idle != slot),
             State::Connecting => self.origins[origin].connecting -= 1,
             State::Busy => self.in_flight -= 1,
             State::Closed => {}
@@ -177,6 +210,7 @@ impl Pool {
         connection.state = State::Closed;
         connection.kept = Vec::new();
         connection.layers = None;
+        connection.http2 = None;
         self.leave(origin, was, slot);
         self.free.push(slot);
         self.opened -= 1;
@@ -204,12 +238,19 @@ impl Pool {
 
     /// The labels of the requests that connections carry.
     pub fn labels_in_flight(&self) -> impl Iterator<Item = usize> {
-        self.connections.iter().filter(|c| c.state == State::Busy).map(|c| c.sending.label)
+        let single = |c: &Connection| (c.state == State::Busy).then_some(c.sending.label);
+        let shared = |c: &Connection| c.http2.as_ref().map(|http2| http2.labels().collect::<Vec<_>>());
+        self.connections.iter().flat_map(move |c| single(c).into_iter().chain(shared(c).into_iter().flatten()))
     }
 
     /// Slots whose present step, connecting or a request, has taken too long.
     pub fn expired(&self, now: u64) -> Vec<Slot> {
-        let slow = |c: &Connection| matches!(c.state, State::Connecting | State::Busy) && c.deadline_ns < now;
+        let slow = |c: &Connection| match c.state {
+            State::Connecting | State::Busy => c.deadline_ns < now,
+            // Each of its requests has a time of its own.
+            State::Shared => true,
+            State::Idle | State::Closed => false,
+        };
         (0..).zip(&self.connections).filter(|(_, c)| slow(c)).map(|(slot, _)| slot).collect()
     }
 }

@@ -74,7 +74,8 @@ impl Wiring {
 
     /// A place that requests may go to, whose addresses are dealt round-robin from the `first`.
     pub fn origin(&mut self, place: &Place, addresses: &[SocketAddr], first: usize) -> Result<Origin, String> {
-        let mut layers = layers::Plan::default();
+        let Wire { http, streams, .. } = self.wire;
+        let mut layers = layers::Plan { http, streams, ..layers::Plan::default() };
         let mut ways: Vec<_> = addresses.iter().copied().map(Address::Inet).collect();
         if let Some(path) = &self.wire.unix_socket {
             let address = SocketAddrUnix::new(path).map_err(|error| format!("{}: {error}", path.display()))?;

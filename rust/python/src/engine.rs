@@ -473,7 +473,8 @@ impl Engine {
         loop {
             let ended = {
                 let mut core = self.core()?;
-                let Some(outcome) = core.courier.next_failed() else { break };
+                let Core { courier, recorder, waiters, .. } = &mut *core;
+                let Some(outcome) = courier.next_ended(recorder, &mut |token| waiters.wants(py, token)) else { break };
                 core.deliver(py, &outcome)
             };
             if let Some((future, response)) = ended {

@@ -8,6 +8,7 @@
 //!                 └────────────────────────────────────────────┘
 //! ```
 
+use std::fmt;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
@@ -122,6 +123,11 @@ impl Connection {
         self.streams.len()
     }
 
+    /// The labels of those.
+    pub fn labels(&self) -> impl Iterator<Item = usize> {
+        self.streams.iter().map(|stream| stream.sending.label)
+    }
+
     /// It will never carry anything again: flush it once more, then close it.
     pub fn is_done(&self) -> bool {
         self.over.is_some() || self.is_retired && self.streams.is_empty()
@@ -135,7 +141,8 @@ impl Connection {
         if self.room() == 0 || !matches!(self.requests.poll_ready(&mut idle()), Poll::Ready(Ok(()))) {
             return false;
         }
-        let Ok((response, mut upload)) = self.requests.send_request(request.head.clone(), request.body.is_empty()) else {
+        let Ok((response, mut upload)) = self.requests.send_request(request.head.clone(), request.body.is_empty())
+        else {
             // The peer is leaving, or has been left without numbers for streams.
             self.is_retired = true;
             return false;
@@ -246,6 +253,15 @@ impl Connection {
             result,
             answer: if result.is_ok() { stream.take_answer() } else { None },
         });
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("in_flight", &self.in_flight())
+            .field("over", &self.over)
+            .finish_non_exhaustive()
     }
 }
 

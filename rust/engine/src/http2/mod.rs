@@ -32,6 +32,16 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// As the books have it.
+    pub fn kind(self) -> ErrorKind {
+        match self {
+            Self::Protocol => ErrorKind::ProtocolError,
+            Self::Reset(_) | Self::Refused => ErrorKind::StreamReset,
+            Self::GoAway(_) => ErrorKind::GoAway,
+            Self::Other(kind) => kind,
+        }
+    }
+
     fn of(error: &h2::Error) -> Self {
         let code = error.reason().map_or(0, u32::from);
         match error {

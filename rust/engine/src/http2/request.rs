@@ -67,6 +67,28 @@ pub fn render_parts(
     Ok(Rendered { head, body: Bytes::copy_from_slice(body.unwrap_or_default()) })
 }
 
+/// The same of a request that was rendered for HTTP/1.1.
+pub fn translate(http1: &[u8], is_secure: bool) -> Result<Rendered, PlanError> {
+    let wrong = || PlanError("request: cannot be put into HTTP/2".into());
+    let mut headers = [httparse::EMPTY_HEADER; 256];
+    let mut request = httparse::Request::new(&mut headers);
+    let Ok(httparse::Status::Complete(body_at)) = request.parse(http1) else { return Err(wrong()) };
+    let (Some(method), Some(path)) = (request.method, request.path) else { return Err(wrong()) };
+    let mut host = "";
+    let mut others = Vec::with_capacity(request.headers.len());
+    for header in request.headers.iter() {
+        let value = str::from_utf8(header.value).map_err(|_| wrong())?;
+        if header.name.eq_ignore_ascii_case("host") {
+            host = value;
+        } else {
+            others.push((header.name.to_owned(), value.to_owned()));
+        }
+    }
+    let scheme = if is_secure { "https" } else { "http" };
+    let body = &http1[body_at..];
+    render_parts(method, &format!("{scheme}://{host}{path}"), &others, (!body.is_empty()).then_some(body))
+}
+
 fn parse_url(url: &str) -> Result<Uri, PlanError> {
     let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
     uri.ok_or_else(|| {
@@ -97,6 +119,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_rendered_for_the_older_version_is_the_same_request() {
+        let request =
+            translate(b"POST /a?b HTTP/1.1\r\nHost: c:1\r\nX-Y: 1\r\nContent-Length: 2\r\n\r\nhi", true).unwrap();
+        assert_eq!(
+            (request.head.uri().to_string(), request.head.method().as_str()),
+            ("https://c:1/a?b".into(), "POST")
+        );
+        assert_eq!(&request.body[..], b"hi");
+        assert_eq!(names(&request), ["user-agent", "accept", "x-y", "content-length"]);
+        for wrong in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"GET /", b"GET / HTTP/1.1\r\nHost: a\r\nX: \xff\r\n\r\n"] {
+            assert!(translate(wrong, false).is_err());
+        }
+    }
+
+    #[test]
     fn headers_of_a_connection_stay_behind() {
         let headers = ["Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "TE"];
         let request = rendered("GET", "https://a/", &headers.map(|name| (name, "x")), None).unwrap();
@@ -107,9 +144,12 @@ mod tests {
 
     #[test]
     fn bodies_carry_their_length() {
-        for (method, body, length) in
-            [("POST", Some("hi"), Some("2")), ("PUT", None, Some("0")), ("GET", None, None), ("GET", Some("x"), Some("1"))]
-        {
+        for (method, body, length) in [
+            ("POST", Some("hi"), Some("2")),
+            ("PUT", None, Some("0")),
+            ("GET", None, None),
+            ("GET", Some("x"), Some("1")),
+        ] {
             let request = rendered(method, "http://a/", &[], body).unwrap();
             assert_eq!(request.head.headers().get("content-length").map(|value| value.to_str().unwrap()), length);
         }
