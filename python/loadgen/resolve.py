@@ -35,7 +35,7 @@ async def find_addresses(plan: EnginePlan) -> EnginePlan:
         (address, *_), _ = await reach(parse_url(wire.proxy.address))
         plan = replace(plan, wire=replace(wire, proxy=replace(wire.proxy, address=address)))
         if url is not None and not wire.proxy.leaves_out(url.host):
-            # Whether the target can be reached, the proxy will say; where a name leads, only this kind asks here.
+            # Whether the target can be reached, the proxy will say; one kind asks here where a name leads.
             if wire.proxy.kind != "socks5":
                 return plan
             found, dns_ns = await _look_up(url, plan.resolve)
@@ -47,7 +47,7 @@ async def find_addresses(plan: EnginePlan) -> EnginePlan:
 
 
 async def reach(url: Url, known: Mapping[str, str] = NOTHING) -> tuple[list[str], int | None]:
-    """Those of the host's addresses that accept a connection, each `host:port`, and how long finding them took.
+    """Those of the host's addresses that accept a connection, each `host:port`; how long finding them took.
 
     They are in the resolver's order; what is `known` it is not asked.
     """

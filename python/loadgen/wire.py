@@ -1,13 +1,15 @@
-"""How connections are made: through what, with which security, for how long. Data only; wiring.py reads wishes."""
+"""How connections are made: through what, how secured, for how long. Only data; wiring.py reads wishes."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
+
+from loadgen.units import counted
 
 Version = Literal["auto", "1", "2"]
 ProxyKind = Literal["http", "socks5", "socks5h"]
@@ -56,18 +58,16 @@ class Wire(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_d
 
 
 def describe_wire(wire: Wire) -> list[str]:
-    """What a reader of the table must know, in a few words each; nothing where all is as usual."""
-    told: list[tuple[Any, str]] = [
-        (wire.tls.insecure, "certificates not verified"),
-        (wire.unix_socket, f"over {wire.unix_socket}"),
-        (
-            wire.proxy,
-            f"through the {wire.proxy and wire.proxy.kind} proxy {wire.proxy and wire.proxy.address}",
-        ),
-        (wire.no_keepalive, "a connection for each request"),
-        (wire.bind, f"from {', '.join(wire.bind[:3])}{' …' if len(wire.bind) > 3 else ''}"),
-    ]
-    return [text for is_so, text in told if is_so]
+    """What a reader of the figures must know, in a few words each; nothing where all is as usual."""
+    told = {
+        "certificates not verified": wire.tls.insecure,
+        "full TLS handshakes": wire.tls.no_resumption,
+        f"over {wire.unix_socket}": wire.unix_socket,
+        f"through {wire.proxy.kind} proxy {wire.proxy.address}" if wire.proxy else "": wire.proxy,
+        "a connection for each request": wire.no_keepalive,
+        f"from {counted(len(wire.bind), 'source')}": wire.bind,
+    }
+    return [text for text, is_so in told.items() if is_so]
 
 
 def secretless(wire: Wire) -> Wire:

@@ -139,7 +139,7 @@ def parse_resolutions(value: Mapping[str, str] | Sequence[str]) -> dict[str, str
 
 
 def _wished_proxy(plan: Plan, url: Url | None) -> tuple[str, str | None]:
-    """The field that says so, and what it says. What the environment says of proxies leaves loopback alone."""
+    """The field that says so, and what it says. The environment's proxies are not for loopback."""
     if plan.proxy is not None:
         return "proxy", plan.proxy
     if url is None or _is_loopback(url.host):
@@ -162,7 +162,7 @@ def _parse_proxy(text: str) -> Proxy:
     try:
         port = parts.port or PROXY_PORTS.get(kind or "", 0)
     except ValueError:
-        kind = None
+        port, kind = 0, None
     if kind is None or not parts.hostname or parts.path not in ("", "/"):
         raise ValueError(f"{expected}, got {quoted(text.rpartition('@')[2])}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

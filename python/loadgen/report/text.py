@@ -23,6 +23,7 @@ from loadgen.units import (
     printable,
     quoted,
 )
+from loadgen.wire import describe_wire
 
 WIDTH = 80
 MOST_NAMES = 20
@@ -101,12 +102,13 @@ def _head(result: Result) -> list[str]:
     if arrivals:
         load += f", {' and '.join(sorted(arrivals))} arrivals, {plan.pacing} pacing"
     head = [f"{title}{how:>{WIDTH - len(title)}}"]
+    wired = _wrap("", ", ".join(describe_wire(plan.wire)).split(), " ") if describe_wire(plan.wire) else []
     if plan.script is None:
-        return [*head, f"{_cut(printable(plan.label), WIDTH - len(load) - 2)}: {load}"]
+        return [*head, f"{_cut(printable(plan.label), WIDTH - len(load) - 2)}: {load}", *wired]
     names = printable(", ".join(scenario.name for scenario in plan.script.scenarios))
     if width_of(names) + len(load) + 2 <= WIDTH:
-        return [*head, f"{names}: {load}"]
-    return [*head, cut_middle(names, WIDTH), *_wrap("", load.split(), " ")]
+        return [*head, f"{names}: {load}", *wired]
+    return [*head, cut_middle(names, WIDTH), *_wrap("", load.split(), " "), *wired]
 
 
 def _rates(result: Result) -> list[str]:
