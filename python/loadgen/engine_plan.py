@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from loadgen.units import counted, format_duration, format_rate
-from loadgen.wire import Wire, secretless
+from loadgen.wire import USUAL, Wire, secretless
 
 Pacing = Literal["eco", "hybrid", "spin"]
 Reactor = Literal["auto", "epoll", "uring"]
@@ -162,7 +162,7 @@ class EnginePlan(
     # "LOADGEN_TIMEOUT", "preset": "--preset spike"}; "plan" is a script.
     origins: dict[str, str]
     script: ScriptPlan | None = None
-    wire: Wire = Wire()
+    wire: Wire = USUAL
     dns_ns: int | None = None  # how long it took to find the addresses
     resolve: dict[str, str] = {}  # "host:port" to the address that the user says it has
 

@@ -149,7 +149,9 @@ class Plan(Struct, frozen=True, kw_only=True):
         # The port is another in every run; the name says what was run, so that runs can be found together.
         field, name = "url" if self.script is None else "base_url", self.name_at(EMBEDDED)
         origins = {field: self.origin(field), "name": self.origin("name")} | dict(self.origins)
-        changes = {field: base + (self._where or "/"), "name": name, "origins": origins}
+        changes: dict[str, Any] = {field: base + (self._where or "/"), "name": name, "origins": origins}
+        if self.proxy is None:  # what the environment says of proxies does not lead to what we bring along
+            origins["noproxy"], changes["noproxy"] = "default", "*"
         return msgspec.structs.replace(self, **changes)
 
     def name_at(self, where: str) -> str:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from loadgen._engine import monotonic_ns
 from loadgen.engine_plan import EnginePlan
-from loadgen.errors import TargetError
+from loadgen.errors import TargetError, UsageError
 from loadgen.units import format_duration
 from loadgen.url import Url, parse_url
 
@@ -28,6 +28,7 @@ Found = tuple[int, Any]
 async def find_addresses(plan: EnginePlan) -> EnginePlan:
     """The plan with the addresses that its connections go to."""
     wire, url = plan.wire, parse_url(plan.target_url) if plan.target_url else None
+    _check_sources(wire.bind)
     if wire.unix_socket is not None:
         await _reach_socket(wire.unix_socket)
         return plan
@@ -60,6 +61,17 @@ async def reach(url: Url, known: Mapping[str, str] = NOTHING) -> tuple[list[str]
         f"{url.authority} cannot be reached: {'; '.join(f'{text}: {problem}' for text, problem in tried)}",
         hint="Is the server running, and on this port? Without a URL, loadgen brings its own target.",
     )
+
+
+def _check_sources(addresses: list[str]) -> None:
+    for address in addresses:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            try:
+                probe.bind((address, 0))
+            except OSError:
+                raise UsageError(
+                    f"{address} is not an address of this machine", hint="See `ip address`."
+                ) from None
 
 
 async def _reach_socket(path: str) -> None:

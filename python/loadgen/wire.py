@@ -57,6 +57,10 @@ class Wire(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_d
     proxy: Proxy | None = None
 
 
+# Left out of plan.json, by identity.
+USUAL = Wire()
+
+
 def describe_wire(wire: Wire) -> list[str]:
     """What a reader of the figures must know, in a few words each; nothing where all is as usual."""
     told = {

@@ -17,7 +17,7 @@ from loadgen import shapes
 from loadgen.checking import Checker, at_most, one_of
 from loadgen.units import quoted
 from loadgen.url import Url
-from loadgen.wire import Proxy, Tls, Version, Wire
+from loadgen.wire import USUAL, Proxy, Tls, Version, Wire
 
 if TYPE_CHECKING:
     from loadgen.plan import Plan
@@ -53,7 +53,13 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
         check.wrong("unix_socket", f"cannot be used with {check.named('proxy')}")
     if unix_socket is not None:
         proxy = None
-    return Wire(
+    if (
+        plan.reactor == "uring"
+        and plan.script is None
+        and (proxy is not None or plan.http == "2" or (url is not None and url.scheme == "https"))
+    ):
+        check.wrong("reactor", "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy")
+    wire = Wire(
         tls=tls,
         http=check("http", one_of(get_args(Version)), str(plan.http)) or "auto",  # type: ignore[arg-type]
         streams=check.optional("streams", at_most(MAX_STREAMS), plan.streams),
@@ -64,6 +70,7 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
         unix_socket=unix_socket,
         proxy=proxy,
     )
+    return USUAL if wire == USUAL else wire
 
 
 def _read_file(value: str) -> str:
@@ -139,20 +146,11 @@ def parse_resolutions(value: Mapping[str, str] | Sequence[str]) -> dict[str, str
 
 
 def _wished_proxy(plan: Plan, url: Url | None) -> tuple[str, str | None]:
-    """The field that says so, and what it says. The environment's proxies are not for loopback."""
-    if plan.proxy is not None:
+    """The field that says so, and what it says; else the environment speaks, as it does to curl."""
+    if plan.proxy is not None or url is None or plan.needs_embedded_target:
         return "proxy", plan.proxy
-    if url is None or _is_loopback(url.host):
-        return "proxy", None
     known = getproxies_environment()
     return f"{url.scheme}_proxy", known.get(url.scheme) or known.get("all")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _parse_proxy(text: str) -> Proxy:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     Server = Caddy | Hypercorn | NodeServer
     Start = Callable[[Counterpart, Path, Leaf | None], Server]
 
-pytestmark = pytest.mark.skip(reason="the option is not there yet")
 
 # Below ten, so that no share of them is judged.
 LOAD = ("--tps", "45", "--duration", "200ms", "--workers", "1")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Behaviour = Callable[[RawConnection], None]
 
-pytestmark = pytest.mark.skip(reason="the option is not there yet")
 
 # Below ten, so that no share of them is judged.
 LOAD = ("--tps", "45", "--duration", "200ms", "--workers", "1")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.support.certificates import Certificates
     from tests.support.command import CommandResult, Loadgen
 
-pytestmark = pytest.mark.skip(reason="the option is not there yet")
 
 # Below ten, so that no share of them is judged.
 LOAD = ("--tps", "45", "--duration", "200ms", "--workers", "1")

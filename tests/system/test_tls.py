@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tests.support.raw_server import RawConnection
     from tests.support.scripts import Scripts
 
-pytestmark = pytest.mark.skip(reason="the option is not there yet")
 
 # Below ten, so that no share of them is judged.
 LOAD = ("--tps", "45", "--duration", "200ms", "--workers", "1", "--http1")

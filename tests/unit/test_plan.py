@@ -96,7 +96,7 @@ def test_a_preset_is_scaled_by_the_rate_and_stretched_by_the_duration() -> None:
 
 def test_all_mistakes_are_reported_together() -> None:
     found = mistakes(
-        url="https://host/",
+        url="ftp://host/",
         method="G ET",
         headers=[("bad name", "x"), ("X", "a\r\nb")],
         rate="fast",
@@ -269,7 +269,7 @@ def test_a_plan_of_a_script_is_no_run_by_itself() -> None:
     ("fields", "place", "words"),
     [
         ({"base_url": 5}, "base_url", "expected text"),
-        ({"base_url": "https://h"}, "base_url", "https is not supported"),
+        ({"base_url": "ftp://h"}, "base_url", 'the scheme "ftp" is not supported'),
         ({"iterations": 0}, "iterations", "expected a whole number, 1 or more"),
         ({"max_users": "x"}, "max_users", "expected a whole number"),
         ({"max_errors": 0}, "max_errors", "expected a number of iterations such as 100"),

@@ -123,7 +123,7 @@ def test_an_interrupt_before_the_load_ends_at_once(monkeypatch: pytest.MonkeyPat
         await asyncio.sleep(30)
         raise AssertionError("it was waited for")
 
-    monkeypatch.setattr(import_module("loadgen.run"), "reach", interrupted_meanwhile)
+    monkeypatch.setattr(import_module("loadgen.run"), "find_addresses", interrupted_meanwhile)
     with pytest.raises(Interrupted, match="before the load began"):
         loadgen.run(Plan(url="http://127.0.0.1:1/"))
 

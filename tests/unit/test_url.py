@@ -45,8 +45,7 @@ def test_a_zone_stays_on_this_machine() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("https://host/", "https is not supported yet: give an http URL"),
-        ("ftp://host/", 'the scheme "ftp" is not supported: give an http URL'),
+        ("ftp://host/", 'the scheme "ftp" is not supported: give an http or https URL'),
         ("http://", 'expected a URL such as "http://127.0.0.1:8000/items", got "http://"'),
         ("", "expected a URL"),
         ("http://host:99999/", "Port out of range"),

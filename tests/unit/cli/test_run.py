@@ -136,7 +136,7 @@ def test_one_scenario_may_be_picked(script: str) -> None:
         (["--set", "sise=5"], '--set: the script has no argument "sise": did you mean "size"'),
         (["--tps", "fast"], "--tps: expected a rate"),
         (["--url", "http://h/?a=b"], "--url: expected a base for paths, without a query"),
-        (["--url", "https://h/"], "--url: https is not supported"),
+        (["--url", "ftp://h/"], '--url: the scheme "ftp" is not supported'),
         (["--max-errors", "0"], "--max-errors: expected a number of iterations such as 100"),
         (["--iterations", "0"], "--iterations: expected a whole number"),
         (["--tps", "5", "--iterations-per-user", "5"], "--iterations-per-user: needs users"),
