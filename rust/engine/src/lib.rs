@@ -6,8 +6,8 @@
 //! counted by the [`record`] modules in shared memory that others may read at any time.
 //!
 //! Three rules hold everywhere. Every operation has the same stamps (due, sent, first byte, done), taken here, on
-//! `CLOCK_MONOTONIC`. Nothing on the path of a request allocates. A failed request is data; only a broken run is an
-//! error.
+//! `CLOCK_MONOTONIC`. Nothing on the path of a request allocates, but for the library in [`http2`]. A failed request is
+//! data; only a broken run is an error.
 #![deny(missing_docs)]
 
 pub mod blast;

@@ -27,10 +27,12 @@ use crate::pool::Sending;
 
 /// What the peer may send unasked: nothing waits here for a reader, so there is no reason to slow it down.
 const WINDOW_BYTES: u32 = 1 << 30;
-/// How many requests a peer is thought to take before it has said so. RFC 9113 wants no peer to take fewer.
-const UNTOLD_STREAMS: usize = 100;
-/// The last stream that a client can begin.
-const LAST_STREAM: u32 = (1 << 31) - 1;
+/// Length of what a client says before anything else.
+const PREFACE_BYTES: usize = 24;
+/// How many requests at a time, if nobody says otherwise. RFC 9113 wants no peer to take fewer.
+const USUAL_STREAMS: usize = 100;
+/// The last stream that a client can begin. Tests come to it sooner.
+const LAST_STREAM: u32 = if cfg!(test) { 1001 } else { (1 << 31) - 1 };
 
 /// How much a connection takes.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +45,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { streams: UNTOLD_STREAMS, body_bytes: BODY_LIMIT }
+        Self { streams: USUAL_STREAMS, body_bytes: BODY_LIMIT }
     }
 }
 
@@ -56,8 +58,10 @@ pub struct Ended {
     pub sent_ns: u64,
     /// When the first byte of its answer was read; `sent_ns` if none came.
     pub first_byte_ns: u64,
-    /// Bytes of its frames.
-    pub received: u64,
+    /// Bytes of the frames that were written for it.
+    pub bytes_sent: u64,
+    /// Bytes of the frames that came for it.
+    pub bytes_received: u64,
     /// The status of its response.
     pub result: Result<u16, Failure>,
     /// The response in the words of HTTP/1.1, if it was to be kept.
@@ -69,11 +73,14 @@ pub struct Connection {
     requests: SendRequest<Bytes>,
     driver: h2::client::Connection<Transport, Bytes>,
     transport: Transport,
-    frames: Frames,
+    inbound: Frames,
+    outbound: Frames,
     streams: Vec<Stream>,
     /// Streams that the slice at hand spoke of.
     touched: Vec<u32>,
     limits: Limits,
+    /// How many requests the peer takes at a time; none before it has said so.
+    peer_streams: usize,
     /// The protocol may have something to write that it was not asked for yet.
     is_dirty: bool,
     is_retired: bool,
@@ -81,7 +88,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that was just made; the first [`Connection::flush`] gives what opens it.
+    /// A connection whose bytes can flow; the first [`Connection::flush`] gives what opens it.
     pub fn new(limits: Limits) -> Self {
         let transport = Transport::default();
         let mut builder = Builder::new();
@@ -89,7 +96,6 @@ impl Connection {
             .enable_push(false)
             .initial_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
-            .initial_max_send_streams(UNTOLD_STREAMS)
             .max_header_list_size(HEAD_LIMIT as u32);
         let opening = pin!(builder.handshake(transport.clone()));
         let Poll::Ready(Ok((requests, driver))) = opening.poll(&mut idle()) else {
@@ -99,14 +105,22 @@ impl Connection {
             requests,
             driver,
             transport,
-            frames: Frames::default(),
+            inbound: Frames::default(),
+            outbound: Frames::after(PREFACE_BYTES),
             streams: Vec::new(),
             touched: Vec::new(),
             limits,
+            peer_streams: 0,
             is_dirty: true,
             is_retired: false,
             over: None,
         }
+    }
+
+    /// The peer has said what it takes. Before, a request might be one too many and be refused: to wait for this belongs
+    /// to connecting.
+    pub fn is_ready(&self) -> bool {
+        self.peer_streams > 0
     }
 
     /// How many more requests it takes now.
@@ -115,7 +129,7 @@ impl Connection {
         if self.is_retired {
             return 0;
         }
-        self.limits.streams.min(self.requests.current_max_send_streams()).saturating_sub(self.streams.len())
+        self.limits.streams.min(self.peer_streams).saturating_sub(self.streams.len())
     }
 
     /// Requests without an end.
@@ -152,7 +166,7 @@ impl Connection {
             // Refused only on a stream that is closed already, whose response says why.
             let _ = upload.send_data(request.body.clone(), true);
         }
-        self.is_retired = id == LAST_STREAM;
+        self.is_retired = id >= LAST_STREAM;
         self.is_dirty = true;
         self.streams.push(Stream::new(id, response, sending, now));
         true
@@ -163,12 +177,13 @@ impl Connection {
         if self.over.is_some() {
             return;
         }
-        let Self { frames, streams, touched, is_retired, .. } = self;
-        let mut is_leaving = false;
-        frames.follow(bytes, |part| {
+        let Self { inbound, streams, touched, is_retired, .. } = self;
+        let (mut is_leaving, mut is_settings) = (false, false);
+        inbound.follow(bytes, |part| {
+            is_settings |= part.is_settings;
             is_leaving |= part.is_go_away;
             if let Some(stream) = streams.iter_mut().find(|stream| stream.id == part.stream) {
-                stream.received += part.bytes;
+                stream.bytes_received += part.bytes;
                 if part.is_head {
                     stream.head_received += part.bytes;
                     stream.first_byte_ns = if stream.first_byte_ns == 0 { now } else { stream.first_byte_ns };
@@ -185,6 +200,9 @@ impl Connection {
         }
         self.transport.push(bytes);
         self.drive(now, ended);
+        if is_settings {
+            self.peer_streams = self.requests.current_max_send_streams();
+        }
     }
 
     /// Appends what is to be written to `out`. To be asked after [`Connection::send`] and [`Connection::feed`]; several
@@ -193,7 +211,14 @@ impl Connection {
         if self.is_dirty && self.over.is_none() {
             self.drive(now, ended);
         }
+        let before = out.len();
         self.transport.take(out);
+        let Self { outbound, streams, .. } = self;
+        outbound.follow(&out[before..], |part| {
+            if let Some(stream) = streams.iter_mut().find(|stream| stream.id == part.stream) {
+                stream.bytes_sent += part.bytes;
+            }
+        });
     }
 
     /// Ends what has taken longer than its timeout; the peer is told with the next [`Connection::flush`].
@@ -249,7 +274,8 @@ impl Connection {
             sending: stream.sending,
             sent_ns: stream.sent_ns,
             first_byte_ns: stream.first_byte_ns.max(stream.sent_ns),
-            received: stream.received,
+            bytes_sent: stream.bytes_sent,
+            bytes_received: stream.bytes_received,
             result,
             answer: if result.is_ok() { stream.take_answer() } else { None },
         });

@@ -8,6 +8,7 @@
 //! ```
 
 const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
 const GO_AWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 const HEAD_BYTES: usize = 9;
@@ -21,6 +22,8 @@ pub(super) struct Part {
     pub(super) bytes: u64,
     /// They belong to the head of a response.
     pub(super) is_head: bool,
+    /// The last of what the peer says it takes.
+    pub(super) is_settings: bool,
     /// The peer will take no more requests.
     pub(super) is_go_away: bool,
 }
@@ -34,7 +37,12 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// Takes the next bytes of the connection and tells `on` of each frame, or part of one, in them.
+    /// Of a side that begins with bytes that are no frame; they count for the connection.
+    pub(super) fn after(bytes: usize) -> Self {
+        Self { head: [0; HEAD_BYTES], head_bytes: HEAD_BYTES, payload_left: bytes }
+    }
+
+    /// Takes the next bytes of one side of the connection and tells `on` of each frame, or part of one, in them.
     #[inline]
     pub(super) fn follow(&mut self, mut bytes: &[u8], mut on: impl FnMut(Part)) {
         while !bytes.is_empty() {
@@ -60,6 +68,7 @@ impl Frames {
                 stream: u32::from_be_bytes(stream) & (u32::MAX >> 1),
                 bytes: (taken + part) as u64,
                 is_head: matches!(kind, HEADERS | CONTINUATION),
+                is_settings: kind == SETTINGS && self.payload_left == 0,
                 is_go_away: kind == GO_AWAY,
             });
             if self.payload_left == 0 {

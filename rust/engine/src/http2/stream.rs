@@ -25,8 +25,10 @@ pub(super) struct Stream {
     pub(super) sent_ns: u64,
     pub(super) deadline_ns: u64,
     pub(super) first_byte_ns: u64,
-    /// Bytes of its frames.
-    pub(super) received: u64,
+    /// Bytes of the frames that were written for it.
+    pub(super) bytes_sent: u64,
+    /// Bytes of the frames that came for it.
+    pub(super) bytes_received: u64,
     /// Those of its heads: interim ones, the real one, trailers.
     pub(super) head_received: u64,
     receiving: Receiving,
@@ -45,7 +47,8 @@ impl Stream {
             sent_ns: now,
             deadline_ns: now.saturating_add(sending.timeout_ns),
             first_byte_ns: 0,
-            received: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
             head_received: 0,
             receiving: Receiving::Head(response),
             status: 0,
@@ -75,7 +78,10 @@ impl Stream {
             }
         }
         let Receiving::Body(body) = &mut self.receiving else { unreachable!("the head has just been read") };
-        while !body.is_end_stream() {
+        loop {
+            if body.is_end_stream() {
+                return Ok(Poll::Ready(()));
+            }
             match body.poll_data(context) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(None) => break,

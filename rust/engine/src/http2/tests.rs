@@ -76,9 +76,17 @@ impl Client {
         Self { connection, ended, written, now: 1000 }
     }
 
+    /// A client that was told what the peer takes.
+    fn ready(limits: Limits) -> Self {
+        let mut client = Self::new(limits);
+        client.feed(&settings());
+        client.take_written();
+        client
+    }
+
     /// A client with requests 0, 1, … on streams 1, 3, …
     fn asking(count: u64) -> Self {
-        let mut client = Self::new(Limits::default());
+        let mut client = Self::ready(Limits::default());
         for token in 0..count {
             assert!(client.ask(&get(), token));
         }
@@ -131,7 +139,6 @@ fn post(length: usize) -> Rendered {
 /// How the one request on a connection ends after these frames; `None` if it does not.
 fn answered(frames: &Frames) -> Option<Result<u16, Failure>> {
     let mut client = Client::asking(1);
-    client.feed(&settings());
     client.feed(&frames.concat());
     client.ended.pop().map(|ended| ended.result)
 }
@@ -219,14 +226,16 @@ fn several_requests_share_a_connection() {
     let frames = client.take_written();
     let begun: Vec<_> = frames.iter().filter(|frame| frame.0 == HEADERS).map(|frame| (frame.1, frame.2)).collect();
     assert_eq!(begun, [(WHOLE, 1), (WHOLE, 3), (WHOLE, 5)]);
-    client.feed(&settings());
     client.now = 1010;
     client.feed(&[frame(HEADERS, END_HEADERS, 5, OK), frame(HEADERS, END_HEADERS, 1, OK)].concat());
     client.now = 1020;
     client.feed(&frame(DATA, END_STREAM, 1, b"one"));
     client.feed(&[frame(HEADERS, WHOLE, 3, &[0x8D]), frame(DATA, END_STREAM, 5, b"three")].concat());
     assert_eq!(client.results(), [(0, Ok(200)), (1, Ok(404)), (2, Ok(200))]);
-    let seen: Vec<_> = client.ended.iter().map(|ended| (ended.first_byte_ns, ended.received)).collect();
+    let sent: Vec<u64> = client.ended.iter().map(|ended| ended.bytes_sent).collect();
+    let heads: Vec<u64> = frames.iter().map(|frame| 9 + frame.3.len() as u64).collect();
+    assert_eq!(sent, heads);
+    let seen: Vec<_> = client.ended.iter().map(|ended| (ended.first_byte_ns, ended.bytes_received)).collect();
     assert_eq!(seen, [(1010, 10 + 12), (1020, 10), (1010, 10 + 14)]);
     assert_eq!((client.connection.in_flight(), client.connection.room()), (0, 100));
 }
@@ -235,7 +244,7 @@ fn several_requests_share_a_connection() {
 fn what_is_kept_reads_like_http_1() {
     let mut client = Client::asking(1);
     let block = with(&with(OK, "x-y", "1"), "set-cookie", "a=b");
-    client.feed(&[settings(), frame(HEADERS, END_HEADERS, 1, &block)].concat());
+    client.feed(&[frame(HEADERS, END_HEADERS, 1, &block)].concat());
     client.feed(&[frame(DATA, 0, 1, b"he"), frame(DATA, END_STREAM, 1, b"llo")].concat());
     let (shape, bytes) = client.ended.pop().unwrap().answer.unwrap();
     assert_eq!(&bytes[shape.head_at..shape.body_at], b"HTTP/1.1 200\r\nx-y: 1\r\nset-cookie: a=b\r\n\r\n");
@@ -246,7 +255,7 @@ fn what_is_kept_reads_like_http_1() {
 
 #[test]
 fn bodies_wait_for_the_windows() {
-    let mut client = Client::new(Limits::default());
+    let mut client = Client::ready(Limits::default());
     assert!(client.ask(&post(100_000), 0));
     client.flush();
     let sent = |client: &mut Client| {
@@ -255,7 +264,7 @@ fn bodies_wait_for_the_windows() {
         written.iter().filter(|frame| frame.0 == DATA).map(|frame| frame.3.len()).sum::<usize>()
     };
     assert_eq!(sent(&mut client), 65_535);
-    client.feed(&[settings(), frame(WINDOW, 0, 1, &[0, 1, 0, 0])].concat());
+    client.feed(&[frame(WINDOW, 0, 1, &[0, 1, 0, 0])].concat());
     assert_eq!(sent(&mut client), 0);
     client.feed(&frame(WINDOW, 0, 0, &[0, 0, 0, 10]));
     assert_eq!(sent(&mut client), 10);
@@ -263,14 +272,14 @@ fn bodies_wait_for_the_windows() {
     assert_eq!(sent(&mut client), 100_000 - 65_545);
     client.feed(&frame(HEADERS, WHOLE, 1, OK));
     assert_eq!(client.results(), [(0, Ok(200))]);
+    assert!((100_000..100_300).contains(&client.ended[0].bytes_sent));
 }
 
 #[test]
 fn windows_that_open_often_are_not_a_head() {
-    let mut client = Client::new(Limits::default());
+    let mut client = Client::ready(Limits::default());
     assert!(client.ask(&post(100_000), 0));
     client.flush();
-    client.feed(&settings());
     client.feed(&frame(WINDOW, 0, 1, &[0, 0, 0, 1]).repeat(10_000));
     client.feed(&frame(HEADERS, WHOLE, 1, OK));
     assert_eq!(client.results(), [(0, Ok(200))]);
@@ -278,11 +287,11 @@ fn windows_that_open_often_are_not_a_head() {
 
 #[test]
 fn an_answer_before_the_body_has_gone_ends_the_request() {
-    let mut client = Client::new(Limits::default());
+    let mut client = Client::ready(Limits::default());
     assert!(client.ask(&post(100_000), 0));
     client.flush();
     client.take_written();
-    client.feed(&[settings(), frame(HEADERS, WHOLE, 1, OK), frame(RESET, 0, 1, &[0; 4])].concat());
+    client.feed(&[frame(HEADERS, WHOLE, 1, OK), frame(RESET, 0, 1, &[0; 4])].concat());
     assert_eq!(client.results(), [(0, Ok(200))]);
     client.feed(&[frame(WINDOW, 0, 0, &[0, 1, 0, 0]), frame(WINDOW, 0, 1, &[0, 1, 0, 0])].concat());
     assert!(client.take_written().iter().all(|frame| frame.0 != DATA));
@@ -292,10 +301,10 @@ fn an_answer_before_the_body_has_gone_ends_the_request() {
 #[test]
 fn a_body_beyond_the_limit_is_cut() {
     let too_large = [(0, Err(Failure::Other(ErrorKind::BodyTooLarge)))];
-    let mut client = Client::new(Limits { body_bytes: 10, ..Limits::default() });
+    let mut client = Client::ready(Limits { body_bytes: 10, ..Limits::default() });
     assert!(client.ask(&get(), 0));
     client.flush();
-    client.feed(&[settings(), frame(HEADERS, END_HEADERS, 1, OK), frame(DATA, 0, 1, &[0; 10])].concat());
+    client.feed(&[frame(HEADERS, END_HEADERS, 1, OK), frame(DATA, 0, 1, &[0; 10])].concat());
     assert_eq!(client.results(), []);
     client.feed(&frame(DATA, 0, 1, &[0]));
     assert_eq!(client.results(), too_large);
@@ -306,14 +315,41 @@ fn a_body_beyond_the_limit_is_cut() {
 #[test]
 fn a_peer_that_takes_fewer_gets_fewer() {
     let mut client = Client::new(Limits { streams: 3, ..Limits::default() });
-    client.feed(&frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 2]));
-    assert_eq!(client.connection.room(), 2);
+    assert!(!client.connection.is_ready() && !client.ask(&get(), 0));
+    let said = frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 2]);
+    client.feed(&said[..12]);
+    assert!(!client.connection.is_ready());
+    client.feed(&said[12..]);
+    assert_eq!((client.connection.is_ready(), client.connection.room()), (true, 2));
     assert!(client.ask(&get(), 0) && client.ask(&get(), 1) && !client.ask(&get(), 2));
     client.flush();
     client.feed(&frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 50]));
     assert!(client.ask(&get(), 2) && !client.ask(&get(), 3));
     client.feed(&frame(HEADERS, WHOLE, 1, OK));
     assert!(client.ask(&get(), 3));
+}
+
+#[test]
+fn answers_without_a_body_may_tell_its_length() {
+    for (method, status) in [("HEAD", "200"), ("GET", "304"), ("GET", "204")] {
+        let mut client = Client::ready(Limits::default());
+        assert!(client.ask(&render_parts(method, "http://a/", &[], None).unwrap(), 0));
+        client.flush();
+        client.feed(&frame(HEADERS, WHOLE, 1, &with(&literal(":status", status), "content-length", "12345")));
+        assert_eq!(client.results(), [(0, Ok(status.parse().unwrap()))], "{method} {status}");
+    }
+}
+
+#[test]
+fn a_connection_whose_numbers_are_used_up_retires() {
+    let mut client = Client::ready(Limits::default());
+    for stream in (1..=1001).step_by(2) {
+        assert!(!client.connection.is_done() && client.ask(&get(), 0));
+        client.flush();
+        client.feed(&frame(HEADERS, WHOLE, stream, OK));
+    }
+    assert!(client.connection.is_done() && !client.ask(&get(), 0));
+    assert!(client.results().iter().all(|(_, result)| *result == Ok(200)));
 }
 
 #[test]
@@ -328,7 +364,6 @@ fn pings_are_answered() {
 fn what_expired_is_cancelled_and_a_late_answer_disturbs_nobody() {
     let mut client = Client::asking(80);
     client.take_written();
-    client.feed(&settings());
     client.now = 1101;
     assert!(client.ask(&get(), 80));
     client.connection.expire(client.now, &mut client.ended);
@@ -349,7 +384,7 @@ fn what_expired_is_cancelled_and_a_late_answer_disturbs_nobody() {
 fn an_answer_after_the_timeout_is_none() {
     let mut client = Client::asking(1);
     client.now = 1101;
-    client.feed(&[settings(), frame(HEADERS, WHOLE, 1, OK)].concat());
+    client.feed(&[frame(HEADERS, WHOLE, 1, OK)].concat());
     assert_eq!(client.results(), [(0, Err(Failure::Other(ErrorKind::Timeout)))]);
     assert!(client.ended[0].answer.is_none());
 }
@@ -357,7 +392,6 @@ fn an_answer_after_the_timeout_is_none() {
 #[test]
 fn a_peer_that_leaves_finishes_what_it_began() {
     let mut client = Client::asking(2);
-    client.feed(&settings());
     client.feed(&frame(GO_AWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]));
     assert_eq!(client.results(), [(1, Err(Failure::GoAway(0)))]);
     assert!(client.connection.room() == 0 && !client.ask(&get(), 2) && !client.connection.is_done());
@@ -370,7 +404,6 @@ fn a_peer_that_leaves_finishes_what_it_began() {
 fn a_broken_rule_ends_all_and_the_peer_is_told() {
     let mut client = Client::asking(2);
     client.take_written();
-    client.feed(&settings());
     client.feed(&[frame(HEADERS, WHOLE, 1, OK), frame(PING, 0, 0, &[0; 7])].concat());
     assert_eq!(client.results(), [(0, Ok(200)), (1, Err(Failure::Protocol))]);
     assert!(client.connection.is_done());
@@ -393,8 +426,7 @@ proptest! {
         let bytes = frames.concat();
         prop_assume!(bytes.len() < 10_000);
         let mut client = Client::asking(1);
-        client.feed(&settings());
-        bytes.chunks(step).for_each(|part| client.feed(part));
+            bytes.chunks(step).for_each(|part| client.feed(part));
         prop_assert_eq!(client.ended.pop().map(|ended| ended.result), expected, "{}", name);
     }
 
@@ -405,7 +437,7 @@ proptest! {
     ) {
         let mut client = Client::asking(3);
         let bytes: Vec<u8> = frames.iter().flat_map(|(kind, flags, stream, payload)| frame(*kind, *flags, *stream, payload)).collect();
-        [settings(), bytes].concat().chunks(step).for_each(|part| client.feed(part));
+        bytes.chunks(step).for_each(|part| client.feed(part));
         client.connection.lose(client.now, ErrorKind::Closed, &mut client.ended);
         let mut tokens: Vec<u64> = client.ended.iter().map(|ended| ended.sending.token).collect();
         tokens.sort_unstable();
