@@ -338,6 +338,7 @@ impl<R: Reactor> Worker<R> {
                 done_ns: now,
                 label: self.label,
                 token: 0,
+                bytes_sent: 0,
                 bytes_received: 0,
                 end,
             });

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::clock::{SECOND, now_ns};
 use crate::http::head::HeadReader;
 use crate::http::response::{Progress, Shape};
+use crate::http2::Failure;
 use crate::http2::connection::{Connection as Http2, Ended, Limits};
 use crate::http2::request::{Rendered, translate};
 use crate::layers::{self, Layers};
@@ -18,9 +19,6 @@ use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::{Connection, Pool, Sending, State};
 use crate::reactor::{Address, Event, Reactor, Slot};
 use crate::wire::Version;
-
-/// Requests at once on a connection of HTTP/2, where nobody says otherwise.
-const DEFAULT_STREAMS: usize = 100;
 
 /// What an event means for whoever waits.
 #[derive(Clone, Copy, Debug)]
@@ -64,17 +62,29 @@ pub struct Client<R> {
     /// What layers want sent.
     out: Vec<u8>,
     /// Requests as HTTP/2 has them, by where their bytes lie, which are kept for that.
-    translated: HashMap<*const u8, (Rc<[u8]>, Rendered)>,
+    translated: HashMap<*const u8, (Rc<[u8]>, Rc<Rendered>)>,
     /// Shared connections with something to write.
     unflushed: Vec<Slot>,
     /// Requests on shared connections that have ended.
     ended: Vec<Ended>,
+    /// Requests that a peer left without having looked at them: they go out once more, as any client would send them.
+    again: VecDeque<Again>,
     /// What happened beside what was told of last.
     more: VecDeque<(Happened, Answer)>,
 }
 
+/// A request to be sent once more.
+struct Again {
+    origin: usize,
+    request: Rc<Rendered>,
+    sending: Sending,
+    sent_ns: u64,
+}
+
 /// Requests that are remembered in the words of HTTP/2, at most.
 const TRANSLATED: usize = 4096;
+/// A peer that goes away with this code has only had enough of the connection.
+const NO_ERROR: u32 = 0;
 
 /// How long connections may be used.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +139,7 @@ impl<R: Reactor> Client<R> {
             translated: HashMap::new(),
             unflushed: Vec::new(),
             ended: Vec::new(),
+            again: VecDeque::new(),
             more: VecDeque::new(),
         }
     }
@@ -165,12 +176,14 @@ impl<R: Reactor> Client<R> {
         over(wear.lifetime_ns, connection.born_ns) || over(wear.idle_ns, connection.idle_since_ns)
     }
 
-    /// Writes a request on a connection that was acquired.
+    /// Writes a request on a connection that was acquired. How many bytes that are; what HTTP/2 makes of it, the outcome
+    /// tells.
     #[inline]
-    pub fn send(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) {
+    pub fn send(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) -> u64 {
         let connection = self.pool.get(slot);
         if connection.state == State::Shared {
-            return self.send_shared(slot, now, request, sending);
+            self.send_shared(slot, now, request, sending);
+            return 0;
         }
         connection.state = State::Busy;
         connection.sending = sending;
@@ -186,6 +199,7 @@ impl<R: Reactor> Client<R> {
         } else {
             self.reactor.send(slot, request);
         }
+        request.len() as u64
     }
 
     fn send_through_layers(&mut self, slot: Slot, request: &[u8]) {
@@ -203,20 +217,26 @@ impl<R: Reactor> Client<R> {
         self.mind(sending.timeout_ns);
         let known = self.translated.get(&request.as_ptr()).is_some_and(|(bytes, _)| Rc::ptr_eq(bytes, request));
         if !known && let Err(kind) = self.translate(slot, request) {
-            return self.not_sent(slot, now, sending, kind);
+            self.pool.offer(slot);
+            return self.not_sent(now, now, sending, kind);
         }
-        let connection = self.pool.get(slot);
-        let (Some(http2), Some((_, rendered))) = (&mut connection.http2, self.translated.get(&request.as_ptr())) else {
-            return;
-        };
-        let is_sent = http2.send(rendered, sending, now);
+        if let Some((_, rendered)) = self.translated.get(&request.as_ptr()) {
+            let rendered = Rc::clone(rendered);
+            self.send_rendered(slot, now, rendered, sending);
+        }
+    }
+
+    fn send_rendered(&mut self, slot: Slot, sent_ns: u64, request: Rc<Rendered>, sending: Sending) {
+        let Some(http2) = &mut self.pool.get(slot).http2 else { return };
+        let is_sent = http2.send(&request, sending, sent_ns);
         let has_room = http2.room() > 0;
         self.unflushed.push(slot);
         if has_room {
             self.pool.offer(slot);
         }
         if !is_sent {
-            self.not_sent(slot, now, sending, ErrorKind::GoAway);
+            let origin = self.pool.get(slot).origin;
+            self.again.push_back(Again { origin, request, sending, sent_ns });
         }
     }
 
@@ -226,23 +246,38 @@ impl<R: Reactor> Client<R> {
         if self.translated.len() >= TRANSLATED {
             self.translated.clear();
         }
-        self.translated.insert(request.as_ptr(), (Rc::clone(request), rendered));
+        self.translated.insert(request.as_ptr(), (Rc::clone(request), Rc::new(rendered)));
         Ok(())
     }
 
-    fn not_sent(&mut self, slot: Slot, now: u64, sending: Sending, kind: ErrorKind) {
-        let failed = Err(crate::http2::Failure::Other(kind));
-        let (first_byte_ns, received, answer) = (now, 0, None);
-        self.ended.push(Ended { sending, sent_ns: now, first_byte_ns, received, result: failed, answer });
-        self.tell_ended(slot, now);
+    /// A request that was acquired for, and will not be sent.
+    fn not_sent(&mut self, sent_ns: u64, now: u64, sending: Sending, kind: ErrorKind) {
+        self.pool.ended(1);
+        let outcome = Outcome {
+            due_ns: sending.due_ns,
+            sent_ns,
+            first_byte_ns: sent_ns,
+            done_ns: now,
+            label: sending.label,
+            token: sending.token,
+            bytes_sent: 0,
+            bytes_received: 0,
+            end: End::Error(kind),
+        };
+        self.more.push_back((Happened::Ended(outcome), Answer::None));
     }
 
     /// Requests that have ended on a shared connection, to be told of one by one.
     fn tell_ended(&mut self, slot: Slot, now: u64) {
-        self.pool.ended(self.ended.len());
+        let origin = self.pool.get(slot).origin;
         for ended in self.ended.drain(..) {
-            let Ended { sending, sent_ns, first_byte_ns, received, result, answer } = ended;
-            let end = result.map_or_else(|failure| End::Error(failure.kind()), End::Response);
+            let Ended { request, mut sending, sent_ns, first_byte_ns, bytes_sent, bytes_received, result, answer } =
+                ended;
+            if matches!(result, Err(Failure::GoAway(NO_ERROR))) && !sending.is_second {
+                sending.is_second = true;
+                self.again.push_back(Again { origin, request, sending, sent_ns });
+                continue;
+            }
             let outcome = Outcome {
                 due_ns: sending.due_ns,
                 sent_ns,
@@ -250,10 +285,12 @@ impl<R: Reactor> Client<R> {
                 done_ns: now,
                 label: sending.label,
                 token: sending.token,
-                bytes_received: received,
-                end,
+                bytes_sent,
+                bytes_received,
+                end: result.map_or_else(|failure| End::Error(failure.kind()), End::Response),
             };
             let answer = answer.map_or(Answer::None, |(shape, bytes)| Answer::Pieces(shape, bytes));
+            self.pool.ended(1);
             self.more.push_back((Happened::Ended(outcome), answer));
         }
         let connection = self.pool.get(slot);
@@ -273,9 +310,37 @@ impl<R: Reactor> Client<R> {
     /// Writes what shared connections have gathered. To be called before every wait.
     #[inline]
     pub fn flush(&mut self) {
+        if !self.again.is_empty() {
+            self.send_again(now_ns());
+        }
         while let Some(slot) = self.unflushed.pop() {
             self.flush_one(slot);
         }
+    }
+
+    #[cold]
+    fn send_again(&mut self, now: u64) {
+        for _ in 0..self.again.len() {
+            let Some(Again { origin, request, sending, sent_ns }) = self.again.pop_front() else { break };
+            if sent_ns.saturating_add(sending.timeout_ns) < now {
+                self.not_sent(sent_ns, now, sending, ErrorKind::Timeout);
+            } else if let Some(slot) = self.acquire(origin) {
+                self.pool.ended(1); // it was never out of flight
+                self.send_rendered(slot, sent_ns, request, sending);
+            } else {
+                self.again.push_back(Again { origin, request, sending, sent_ns });
+                if self.pool.connecting(origin) == 0
+                    && let Some(happened @ Happened::ConnectFailed { .. }) = self.connect(origin, now)
+                {
+                    self.more.push_back((happened, Answer::None));
+                }
+            }
+        }
+    }
+
+    /// The labels of requests that are under way.
+    pub fn labels_in_flight(&self) -> impl Iterator<Item = usize> {
+        self.pool.labels_in_flight().chain(self.again.iter().map(|again| again.sending.label))
     }
 
     fn flush_one(&mut self, slot: Slot) {
@@ -331,7 +396,7 @@ impl<R: Reactor> Client<R> {
         let may_share = http == Version::Two || http == Version::Auto && tls.is_some();
         // One at a time where it may carry many: what waits is soon on its way.
         let needed = if may_share {
-            waiting.div_ceil(streams.map_or(DEFAULT_STREAMS, |streams| streams as usize))
+            waiting.div_ceil(streams.map_or(Limits::default().streams, |streams| streams as usize))
         } else {
             waiting
         };
@@ -374,7 +439,7 @@ impl<R: Reactor> Client<R> {
     fn connected(&mut self, slot: Slot, now: u64) -> Happened {
         let plan = &self.origins[self.pool.get(slot).origin].layers;
         if plan.is_empty() {
-            return self.ready(slot, now, None);
+            return self.ready(slot, now);
         }
         let begun = Layers::begin(plan, now, &mut self.out);
         self.send_out(slot);
@@ -382,32 +447,37 @@ impl<R: Reactor> Client<R> {
             Ok(layers) => {
                 let is_built = layers.is_built();
                 self.pool.get(slot).layers = Some(Box::new(layers));
-                if is_built { self.ready(slot, now, None) } else { Happened::Nothing }
+                if is_built { self.ready(slot, now) } else { Happened::Nothing }
             }
             Err(kind) => self.fail(slot, now, kind),
         }
     }
 
-    /// A connection can carry requests.
-    fn ready(&mut self, slot: Slot, now: u64, tls_since_ns: Option<u64>) -> Happened {
+    /// The layers stand: what is spoken above them?
+    fn ready(&mut self, slot: Slot, now: u64) -> Happened {
         let connection = self.pool.get(slot);
-        let since_ns = connection.since_ns;
         let layers::Plan { http, streams, .. } = self.origins[connection.origin].layers;
         match connection.layers.as_ref().map_or(Ok(Version::One), |layers| layers.version(http)) {
-            Err(kind) => return self.fail(slot, now, kind),
+            Err(kind) => self.fail(slot, now, kind),
             Ok(Version::Two) => {
-                let limits = Limits {
-                    streams: streams.map_or(DEFAULT_STREAMS, |streams| streams as usize),
-                    ..Limits::default()
-                };
-                connection.http2 = Some(Box::new(Http2::new(limits)));
-                self.pool.share(slot);
+                let usual = Limits::default();
+                let streams = streams.map_or(usual.streams, |streams| streams as usize);
+                connection.http2 = Some(Box::new(Http2::new(Limits { streams, ..usual })));
                 self.unflushed.push(slot);
+                Happened::Nothing
             }
-            Ok(_) => self.idle(slot, now),
+            Ok(_) => {
+                self.idle(slot, now);
+                self.has_connected(slot, now)
+            }
         }
-        let took_ns = tls_since_ns.unwrap_or(now).saturating_sub(since_ns);
-        Happened::Connected { took_ns, tls_ns: tls_since_ns.map(|since_ns| now.saturating_sub(since_ns)) }
+    }
+
+    fn has_connected(&mut self, slot: Slot, now: u64) -> Happened {
+        let connection = self.pool.get(slot);
+        let handshake = connection.layers.as_ref().and_then(|layers| layers.handshake());
+        let took_ns = handshake.map_or(now, |(tls_since_ns, _)| tls_since_ns).saturating_sub(connection.since_ns);
+        Happened::Connected { took_ns, tls_ns: handshake.map(|(_, tls_ns)| tls_ns) }
     }
 
     #[inline]
@@ -436,26 +506,22 @@ impl<R: Reactor> Client<R> {
         self.plain.clear();
         let progress = layers.receive(self.reactor.received(), now, &mut self.plain, &mut self.out);
         self.send_out(slot);
-        let tls_since_ns = layers.is_secure().then(|| layers.tls_since_ns());
         let connection = self.pool.get(slot);
         connection.layers = Some(layers);
-        if connection.state == State::Shared {
+        if connection.http2.is_some() {
             return self.received_shared(slot, now, progress);
         }
         match progress {
             Err(kind) => self.fail(slot, now, kind),
             Ok(layers::Progress::Building) => Happened::Nothing,
             Ok(layers::Progress::Built) => {
-                let happened = self.ready(slot, now, tls_since_ns);
-                if self.plain.is_empty() {
-                    return happened;
+                let happened = self.ready(slot, now);
+                match self.plain.is_empty() {
+                    true => happened,
+                    // Over HTTP/2 the peer may speak first; else nothing was asked for yet.
+                    false if self.pool.get(slot).http2.is_some() => self.received_shared(slot, now, progress),
+                    false => self.unasked(slot),
                 }
-                // Over HTTP/2 the peer may speak first; else nothing was asked for yet.
-                match self.pool.get(slot).state {
-                    State::Shared => self.received_shared(slot, now, progress),
-                    _ => return self.unasked(slot),
-                };
-                happened
             }
             Ok(layers::Progress::Open) if self.plain.is_empty() => Happened::Nothing,
             Ok(progress) if connection.state == State::Busy => {
@@ -488,8 +554,20 @@ impl<R: Reactor> Client<R> {
             Err(kind) => http2.lose(now, kind, &mut self.ended),
             Ok(_) => {}
         }
-        self.pool.get(slot).http2 = Some(http2);
+        let (is_ready, failure) = (http2.is_ready(), http2.failure());
+        let connection = self.pool.get(slot);
+        connection.http2 = Some(http2);
         self.unflushed.push(slot);
+        if connection.state == State::Connecting {
+            return match failure {
+                Some(failure) => self.fail(slot, now, failure.kind()),
+                None if is_ready => {
+                    self.pool.share(slot);
+                    self.has_connected(slot, now)
+                }
+                None => Happened::Nothing,
+            };
+        }
         self.tell_ended(slot, now);
         Happened::Nothing
     }
@@ -585,7 +663,10 @@ impl<R: Reactor> Client<R> {
 
     /// Ends what has expired.
     pub fn expire(&mut self, slot: Slot, now: u64) -> Happened {
-        if let Some(http2) = &mut self.pool.get(slot).http2 {
+        let connection = self.pool.get(slot);
+        if connection.state == State::Shared
+            && let Some(http2) = &mut connection.http2
+        {
             http2.expire(now, &mut self.ended);
             if !self.ended.is_empty() {
                 self.unflushed.push(slot);
@@ -617,6 +698,7 @@ impl<R: Reactor> Client<R> {
             done_ns: now,
             label: connection.sending.label,
             token: connection.sending.token,
+            bytes_sent: 0, // counted when it was sent
             bytes_received: connection.received,
             end,
         }

@@ -83,13 +83,13 @@ impl<R: Reactor> Courier<R> {
     #[inline]
     fn send(&mut self, recorder: &Recorder, slot: Slot, parcel: &Parcel, now: u64) {
         let Parcel { request, sending, asked_ns, .. } = parcel;
-        recorder.sent(sending.label, sending.due_ns, now, request.len() as u64);
+        let bytes = self.client.send(slot, now, request, *sending);
+        recorder.sent(sending.label, sending.due_ns, now, bytes);
         recorder.sample(sending.label, Kind::Dispatch, asked_ns.saturating_sub(sending.due_ns));
         if now > *asked_ns {
             recorder.add(Word::PoolWaits, 1);
             recorder.sample(sending.label, Kind::PoolWait, now - asked_ns);
         }
-        self.client.send(slot, now, request, *sending);
     }
 
     /// What an event of the reactor ended.
@@ -239,7 +239,7 @@ impl<R: Reactor> Courier<R> {
         for parcel in self.waiting.iter_mut().flat_map(|queue| queue.drain(..)) {
             recorder.unfinished(parcel.sending.label, 1);
         }
-        for label in self.client.pool().labels_in_flight() {
+        for label in self.client.labels_in_flight() {
             recorder.unfinished(label, 1);
         }
     }
@@ -250,8 +250,17 @@ fn end_unsent(recorder: &Recorder, parcel: &Parcel, now: u64, kind: ErrorKind) -
     let Sending { due_ns, label, token, .. } = parcel.sending;
     recorder.sample(label, Kind::Lateness, now.saturating_sub(due_ns));
     let end = End::Error(kind);
-    let outcome =
-        Outcome { due_ns, sent_ns: now, first_byte_ns: now, done_ns: now, label, token, bytes_received: 0, end };
+    let outcome = Outcome {
+        due_ns,
+        sent_ns: now,
+        first_byte_ns: now,
+        done_ns: now,
+        label,
+        token,
+        bytes_sent: 0,
+        bytes_received: 0,
+        end,
+    };
     recorder.finished(label, &outcome);
     outcome
 }

@@ -66,6 +66,8 @@ pub struct Layers {
     built: bool,
     /// When TLS began, once it has.
     tls_since_ns: u64,
+    /// How long its handshake took, once it has ended.
+    tls_ns: u64,
 }
 
 impl Layers {
@@ -73,7 +75,8 @@ impl Layers {
     pub fn begin(plan: &Plan, now: u64, out: &mut Vec<u8>) -> Result<Self, ErrorKind> {
         let tunnel = plan.tunnel.as_ref().map(|way| Tunnel::begin(way, out));
         let forward = plan.forward.clone();
-        let mut layers = Self { tunnel, host: plan.tls.clone(), tls: None, forward, built: false, tls_since_ns: 0 };
+        let mut layers =
+            Self { tunnel, host: plan.tls.clone(), tls: None, forward, built: false, tls_since_ns: 0, tls_ns: 0 };
         if layers.tunnel.is_none() {
             layers.go_on(now, out)?;
         }
@@ -120,7 +123,11 @@ impl Layers {
             Stage::Handshake => Progress::Building,
             // A peer that leaves while the connection is built up has not built it.
             Stage::Closed if !self.built => return Err(ErrorKind::TlsFailed),
-            Stage::Open if !std::mem::replace(&mut self.built, true) => Progress::Built,
+            Stage::Open if !self.built => {
+                self.built = true;
+                self.tls_ns = now.saturating_sub(self.tls_since_ns);
+                Progress::Built
+            }
             Stage::Open => Progress::Open,
             Stage::Closed => Progress::Closed,
         })
@@ -154,9 +161,9 @@ impl Layers {
         self.built
     }
 
-    /// When TLS began; 0 where there is none.
-    pub fn tls_since_ns(&self) -> u64 {
-        self.tls_since_ns
+    /// When TLS began and how long its handshake took, where there is any.
+    pub fn handshake(&self) -> Option<(u64, u64)> {
+        self.tls.as_ref().map(|_| (self.tls_since_ns, self.tls_ns))
     }
 
     /// What is spoken above; an error where the peer has not chosen what it must.
@@ -176,6 +183,10 @@ impl Layers {
 
     /// What a connection died of that had not been built up yet.
     pub fn broken(&self) -> ErrorKind {
-        if self.tunnel.is_some() { ErrorKind::ProxyFailed } else { ErrorKind::TlsFailed }
+        match self {
+            Self { tunnel: Some(_), .. } => ErrorKind::ProxyFailed,
+            Self { built: false, .. } => ErrorKind::TlsFailed,
+            _ => ErrorKind::Closed,
+        }
     }
 }

@@ -132,6 +132,8 @@ pub struct Outcome {
     pub label: usize,
     /// Whatever whoever sent it knows it by.
     pub token: u64,
+    /// Bytes written for it, where that was not known when it was sent.
+    pub bytes_sent: u64,
     /// Bytes read for it.
     pub bytes_received: u64,
     /// How it ended.

@@ -68,6 +68,8 @@ pub struct Sending {
     pub is_head: bool,
     /// Somebody wants to read the response.
     pub keeps: bool,
+    /// A peer has already gone away without looking at it.
+    pub is_second: bool,
 }
 
 /// The connections to one origin that do not carry a request.

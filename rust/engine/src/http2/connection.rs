@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -53,6 +54,8 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Ended {
     /// What it was.
+    pub request: Rc<Rendered>,
+    /// What the sender said of it.
     pub sending: Sending,
     /// When it was sent.
     pub sent_ns: u64,
@@ -147,11 +150,16 @@ impl Connection {
         self.over.is_some() || self.is_retired && self.streams.is_empty()
     }
 
+    /// Why it will never carry anything again, where it failed.
+    pub fn failure(&self) -> Option<Failure> {
+        self.over
+    }
+
     /// Begins a request, to be written with the next [`Connection::flush`]. What flow control does not allow yet waits
     /// and follows by itself. `false`: it has no room, ask another connection.
     #[inline]
     #[must_use]
-    pub fn send(&mut self, request: &Rendered, sending: Sending, now: u64) -> bool {
+    pub fn send(&mut self, request: &Rc<Rendered>, sending: Sending, now: u64) -> bool {
         if self.room() == 0 || !matches!(self.requests.poll_ready(&mut idle()), Poll::Ready(Ok(()))) {
             return false;
         }
@@ -168,7 +176,7 @@ impl Connection {
         }
         self.is_retired = id >= LAST_STREAM;
         self.is_dirty = true;
-        self.streams.push(Stream::new(id, response, sending, now));
+        self.streams.push(Stream::new(id, request, response, sending, now));
         true
     }
 
@@ -271,6 +279,7 @@ impl Connection {
         // Swept late or not: an answer after the timeout is no answer.
         let result = if is_late { Err(Failure::Other(ErrorKind::Timeout)) } else { result };
         ended.push(Ended {
+            request: Rc::clone(&stream.request),
             sending: stream.sending,
             sent_ns: stream.sent_ns,
             first_byte_ns: stream.first_byte_ns.max(stream.sent_ns),

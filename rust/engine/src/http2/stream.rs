@@ -1,12 +1,14 @@
 //! One request on a connection and what has come back for it.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use h2::RecvStream;
 use h2::client::ResponseFuture;
 
 use super::Failure;
+use super::request::Rendered;
 use crate::http::head::{HEAD_LIMIT, HEADER_LIMIT};
 use crate::http::response::Shape;
 use crate::outcome::ErrorKind;
@@ -21,6 +23,7 @@ pub(super) enum Receiving {
 /// See the module. Dropped before its end, it is cancelled.
 pub(super) struct Stream {
     pub(super) id: u32,
+    pub(super) request: Rc<Rendered>,
     pub(super) sending: Sending,
     pub(super) sent_ns: u64,
     pub(super) deadline_ns: u64,
@@ -40,9 +43,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(id: u32, response: ResponseFuture, sending: Sending, now: u64) -> Self {
+    pub(super) fn new(id: u32, request: &Rc<Rendered>, response: ResponseFuture, sending: Sending, now: u64) -> Self {
         Self {
             id,
+            request: Rc::clone(request),
             sending,
             sent_ns: now,
             deadline_ns: now.saturating_add(sending.timeout_ns),

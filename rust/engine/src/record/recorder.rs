@@ -142,6 +142,9 @@ impl Recorder {
     #[inline]
     pub fn finished(&self, label: usize, outcome: &Outcome) {
         add(self.block.label_word(label, LabelWord::BytesReceived), outcome.bytes_received);
+        if outcome.bytes_sent > 0 {
+            add(self.block.label_word(label, LabelWord::BytesSent), outcome.bytes_sent);
+        }
         match outcome.end {
             End::Response(status) => {
                 self.sample(label, Kind::Response, outcome.done_ns.saturating_sub(outcome.due_ns));
