@@ -339,7 +339,17 @@ impl Core {
 
 /// The outcome of what moved no bytes: only how it ended counts.
 fn unsent(label: usize, now: u64, end: End) -> Outcome {
-    Outcome { due_ns: now, sent_ns: now, first_byte_ns: now, done_ns: now, label, token: 0, bytes_received: 0, end }
+    Outcome {
+        due_ns: now,
+        sent_ns: now,
+        first_byte_ns: now,
+        done_ns: now,
+        label,
+        token: 0,
+        bytes_sent: 0,
+        bytes_received: 0,
+        end,
+    }
 }
 
 impl Engine {
@@ -392,6 +402,7 @@ impl Engine {
             token,
             is_head: prepared.is_head,
             keeps: true,
+            is_second: false,
         };
         let parcel = Parcel { origin: prepared.origin, request: prepared.bytes.clone(), sending, asked_ns: now };
         let Core { courier, recorder, .. } = &mut *core;
