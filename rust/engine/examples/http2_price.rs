@@ -1,5 +1,5 @@
 //! What HTTP/2 costs per request without I/O: ten at a time, each answered with five headers and twelve bytes.
-//! `cargo run --release --package loadgen-engine --example http2_price`
+//! `cargo run --profile wheel --package loadgen-engine --example http2_price`
 #![expect(clippy::print_stdout, reason = "it prints a figure")]
 
 use loadgen_engine::clock::now_ns;
