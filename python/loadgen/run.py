@@ -129,8 +129,7 @@ class Conductor:
         plan = asked.compile()
         schedule = make_schedule(plan)
         if plan.target_url:  # a script may have none, and name whole URLs
-            address = await reach(parse_url(plan.target_url))
-            plan = msgspec.structs.replace(plan, addresses=[address])
+            plan = await _with_addresses(plan)
         if self._out is not None:
             self._folder = RunFolder.create(self._out)
             self._observers.insert(0, self._folder)
@@ -234,3 +233,14 @@ class Conductor:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # closed: all is over already
                 self._loop.call_soon_threadsafe(self.interrupt, reason)
+
+
+async def _with_addresses(plan: EnginePlan) -> EnginePlan:
+    """Every host's address, found before the load. Raises TargetError for the first that has none."""
+    if plan.mix is None:
+        return msgspec.structs.replace(plan, addresses=[await reach(parse_url(plan.target_url))])
+    hosts = [
+        msgspec.structs.replace(host, addresses=[await reach(parse_url(host.url))]) for host in plan.mix.hosts
+    ]
+    mix = msgspec.structs.replace(plan.mix, hosts=hosts)
+    return msgspec.structs.replace(plan, mix=mix, addresses=hosts[0].addresses)

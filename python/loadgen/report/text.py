@@ -69,10 +69,10 @@ def render(result: Result, folder: Path | None = None) -> str:
 
 
 def _of_script(result: Result) -> list[list[str]]:
-    """What blast has not."""
+    """What blast has not, but for labels: it has several where it has several targets."""
     script = result.script
     if script is None:
-        return []
+        return [of_script.labels(result)] if len(result.labels) > 1 else []
     return [
         of_script.labels(result),
         of_script.checks(result),
