@@ -1,4 +1,4 @@
-"""Bodies in curl's words: forms, and parts with files. What it makes is sent as it is, but for `{{name}}` in it."""
+"""Bodies in curl's words: forms, and parts with files. It puts in no values: `{{name}}` stays for the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many requests, and rows for the values in them: from what people write to the engine's Mix. Reads files only."""
+"""Many requests, and rows for the values in them: the engine's Mix. Reads files, sends nothing."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def requests_of(
             if base is None:
                 check.mistakes.append(Mistake(one.place, "a path needs a URL to go to: loadgen blast URL"))
                 continue
-            one = msgspec.structs.replace(one, url=base + one.url)
+        url = base + one.url if base is not None and one.url.startswith("/") else one.url
         try:
-            found.append((one.place, _request(one, headers)))
+            found.append((one.place, _request(one, url, headers)))
         except ValueError as error:
             check.mistakes.append(Mistake(one.place, str(error)))
     return found
 
 
-def _request(wanted: WantedRequest, common: list[tuple[str, str]]) -> Request:
+def _request(wanted: WantedRequest, where: str, common: list[tuple[str, str]]) -> Request:
     method = wanted.method or ("GET" if wanted.body is None else "POST")
     if not _METHOD.fullmatch(method):
         raise ValueError(f'expected a method such as "POST", got {quoted(method)}')
-    url = parse_url_template(wanted.url)
+    url = parse_url_template(where)
     for name, value in wanted.headers:
         if not _METHOD.fullmatch(name):
             raise ValueError(f"expected a header name, got {quoted(name)}")
@@ -197,6 +197,6 @@ def _values(rows: Sequence[Row], columns: Sequence[str], targets: Sequence[Targe
 def _text(value: object, number: int, column: str) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, (dict, list)):
-        raise ValueError(f"row {number}: {quoted(column)}: expected text, a number, true, false or null")
-    return msgspec.json.encode(value).decode()
+    if value is None or isinstance(value, (bool, int, float)):
+        return msgspec.json.encode(value).decode()
+    raise ValueError(f"row {number}: {quoted(column)}: expected text, a number, true, false or null")

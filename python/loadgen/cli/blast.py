@@ -44,17 +44,19 @@ Examples:
 Without a URL the embedded target takes the load; a path alone is a path on it.
 
 \b
-A file for --targets has one request a line; headers and @FILE may follow it:
-  3 GET /items                          three parts of four
+A file for --targets has a request a line, headers and @FILE below it:
+  3 GET /items
   1 POST http://127.0.0.1:8000/items
   Content-Type: application/json
   @item.json
-Without weights requests come in turn. vegeta's files, text and JSON, work too.
+Three of four are the first; without weights they come in turn.
+vegeta's files, text and JSON, work too.
 
 \b
-{{{{name}}}} in URL, headers and body is a column of --data, by row k mod rows, or
-  {{{{k}}}}     number of the request        {{{{random}}}}     whole number below 10^9
-  {{{{uuid}}}}  random UUID                  {{{{timestamp}}}}  milliseconds since 1970
+{{{{name}}}} in URL, headers and body is a column of --data; request k takes row
+k mod rows. Without a file there are
+  {{{{k}}}}     its number          {{{{random}}}}     a whole number below 10^9
+  {{{{uuid}}}}  a random UUID       {{{{timestamp}}}}  milliseconds since 1970
 Random values follow --seed. {{{{open}}}} sends two opening braces.
 
 {PRESET_HELP}

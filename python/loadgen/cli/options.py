@@ -252,7 +252,7 @@ def read_body(values: dict[str, Any], found: dict[str, str], headers: list[tuple
     body: str | None = values["body"]
     body_file: str | None = values["body_file"]
     json_text: str | None = values["json_text"]
-    given = [found[name] for name in _BODIES if values[name] not in (None, ())]
+    given = [found[name] for name in _BODIES if values.get(name) not in (None, ())]
     if len(given) > 1:
         raise UsageError(f"{given[1]}: cannot be used with {given[0]}")
     if body_file is not None:
@@ -270,10 +270,10 @@ def read_body(values: dict[str, Any], found: dict[str, str], headers: list[tuple
         _bring(headers, [(name, "application/json") for name in ("Content-Type", "Accept")])
         return json_text.encode()
     try:
-        if values["form"]:
+        if values.get("form"):
             _bring(headers, [("Content-Type", FORM_TYPE)])
             return form_body(values["form"])
-        if values["multipart"]:
+        if values.get("multipart"):
             parts, content_type = multipart_body(values["multipart"])
             if any(name.lower() == "content-type" for name, _ in headers):
                 raise ValueError("its Content-Type cannot be given: it names the boundary of the parts")
