@@ -1,4 +1,4 @@
-"""Bodies in curl's words: forms, and parts with files. It puts in no values: `{{name}}` stays for the engine."""
+"""Forms, and parts with files, in curl's words. `{{name}}` stays for the engine to put in."""
 
 from __future__ import annotations
 

@@ -33,16 +33,15 @@ def is_mix(request: Request) -> bool:
 
 
 def requests_of(
-    wanted: Sequence[WantedRequest], base: str | None, headers: list[tuple[str, str]], check: Checker
+    wanted: Sequence[WantedRequest], base: str, headers: list[tuple[str, str]], check: Checker
 ) -> list[tuple[str, Request]]:
-    """The requests of a file, each with its place. `headers` are those of all that do not say otherwise."""
+    """The requests of a file, each with its place. Paths go behind `base`.
+
+    `headers` are those of all that do not say otherwise.
+    """
     found = []
     for one in wanted:
-        if one.url.startswith("/"):
-            if base is None:
-                check.mistakes.append(Mistake(one.place, "a path needs a URL to go to: loadgen blast URL"))
-                continue
-        url = base + one.url if base is not None and one.url.startswith("/") else one.url
+        url = f"{base}{one.url}" if one.url.startswith("/") else one.url
         try:
             found.append((one.place, _request(one, url, headers)))
         except ValueError as error:

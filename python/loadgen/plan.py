@@ -375,7 +375,7 @@ def _mix(plan: Plan, wanted: list[WantedRequest], request: Request, url: Url, ch
     paths = any(one.url.startswith("/") for one in wanted)
     if plan.url is not None and not paths:
         check.wrong("url", f"no path in {plan.targets} goes there: each request has a host of its own")
-    requests = requests_of(wanted, _text_of_base(url) if paths else None, request.headers, check)
+    requests = requests_of(wanted, _text_of_base(url), request.headers, check)
     if check.mistakes:
         return None
     return make_mix(requests, [one.weight for one in wanted], plan.data, seed, check)

@@ -10,8 +10,8 @@
     {"method": "GET", "url": "http://…", "header": {"Accept": ["*/*"]}, "body": "aGk="}
 
 A file whose first line is an object is JSON Lines, every other is text. A line of text that ends in a URL
-begins a request, so plain lines and vegeta's may stand in one file. As with vegeta, FILE is looked for from the
-current folder.
+begins a request, so plain lines and vegeta's may stand in one file. As with vegeta, FILE is looked for from
+the current folder.
 """
 
 from __future__ import annotations

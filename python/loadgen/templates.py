@@ -1,4 +1,4 @@
-"""`{{name}}` in URLs, headers and bodies, as people write it and as the engine's plan has it. Renders nothing.
+"""`{{name}}` in URLs, headers and bodies, as people write it and as the engine's plan has it.
 
 Names are those of the rows' columns, then what the engine makes: {{k}} {{uuid}} {{random}} {{timestamp}}
 {{open}}.

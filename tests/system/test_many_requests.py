@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.conftest import RawServerFactory
     from tests.support.command import CommandResult, Loadgen
+    from tests.support.raw_server import RawConnection
 
 ARRIVALS = 300
 TARGET_STREAM = 0x7A26_E700
@@ -210,3 +212,37 @@ def test_mistakes_are_told_before_the_run(
     assert result.exit_code == 2, result
     for text in words:
         assert text in " ".join(result.stderr.split()), result
+
+
+def test_what_the_server_reads(loadgen: Loadgen, raw_server: RawServerFactory, tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text('name,n\n"a ""b"" ü",5\n')
+    (tmp_path / "upload.txt").write_text("{{name}}")
+    read: list[bytes] = []
+
+    def answer(connection: RawConnection) -> None:
+        while request := connection.read_request():
+            read.append(request)
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    server = raw_server(answer)
+    for body, expected in (
+        (("--json", '{"n": {{n}}, "name": "{{name}}"}'), '{"n": 5, "name": "a \\"b\\" ü"}'),
+        (("--form", "x y={{name}}"), "x+y=a%20%22b%22%20%C3%BC"),
+        (("--body", "{{open}}name}} {{name}}"), '{{name}} a "b" ü'),
+        (("-F", "x={{name}}", "-F", f"f=@{tmp_path}/upload.txt"), None),
+    ):
+        read.clear()
+        loadgen(
+            *("blast", server.url, *body, "--data", str(tmp_path / "d.csv"), "-H", "X-Name: {{name}}"),
+            *("--bearer", "t{{n}}", "--tps", "10", "-d", "100ms", "-w", "1", "-q"),
+        )
+        (request,) = [found for found in read if found]
+        head, _, sent = request.partition(b"\r\n\r\n")
+        assert 'X-Name: a "b" ü'.encode() in head.split(b"\r\n")
+        assert b"Authorization: Bearer t5" in head.split(b"\r\n")
+        assert f"Content-Length: {len(sent)}".encode() in head.split(b"\r\n")
+        if expected is not None:
+            assert sent.decode() == expected
+        else:
+            assert b'a "b" \xc3\xbc\r\n' in sent
+            assert b"\r\n\r\n{{name}}\r\n" in sent

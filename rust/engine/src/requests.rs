@@ -261,3 +261,73 @@ impl Rendering {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::block::Block;
+
+    fn requests(index: u32, body: &str, weights: [&str; 2], rows: &str) -> Requests {
+        let target = |path: &str, weight: &str| {
+            format!(
+                r#"{{"request": {{"method": "POST", "url": "http://a/{path}", "headers": [], "body": "{body}"}},
+                    "encoding": "json", "label": "{path}", "host": 0, "weight": {weight}}}"#
+            )
+        };
+        let plan = format!(
+            r#"{{"schema": "loadgen/plan/1", "addresses": ["127.0.0.1:1"], "workers": 3, "pacing": "eco",
+                "connections": null, "timeout_ns": 1, "drain_ns": 0, "reactor": "auto",
+                "load": {{"model": "closed", "stages": [{{"duration_ns": 1, "from_users": 1, "to_users": 1}}]}},
+                "mix": {{"targets": [{}, {}], "hosts": [{{"url": "", "addresses": ["127.0.0.1:1"]}}],
+                         "rows": {rows}, "seed": 5}}}}"#,
+            target("one", weights[0]),
+            target("two?q={{0}}", weights[1]),
+        );
+        let plan = Plan::read(plan.as_bytes()).unwrap();
+        Requests::new(&plan, &Recorder::new(Block::create(2).unwrap()), index).unwrap()
+    }
+
+    fn text(requests: &mut Requests, number: Option<u64>) -> String {
+        let chosen = requests.choose(number);
+        String::from_utf8(requests.bytes(chosen).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn what_is_rendered_before_is_what_would_be_rendered_then() {
+        // {"{{0}}"} and {"{{0}}{{k}}"}: the second cannot be rendered before.
+        let bodies = [("eyJ7ezB9fSJ9", ""), ("eyJ7ezB9fXt7a319In0=", "K")];
+        for (body, number) in bodies {
+            let mut requests = requests(0, body, ["null", "null"], r#"[["a\""], ["b c"], ["d"]]"#);
+            let many = requests.many.as_ref().unwrap();
+            assert_eq!(many.targets[0].ready.len(), if number.is_empty() { 3 } else { 0 });
+            for k in 0..12 {
+                let row = ["a\\\"", "b c", "d"][k % 3];
+                let number = number.replace('K', &k.to_string());
+                let written = text(&mut requests, Some(k as u64));
+                let path = ["/one", ["/two?q=a%22", "/two?q=b%20c", "/two?q=d"][k % 3]][k % 2];
+                let body = format!("{{\"{row}{number}\"}}");
+                assert!(written.starts_with(&format!("POST {path} HTTP/1.1\r\nHost: a\r\n")), "{written}");
+                assert!(written.ends_with(&format!("Content-Length: {}\r\n\r\n{body}", body.len())), "{written}");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_are_drawn_and_the_same_for_every_worker() {
+        let draw = |index| {
+            let mut requests = requests(index, "", ["3", "1"], r#"[["a"]]"#);
+            (0..4000).map(|k| requests.choose(Some(k)).label).collect::<Vec<_>>()
+        };
+        let drawn = draw(0);
+        assert_eq!(drawn, draw(2));
+        let second = drawn.iter().filter(|label| **label == 1).count();
+        // Five standard deviations of 27.
+        assert!((865..=1135).contains(&second), "{second}");
+    }
+
+    #[test]
+    fn without_numbers_each_worker_counts_its_own() {
+        let mut requests = requests(2, "", ["null", "null"], r#"[["a"]]"#);
+        assert_eq!([(); 3].map(|()| requests.choose(None).number), [2, 5, 8]);
+    }
+}
