@@ -144,7 +144,7 @@ def test_vegetas_json_and_bodies_reach_the_target(loadgen: Loadgen, tmp_path: Pa
     body = base64.b64encode(b'{"name": "{{name}}"}').decode()
     target = {
         "method": "POST",
-        "url": "/items",
+        "url": "/echo",
         "body": body,
         "header": {"Content-Type": ["application/json"]},
     }
@@ -152,10 +152,10 @@ def test_vegetas_json_and_bodies_reach_the_target(loadgen: Loadgen, tmp_path: Pa
     (tmp_path / "d.jsonl").write_text('{"name": "a\\"b"}\n{"name": 5}\n')
     result = blast(
         loadgen, "--targets", str(tmp_path / "t.jsonl"), "--data", str(tmp_path / "d.jsonl"), "--threshold",
-        "POST /items: requests > 149",
+        "POST /echo: requests > 149",
     )  # fmt: skip
     sent = {row["label"]: row["requests"] for row in result.summary["labels"]}
-    assert {label: counts["total"] for label, counts in sent.items()} == {"POST /items": 150, "GET /": 150}
+    assert {label: counts["total"] for label, counts in sent.items()} == {"POST /echo": 150, "GET /": 150}
 
 
 def test_a_hundred_thousand_rows(loadgen: Loadgen, tmp_path: Path) -> None:

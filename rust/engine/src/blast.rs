@@ -105,7 +105,7 @@ impl<R: Reactor> Worker<R> {
         }
         Ok(Self {
             requests,
-            lanes: Lanes::new(origins.len()),
+            lanes: Lanes::new(origins.len(), cap),
             timeout_ns: plan.timeout_ns,
             drop_after_ns: match plan.load {
                 Load::Open { drop_after_ns, .. } => drop_after_ns,
@@ -357,7 +357,11 @@ impl<R: Reactor> Worker<R> {
         let Chosen { label, is_head, .. } = chosen;
         let request = self.requests.bytes(chosen);
         self.recorder.sent(label, due_ns, now, request.len() as u64);
-        let sending = Sending { due_ns, timeout_ns: self.timeout_ns, label, is_head, ..Sending::default() };
+        let token = chosen.origin as u64;
+        let sending = Sending { due_ns, timeout_ns: self.timeout_ns, label, is_head, token, ..Sending::default() };
+        if self.lanes.count() > 1 {
+            self.lanes.sent(chosen.origin);
+        }
         self.client.send(slot, now, request, sending);
     }
 
@@ -386,7 +390,8 @@ impl<R: Reactor> Worker<R> {
     fn grow_lanes(&mut self, now: u64) -> u64 {
         let mut most_wanted = 0;
         for origin in 0..self.lanes.count() {
-            let wanted = self.lanes.length(origin).saturating_sub(self.client.pool().connecting(origin));
+            let connecting = self.client.pool().connecting(origin);
+            let wanted = self.lanes.length(origin).saturating_sub(connecting).min(self.lanes.room(origin, connecting));
             for _ in 0..wanted.min(CONNECT_BATCH) {
                 let Some(happened) = self.client.connect(origin, now) else {
                     self.recorder.add(Word::CapHits, 1);
@@ -404,7 +409,12 @@ impl<R: Reactor> Worker<R> {
     fn account(&mut self, happened: Happened, now: u64) {
         match happened {
             Happened::Nothing => return,
-            Happened::Ended(outcome) => self.ended(&outcome),
+            Happened::Ended(outcome) => {
+                if self.lanes.count() > 1 {
+                    self.lanes.ended(outcome.token as usize);
+                }
+                self.ended(&outcome);
+            }
             Happened::Connected { took_ns } => {
                 self.recorder.add(Word::Connects, 1);
                 self.recorder.sample(self.requests.first_label(), Kind::Connect, took_ns);

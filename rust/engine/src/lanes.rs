@@ -26,12 +26,33 @@ pub struct Waiting {
 pub struct Lanes {
     lanes: Vec<VecDeque<Waiting>>,
     waiting: usize,
+    /// Requests under way, by origin.
+    in_flight: Vec<usize>,
+    /// The most connections that one origin may use, so that one which stands still leaves some to the others.
+    limit: usize,
 }
 
 impl Lanes {
-    /// One lane for each origin.
-    pub fn new(origins: usize) -> Self {
-        Self { lanes: vec![VecDeque::new(); origins], waiting: 0 }
+    /// One lane for each origin. Of `cap` connections each origin leaves half of an even share to every other.
+    pub fn new(origins: usize, cap: usize) -> Self {
+        let left_to_others = (origins - 1) * (cap / (2 * origins)).max(1);
+        let limit = cap.saturating_sub(left_to_others).max(1);
+        Self { lanes: vec![VecDeque::new(); origins], waiting: 0, in_flight: vec![0; origins], limit }
+    }
+
+    /// A request to an origin is under way.
+    pub fn sent(&mut self, origin: usize) {
+        self.in_flight[origin] += 1;
+    }
+
+    /// It has ended.
+    pub fn ended(&mut self, origin: usize) {
+        self.in_flight[origin] -= 1;
+    }
+
+    /// How many more connections an origin may use, where so many are being made.
+    pub fn room(&self, origin: usize, connecting: usize) -> usize {
+        self.limit.saturating_sub(self.in_flight[origin] + connecting)
     }
 
     /// How many lanes there are.
