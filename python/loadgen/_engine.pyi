@@ -4,7 +4,7 @@ from asyncio import AbstractEventLoop, Future
 from asyncio import Handle as AsyncioHandle
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import Context
-from typing import Any, Self, TypeAlias, final
+from typing import Any, Self, TypeAlias, TypedDict, Unpack, final
 
 from typing_extensions import disjoint_base
 
@@ -174,6 +174,18 @@ class Response:
     def raise_for_status(self) -> None:
         """Raises loadgen.StatusError unless `ok`."""
 
+class _Options(TypedDict, total=False):
+    params: _Query | None
+    headers: _Fields | None
+    path: Mapping[str, object] | None  # fills the URL's {names}, whose template is the label
+    name: str | None
+    timeout: float | str | None
+    json: Any
+    content: bytes | str | None
+    data: _Query | None
+    tags: _Fields | None
+    retry: Retry | None
+
 @disjoint_base
 class Client:
     """The requests of a virtual user. A method returns an awaitable; the request is on its way already."""
@@ -185,122 +197,24 @@ class Client:
     def _place(self) -> int: ...
     @property
     def _requests(self) -> int: ...
-    def request(self, method: str, url: str, **options: Any) -> Awaitable[Response]:
-        """Sends a request; the options are those of `get`."""
+    def request(self, method: str, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
+        """Sends a request."""
     def _send(self, method: str, url: str, **options: Any) -> Awaitable[Response]: ...
     def _render(self, method: str, url: str, **options: Any) -> bytes: ...
     def _refuse(self, method: str, url: str, options: dict[str, Any], error: str) -> Response: ...
-    def get(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
-        """Sends a GET. `path` fills the URL's {names}, whose template is the label."""
-    def post(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def get(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
+        """Sends a GET."""
+    def post(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a POST."""
-    def put(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def put(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a PUT."""
-    def patch(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def patch(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a PATCH."""
-    def delete(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def delete(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a DELETE."""
-    def head(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def head(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a HEAD."""
-    def options(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def options(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends OPTIONS."""
 
 @final

@@ -156,67 +156,23 @@ impl Client {
         let outcome = engine.core()?.refuse(&wanted.label, kind)?;
         Ok(Response::new(py, &outcome, None, method, PyString::new(py, &wanted.url).unbind()))
     }
-
-    #[pyo3(signature = (url, **options))]
-    fn get<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "GET", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn post<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "POST", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn put<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "PUT", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn patch<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "PATCH", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn delete<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "DELETE", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn head<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "HEAD", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn options<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "OPTIONS", url, options)
-    }
 }
+
+/// One method for each verb.
+macro_rules! verbs {
+    ($($name:ident: $method:literal),+) => {
+        #[pymethods]
+        impl Client {
+            $(#[pyo3(signature = (url, **options))]
+            fn $name<'py>(
+                slf: &Bound<'py, Self>,
+                url: &Bound<'py, PyString>,
+                options: Option<&Bound<'py, PyDict>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                Self::call(slf, $method, url, options)
+            })+
+        }
+    };
+}
+
+verbs!(get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: "DELETE", head: "HEAD", options: "OPTIONS");
