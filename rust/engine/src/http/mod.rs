@@ -2,6 +2,7 @@
 
 pub mod chunk;
 pub mod cookies;
+pub mod decoding;
 pub mod head;
 pub mod request;
 pub mod response;
