@@ -34,11 +34,13 @@ pub enum ErrorKind {
     Refused,
     /// The name of the host has no address.
     NotResolved,
+    /// It was sent on and on, and the next hop was not followed.
+    TooManyRedirects,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -53,6 +55,7 @@ impl ErrorKind {
         Self::ScriptError,
         Self::Refused,
         Self::NotResolved,
+        Self::TooManyRedirects,
     ];
 
     /// The name that summaries and reports use.
@@ -72,6 +75,7 @@ impl ErrorKind {
             Self::ScriptError => "script_error",
             Self::Refused => "breaker_open",
             Self::NotResolved => "name_not_resolved",
+            Self::TooManyRedirects => "too_many_redirects",
         }
     }
 }
