@@ -105,7 +105,13 @@ def debug_run(script: Script, plan: EnginePlan) -> int:
     assert share is not None
     # What flags say of a request holds here too; what they say of the load does not.
     given = msgspec.structs.replace(
-        script.plan or Plan(), headers=share.headers, timeout=plan.timeout_ns / 1e9, arguments=share.arguments
+        script.plan or Plan(),
+        headers=share.headers,
+        timeout=plan.timeout_ns / 1e9,
+        arguments=share.arguments,
+        auth=share.auth,
+        follow_redirects=share.follow_redirects,
+        max_redirects=share.max_redirects,
     )
     script = dataclasses.replace(script, plan=given)
     printer = Printer(share.path)

@@ -25,6 +25,7 @@ Encoding = Literal["raw", "percent", "json"]  # how a value is written into the 
 # reports and what is shown must not have them.
 SECRET = re.compile(r"auth|cookie|token|secret|session|passw|credential|api-?key|\bkey$", re.IGNORECASE)
 REDACTED = "(redacted)"
+MAX_REDIRECTS = 10  # unless a plan says otherwise
 
 
 def _words(start: str, end: str, duration_ns: int) -> str:
@@ -140,6 +141,17 @@ class MaxErrors(Struct, frozen=True, forbid_unknown_fields=True):
     share: float | None
 
 
+class AuthPlan(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who requests to the base are from. Workers need it; nothing else may have it."""
+
+    kind: Literal["basic", "bearer", "digest"]
+    username: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"AuthPlan({self.kind})"
+
+
 class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What only a scripted run has."""
 
@@ -158,6 +170,10 @@ class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     )  # no answer for so long, though some was asked for: the target is dead, the run ends
     arguments: dict[str, str]  # --set NAME=VALUE
     seed: int  # of what the script draws, and of the scenarios that users take
+    cookies: bool = True  # users keep what responses set
+    auth: AuthPlan | None = None  # for the base alone
+    follow_redirects: bool = False
+    max_redirects: int = MAX_REDIRECTS
 
 
 # Targets in the copy of a plan that is stored.
@@ -254,7 +270,10 @@ class EnginePlan(
                 name: REDACTED if SECRET.search(name) else value for name, value in script.arguments.items()
             }
             script = msgspec.structs.replace(
-                script, headers=_without_secrets(script.headers), arguments=arguments
+                script,
+                headers=_without_secrets(script.headers),
+                arguments=arguments,
+                auth=script.auth and AuthPlan(script.auth.kind, REDACTED, REDACTED),
             )
         if mix is not None:
             mix = _without_secrets_of(mix)

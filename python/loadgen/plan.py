@@ -14,6 +14,8 @@ from msgspec import Struct
 from loadgen import shapes
 from loadgen.checking import Checker, at_most, one_of
 from loadgen.engine_plan import (
+    MAX_REDIRECTS,
+    AuthPlan,
     ClosedLoad,
     EnginePlan,
     MaxErrors,
@@ -47,6 +49,7 @@ from loadgen.units import counted, quoted
 from loadgen.url import Url, parse_url
 
 if TYPE_CHECKING:
+    from loadgen.auth import Bearer, DigestAuth
     from loadgen.policy import Breaker, Retry
 
 EMBEDDED = "embedded target"
@@ -55,12 +58,15 @@ DEFAULT_POOL = 10_000
 MAX_CONNECTIONS = 1_000_000
 MAX_WORKERS = 1024
 MAX_ITERATIONS = 10**12
+MAX_HOPS = 100
+ENCODINGS = "gzip, deflate, br, zstd"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Fields that only blast has, and those that only a script has.
 _OF_BLAST = ("url", "method", "body", "targets", "data")
 _OF_SCRIPTS = (
     *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "dead_after"),
     *("retry", "breaker", "arguments"),
+    *("auth", "cookies", "follow_redirects", "max_redirects", "compression"),
 )
 
 
@@ -88,6 +94,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     retry: Retry | None = None
     breaker: Breaker | None = None
     arguments: Mapping[str, str] = {}  # what --set may change, with its defaults
+    auth: tuple[str, str] | Bearer | DigestAuth | AuthPlan | None = None  # sent to the base, nowhere else
+    cookies: bool = True  # each user keeps what responses set
+    follow_redirects: bool = False
+    max_redirects: str | int = MAX_REDIRECTS
+    compression: bool = False  # offer gzip, deflate, br and zstd
 
     # In a script, the headers of every request that does not say otherwise.
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
@@ -182,7 +193,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     # A plan without a URL that no command line made may be one that stands in a script.
     scripted = plan.script is not None or not (whole or plan.url is not None or plan.origins)
     known_labels = labels if whole or plan.url is not None else None
-    script_fields = _script_fields(plan, check)
+    script_fields = _script_fields(plan, url, check)
     load, scenarios = _load(plan, check, whole=whole) or (None, [])
     connections = check.optional("connections", at_most(MAX_CONNECTIONS), plan.connections)
     workers = check.optional("workers", at_most(MAX_WORKERS), plan.workers)
@@ -215,7 +226,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
         script = ScriptPlan(
             path=plan.script,
             base_url=_text_of_base(url),
-            headers=request.headers,
+            headers=_offering(plan, request.headers),
             scenarios=scenarios,
             arguments=dict(plan.arguments),
             seed=int(plan.seed),
@@ -285,6 +296,9 @@ def _check_types(plan: Plan, check: Checker) -> None:
         for name, text in arguments.items():
             if not isinstance(name, str) or not isinstance(text, str):
                 check.wrong(f"arguments[{name!r}]", f"expected text, as --set gives it, got {quoted(text)}")
+    for field in ("cookies", "follow_redirects", "compression"):
+        if not isinstance(switch := getattr(plan, field), bool):
+            check.wrong(field, f"expected True or False, got {quoted(switch)}")
     for field in ("retry", "breaker"):
         policy = getattr(plan, field)
         if policy is not None and (isinstance(policy, type) or not hasattr(policy, "compile")):
@@ -355,7 +369,8 @@ def _request(plan: Plan, url: Url | None, headers: list[tuple[str, str]], check:
     if url is None:
         return None
     named = {name.lower() for name, _ in headers}
-    if url.userinfo is not None and "authorization" not in named:
+    # In a script it is the plan's `auth`, because that goes to the base alone.
+    if url.userinfo is not None and "authorization" not in named and plan.script is None:
         headers = [*headers, ("Authorization", basic_authorization(url.userinfo))]
     body = plan.body.encode(errors="surrogateescape") if isinstance(plan.body, str) else plan.body
     return Request(method=method, url=url.text, headers=headers, body=body)
@@ -401,7 +416,24 @@ def _where_to(mix: Mix | None, url: Url) -> str:
     return first if len(mix.hosts) == 1 else f"{first} and {len(mix.hosts) - 1} more"
 
 
-def _script_fields(plan: Plan, check: Checker) -> dict[str, Any]:
+def _offering(plan: Plan, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    if not plan.compression or any(name.lower() == "accept-encoding" for name, _ in headers):
+        return headers
+    return [*headers, ("Accept-Encoding", ENCODINGS)]
+
+
+def _auth(plan: Plan, url: Url | None) -> AuthPlan | None:
+    if plan.auth is None:
+        if url is None or url.userinfo is None:
+            return None
+        user, _, password = url.userinfo.partition(":")
+        return AuthPlan("basic", user, password)
+    from loadgen.auth import compile_auth
+
+    return compile_auth(plan.auth)
+
+
+def _script_fields(plan: Plan, url: Url | None, check: Checker) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "iterations": check.optional("iterations", at_most(MAX_ITERATIONS), plan.iterations),
         "iterations_per_user": check.optional(
@@ -410,6 +442,10 @@ def _script_fields(plan: Plan, check: Checker) -> dict[str, Any]:
         "max_users": check.optional("max_users", shapes.check_users, plan.max_users) or DEFAULT_POOL,
         "max_errors": check.optional("max_errors", _parse_max_errors, plan.max_errors),
         "dead_after_ns": check.optional("dead_after", shapes.check_duration, plan.dead_after),
+        "cookies": plan.cookies,
+        "auth": check("auth", partial(_auth, plan), url),
+        "follow_redirects": plan.follow_redirects,
+        "max_redirects": check("max_redirects", at_most(MAX_HOPS, at_least=0), plan.max_redirects),
     }
     for field in ("retry", "breaker"):
         policy = getattr(plan, field)

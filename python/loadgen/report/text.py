@@ -49,6 +49,7 @@ _ERROR_WORDS = {
     "body_too_large": "the response's body is too large",
     "script_error": "an exception in the script",
     "breaker_open": "held back by the circuit breaker",
+    "too_many_redirects": "redirected too often",
 }
 
 

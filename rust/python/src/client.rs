@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::cookies::Cookies;
 use crate::engine::Engine;
+use crate::refused;
 use crate::request::{Prepared, Wanted, is_simple_auth};
 use crate::response::Response;
 
@@ -101,17 +102,15 @@ impl Client {
         url: &Bound<'py, PyString>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let policy = slf.get().engine.get().policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
-        let is_conversation = options.is_some_and(needs_conversation);
-        match policy {
-            Some(policy) => {
-                let options = options.cloned().unwrap_or_else(|| PyDict::new(py));
-                Ok(policy.call1(py, (slf, method, url, options))?.into_bound(py))
-            }
-            None if is_conversation => slf.call_method1("_converse", (method, url, options)),
-            None => Self::attempt(slf, method, url, options),
+        let engine = slf.get().engine.get();
+        if !engine.policy_always.get() && !options.is_some_and(needs_conversation) {
+            return Self::attempt(slf, method, url, options);
         }
+        let py = slf.py();
+        let policy = engine.policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
+        let policy = policy.ok_or_else(|| refused("nobody carries conversations through"))?;
+        let options = options.cloned().unwrap_or_else(|| PyDict::new(py));
+        Ok(policy.call1(py, (slf, method, url, options))?.into_bound(py))
     }
 }
 

@@ -105,6 +105,8 @@ pub(crate) struct Engine {
     /// Asked to make users: `spawn(stream)`.
     spawn: RefCell<Option<Py<PyAny>>>,
     pub(crate) policy: RefCell<Option<Py<PyAny>>>,
+    /// Also requests that ask for nothing special.
+    pub(crate) policy_always: Cell<bool>,
     running_since_ns: Cell<u64>,
     turns: Cell<u64>,
     foreign: RefCell<Vec<(RawFd, u8)>>,
@@ -571,6 +573,7 @@ impl Engine {
             future_arguments: RefCell::default(),
             spawn: RefCell::default(),
             policy: RefCell::default(),
+            policy_always: Cell::new(false),
             running_since_ns: Cell::new(0),
             turns: Cell::new(0),
             foreign: RefCell::new(Vec::new()),
@@ -601,8 +604,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Through whom all requests go.
-    fn set_policy(&self, policy: Py<PyAny>) {
+    /// Through whom requests go: `always`, or those that may take more than one.
+    #[pyo3(signature = (policy, *, always = true))]
+    fn set_policy(&self, policy: Py<PyAny>, always: bool) {
+        self.policy_always.set(always);
         *self.policy.borrow_mut() = Some(policy);
     }
 

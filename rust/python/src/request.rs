@@ -224,7 +224,7 @@ impl Wanted {
     fn apply(&mut self, options: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = options.py();
         let encode = |value| py.import("urllib.parse")?.getattr("urlencode")?.call1((value, true))?.extract::<String>();
-        let (mut body, mut tags) = (None, Vec::new());
+        let (mut body, mut tags, mut auth) = (None, Vec::new(), None);
         for (key, value) in options {
             let key: String = key.extract()?;
             if value.is_none() {
@@ -257,7 +257,7 @@ impl Wanted {
                         self.cookies.push((name, value));
                     }
                 }
-                "auth" => self.headers.push(("Authorization".into(), authorization(&value)?)),
+                "auth" => auth = Some(authorization(&value)?),
                 "name" => self.label = value.extract()?,
                 "timeout" => self.timeout_ns = Some(nanoseconds(&value)?),
                 "json" => body = Some(("application/json", encode_json(&value)?)),
@@ -280,6 +280,10 @@ impl Wanted {
                     )));
                 }
             }
+        }
+        if let Some(auth) = auth {
+            self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+            self.headers.push(("Authorization".into(), auth));
         }
         if let Some((kind, body)) = body {
             if !self.has_header("content-type") {
