@@ -74,7 +74,11 @@ class Printer:
         response = exchange.response
         outcome = str(response.status) if response.status else f"no answer: {response.error}"
         _print([f"< {outcome} in {format_ns(response.elapsed * 1e9)}"], _INDENT)
-        _print(message_lines("<", exchange.response_headers, response.content))
+        try:
+            content = response.content
+        except ValueError as error:  # it cannot be decoded: whether that matters, the script decides
+            content = f"({error})".encode()
+        _print(message_lines("<", exchange.response_headers, content))
 
     def check(self, name: str, ok: bool) -> None:
         """The script expected something."""
@@ -112,6 +116,7 @@ def debug_run(script: Script, plan: EnginePlan) -> int:
         auth=share.auth,
         follow_redirects=share.follow_redirects,
         max_redirects=share.max_redirects,
+        cookies=share.cookies,
     )
     script = dataclasses.replace(script, plan=given)
     printer = Printer(share.path)

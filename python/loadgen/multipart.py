@@ -11,7 +11,7 @@ from typing import Any
 from loadgen.units import format_bytes
 
 # Of one request: each user that uploads holds as much.
-LIMIT = 256 << 20
+LIMIT = 256_000_000
 _EXPECTED = "expected bytes, text, an open file, or (name, content) or (name, content, type)"
 
 
