@@ -25,7 +25,7 @@ def test_what_is_too_large_is_refused_before_it_is_joined(monkeypatch: pytest.Mo
     monkeypatch.setattr(multipart, "LIMIT", 1000)
     multipart.encode(None, {"f": bytes(900)})
     for content in (bytes(1001), io.BytesIO(bytes(5000))):
-        with pytest.raises(ValueError, match="a body is made in memory, of at most 1.00 kB"):
+        with pytest.raises(ValueError, match=r"a body is made in memory, of at most 1\.00 kB"):
             multipart.encode(None, {"f": content})
 
 
