@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from loadgen.auth import Challenge, DigestAuth, authorization_of, challenge_in, digest_of
-from loadgen.policy import BreakerPlan, Policy, RetryPlan
+from loadgen.policy import Policy
 from loadgen.redirect import headers_without, next_hop, origin_of
 
 if TYPE_CHECKING:
@@ -35,11 +33,9 @@ class Conversation:
     """How the users of one worker carry a call through, by the rules of the plan and of the call."""
 
     def __init__(self, plan: ScriptPlan) -> None:
-        retry = msgspec.convert(plan.retry, RetryPlan | None)
-        breaker = msgspec.convert(plan.breaker, BreakerPlan | None)
         self._base = plan.base_url
-        self._has_policy = retry is not None or breaker is not None
-        self._policy = Policy(retry, breaker, self._base)
+        self._has_policy = plan.retry is not None or plan.breaker is not None
+        self._policy = Policy.of(plan)
         self._digest = digest_of(plan.auth)
         self._follows = plan.follow_redirects
         self._max_redirects = plan.max_redirects
