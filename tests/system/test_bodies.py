@@ -8,7 +8,7 @@ import gzip
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from tests.support.site import Asked, Site, answer
+from tests.support.site import Asked, Site, answer, moved
 
 if TYPE_CHECKING:
     from tests.conftest import RawServerFactory
@@ -154,3 +154,29 @@ def test_a_bomb_is_an_error_of_the_script_that_names_the_limit(
     assert check["passed"] == 1, told.result
     told.assert_says("decoded, the body is larger than the limit of 64 MiB")
     assert len(site.asked) == 1
+
+
+def test_the_order_of_options_means_nothing(scripts: Scripts, raw_server: RawServerFactory) -> None:
+    """And what a plan says of redirects holds before the load as well."""
+    site = Site(raw_server, lambda asked: moved("/home") if asked.target == "/once" else answer())
+    told = scripts(
+        """\
+        from loadgen import Plan, User, once, scenario
+
+        @once
+        async def prepare(user: User) -> None:
+            page = await user.get("/once")
+            assert page.url.endswith("/home") and len(page.history) == 1
+
+        @scenario
+        async def visit(user: User) -> None:
+            await user.post("/", json={}, tags={"a": "b"}, name="mine", headers={"Content-Type": "text/x"})
+
+        plan = Plan(follow_redirects=True)
+        """,
+        *("--url", site.url, *ONE),
+    )
+    assert told.summary["arrivals"]["completed"] == 1, told.result
+    assert [asked.target for asked in site.asked] == ["/once", "/home", "/"]
+    assert site.asked[2].headers["content-type"] == "text/x"
+    assert "mine [a=b]" in {label["label"] for label in told.summary["labels"]}

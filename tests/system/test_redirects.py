@@ -112,10 +112,8 @@ def test_who_asks_is_not_told_to_another_origin(scripts: Scripts, raw_server: Ra
         @scenario
         async def visit(user: User) -> None:
             user.cookies["mine"] = "1"
-            for auth in (("me", "secret"), None):
-                page = await user.post(
-                    "/in", json={}, auth=auth, headers={"X-Api": "kept"}, cookies={"one": "2"}
-                )
+            for own in ({"auth": ("me", "secret")}, {}):
+                page = await user.post("/in", json={}, headers={"X-Api": "kept"}, cookies={"one": "2"}, **own)
                 assert page.status == 200 and len(page.history) == 3
 
         plan = Plan(follow_redirects=True, auth=("plan", "secret"), headers={"Proxy-Authorization": "hush"})

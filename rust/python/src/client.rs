@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use loadgen_engine::outcome::ErrorKind;
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
@@ -116,9 +117,13 @@ impl Client {
 
 /// Whether there may be more than one request in it, or a body that must be made first.
 fn needs_conversation(options: &Bound<'_, PyDict>) -> bool {
-    let has = |name: &str| options.contains(name).unwrap_or(false);
-    let auth = || options.get_item("auth").ok().flatten();
-    has("retry") || has("follow_redirects") || has("files") || auth().is_some_and(|auth| !is_simple_auth(&auth))
+    let py = options.py();
+    let has = |name: &Bound<'_, PyString>| options.contains(name).unwrap_or(false);
+    let is_challenged = || {
+        let auth = options.get_item(intern!(py, "auth")).ok().flatten();
+        auth.is_some_and(|auth| !auth.is_none() && !is_simple_auth(&auth))
+    };
+    has(intern!(py, "retry")) || has(intern!(py, "follow_redirects")) || has(intern!(py, "files")) || is_challenged()
 }
 
 /// The methods that there are, by their names.

@@ -77,6 +77,8 @@ pub(crate) struct Wanted {
     pub(crate) cookies: Vec<(String, String)>,
     /// The plan's headers that say who asks go with it. A redirect to another origin leaves them behind.
     is_trusted: bool,
+    /// `auth=None`: not even who the plan says.
+    is_anonymous: bool,
 }
 
 /// What all requests of a worker have in common.
@@ -157,6 +159,7 @@ impl Requests {
         let defaults = self.defaults.iter().filter(|(name, _)| !given(name) && may_go(name)).cloned();
         let mut headers: Vec<_> = defaults.chain(wanted.headers.iter().cloned()).collect();
         if let Some(authorization) = &self.authorization
+            && !wanted.is_anonymous
             && self.base_authority().is_some_and(|authority| authority == wanted.authority)
             && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
         {
@@ -198,6 +201,7 @@ impl Wanted {
             timeout_ns: None,
             cookies: Vec::new(),
             is_trusted: true,
+            is_anonymous: false,
         };
         if let Some(options) = options {
             wanted.apply(options)?;
@@ -228,6 +232,7 @@ impl Wanted {
         for (key, value) in options {
             let key: String = key.extract()?;
             if value.is_none() {
+                self.is_anonymous |= key == "auth";
                 continue;
             }
             match key.as_str() {
