@@ -10,6 +10,7 @@ TYPE_CHECKING = False  # not typing's: what is imported here, every worker holds
 if TYPE_CHECKING:
     from loadgen._engine import Response
     from loadgen._engine import __version__ as __version__
+    from loadgen.auth import Bearer, DigestAuth
     from loadgen.data import csv_rows, json_rows
     from loadgen.errors import (
         Interrupted,
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from loadgen.user import User
 
 __all__ = [
+    "Bearer",
     "Breaker",
+    "DigestAuth",
     "Interrupted",
     "LoadgenError",
     "Plan",
@@ -54,7 +57,9 @@ __all__ = [
 ]
 
 _HOME = dict.fromkeys(__all__, "loadgen.errors") | {
+    "Bearer": "loadgen.auth",
     "Breaker": "loadgen.policy",
+    "DigestAuth": "loadgen.auth",
     "Plan": "loadgen.plan",
     "Response": "loadgen._engine",
     "Result": "loadgen.result",

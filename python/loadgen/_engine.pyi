@@ -4,16 +4,18 @@ from asyncio import AbstractEventLoop, Future
 from asyncio import Handle as AsyncioHandle
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import Context
-from typing import Any, Self, TypeAlias, final
+from typing import IO, Any, Self, TypeAlias, TypedDict, Unpack, final, overload
 
 from typing_extensions import disjoint_base
 
+from loadgen.auth import Bearer, DigestAuth
 from loadgen.headers import Headers
 from loadgen.policy import Retry
 
 __all__ = [
     "Block",
     "Client",
+    "Cookies",
     "Engine",
     "EngineError",
     "Histogram",
@@ -140,6 +142,9 @@ class Histogram:
 
 _Query: TypeAlias = Mapping[str, object] | Sequence[tuple[str, object]]
 _Fields: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
+_Content: TypeAlias = bytes | str | IO[bytes] | IO[str]
+_File: TypeAlias = _Content | tuple[str | None, _Content] | tuple[str | None, _Content, str | None]
+_Files: TypeAlias = Mapping[str, _File] | Sequence[tuple[str, _File]]
 
 @final
 class Response:
@@ -160,7 +165,18 @@ class Response:
     @property
     def headers(self) -> Headers: ...
     @property
-    def content(self) -> bytes: ...
+    def content(self) -> bytes:
+        """The body, decoded. Raises a ValueError where it is not what its header says, or too large."""
+    @property
+    def num_bytes_downloaded(self) -> int:
+        """Of the body as it came, encoded and with the frames of its chunks."""
+    @property
+    def cookies(self) -> dict[str, str]:
+        """What this response sets; the user's own jar is `user.cookies`."""
+    @property
+    def history(self) -> list[Response]:
+        """The redirects that led here, the first one first."""
+    def _set_history(self, responses: list[Response]) -> None: ...
     @property
     def text(self) -> str: ...
     def json(self) -> Any:
@@ -174,6 +190,46 @@ class Response:
     def raise_for_status(self) -> None:
         """Raises loadgen.StatusError unless `ok`."""
 
+@final
+class Cookies:
+    """The cookies of one user, sent where RFC 6265 says."""
+
+    def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
+        """Without a domain: for the host of the base URL."""
+    @overload
+    def get(
+        self, name: str, default: None = None, domain: str | None = None, path: str | None = None
+    ) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str, domain: str | None = None, path: str | None = None) -> str: ...
+    def delete(self, name: str, domain: str | None = None, path: str | None = None) -> None:
+        """Raises a KeyError where there is none."""
+    def clear(self, domain: str | None = None, path: str | None = None) -> None: ...
+    def keys(self) -> list[str]: ...
+    def items(self) -> list[tuple[str, str]]: ...
+    def __getitem__(self, name: str, /) -> str: ...
+    def __setitem__(self, name: str, value: str, /) -> None: ...
+    def __delitem__(self, name: str, /) -> None: ...
+    def __contains__(self, name: str, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+
+class _Options(TypedDict, total=False):
+    params: _Query | None
+    headers: _Fields | None
+    cookies: _Fields | None  # besides the user's own
+    auth: tuple[str, str] | Bearer | DigestAuth | None
+    path: Mapping[str, object] | None  # fills the URL's {names}, whose template is the label
+    name: str | None
+    timeout: float | str | None
+    json: Any
+    content: bytes | str | None
+    data: _Query | None
+    files: _Files | None
+    tags: _Fields | None
+    retry: Retry | None
+    follow_redirects: bool | None
+
 @disjoint_base
 class Client:
     """The requests of a virtual user. A method returns an awaitable; the request is on its way already."""
@@ -185,122 +241,27 @@ class Client:
     def _place(self) -> int: ...
     @property
     def _requests(self) -> int: ...
-    def request(self, method: str, url: str, **options: Any) -> Awaitable[Response]:
-        """Sends a request; the options are those of `get`."""
+    @property
+    def cookies(self) -> Cookies:
+        """What this user keeps of what responses set."""
+    def request(self, method: str, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
+        """Sends a request."""
     def _send(self, method: str, url: str, **options: Any) -> Awaitable[Response]: ...
     def _render(self, method: str, url: str, **options: Any) -> bytes: ...
     def _refuse(self, method: str, url: str, options: dict[str, Any], error: str) -> Response: ...
-    def get(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
-        """Sends a GET. `path` fills the URL's {names}, whose template is the label."""
-    def post(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def get(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
+        """Sends a GET."""
+    def post(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a POST."""
-    def put(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def put(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a PUT."""
-    def patch(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def patch(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a PATCH."""
-    def delete(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def delete(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a DELETE."""
-    def head(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def head(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a HEAD."""
-    def options(
-        self,
-        url: str,
-        *,
-        params: _Query | None = None,
-        headers: _Fields | None = None,
-        path: Mapping[str, object] | None = None,
-        name: str | None = None,
-        timeout: float | str | None = None,
-        json: Any = None,
-        content: bytes | str | None = None,
-        data: _Query | None = None,
-        tags: _Fields | None = None,
-        retry: Retry | None = ...,
-    ) -> Awaitable[Response]:
+    def options(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends OPTIONS."""
 
 @final
@@ -318,7 +279,8 @@ class Engine:
     ) -> Self: ...
     def attach(self, owner: AbstractEventLoop) -> None: ...
     def set_spawn(self, spawn: Callable[[int], None]) -> None: ...
-    def set_policy(self, policy: Callable[..., Awaitable[Response]]) -> None: ...
+    def set_manners(self, *, cookies: bool = True, authorization: str | None = None) -> None: ...
+    def set_policy(self, policy: Callable[..., Awaitable[Response]], *, always: bool = True) -> None: ...
     def call_soon(
         self, callback: Callable[..., object], *arguments: Any, context: Context | None = None
     ) -> AsyncioHandle: ...

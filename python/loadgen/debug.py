@@ -74,7 +74,11 @@ class Printer:
         response = exchange.response
         outcome = str(response.status) if response.status else f"no answer: {response.error}"
         _print([f"< {outcome} in {format_ns(response.elapsed * 1e9)}"], _INDENT)
-        _print(message_lines("<", exchange.response_headers, response.content))
+        try:
+            content = response.content
+        except ValueError as error:  # it cannot be decoded: whether that matters, the script decides
+            content = f"({error})".encode()
+        _print(message_lines("<", exchange.response_headers, content))
 
     def check(self, name: str, ok: bool) -> None:
         """The script expected something."""
@@ -105,7 +109,14 @@ def debug_run(script: Script, plan: EnginePlan) -> int:
     assert share is not None
     # What flags say of a request holds here too; what they say of the load does not.
     given = msgspec.structs.replace(
-        script.plan or Plan(), headers=share.headers, timeout=plan.timeout_ns / 1e9, arguments=share.arguments
+        script.plan or Plan(),
+        headers=share.headers,
+        timeout=plan.timeout_ns / 1e9,
+        arguments=share.arguments,
+        auth=share.auth,
+        follow_redirects=share.follow_redirects,
+        max_redirects=share.max_redirects,
+        cookies=share.cookies,
     )
     script = dataclasses.replace(script, plan=given)
     printer = Printer(share.path)

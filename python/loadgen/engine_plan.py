@@ -20,11 +20,13 @@ from loadgen.wire import USUAL, Wire, secretless
 
 Pacing = Literal["eco", "hybrid", "spin"]
 Reactor = Literal["auto", "epoll", "uring"]
+Encoding = Literal["raw", "percent", "json"]  # how a value is written into the text around it
 
 # Names, of headers and of what `--set` gives, whose values open doors: workers need them; the run folder, the
 # reports and what is shown must not have them.
 SECRET = re.compile(r"auth|cookie|token|secret|session|passw|credential|api-?key|\bkey$", re.IGNORECASE)
 REDACTED = "(redacted)"
+MAX_REDIRECTS = 10  # unless a plan says otherwise
 
 
 def _words(start: str, end: str, duration_ns: int) -> str:
@@ -39,6 +41,35 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     headers: list[tuple[str, str]]
     body: bytes | None  # base64 in JSON
+
+
+class Target(Struct, frozen=True, forbid_unknown_fields=True):
+    """One of many requests. Its URL, headers and body may have values in them: {{0}} is the first column."""
+
+    request: Request
+    encoding: Encoding  # of values in the body
+    label: str
+    host: int  # its place among the hosts
+    weight: float | None  # all have one, or none has: then they come in turn
+
+
+class Host(Struct, frozen=True, forbid_unknown_fields=True):
+    """A place that requests go to."""
+
+    url: str
+    addresses: list[str]  # resolved before the run; empty until then
+
+
+class Mix(Struct, frozen=True, forbid_unknown_fields=True):
+    """Many requests of a blast, and the rows whose values they take."""
+
+    targets: list[Target]
+    target_count: int  # also where the copy that is stored has fewer
+    hosts: list[Host]
+    columns: list[str]  # those that are used, in the order of the values
+    rows: list[list[str]]  # arrival k takes row k mod row_count; the copy that is stored has none
+    row_count: int
+    seed: int
 
 
 class OpenStage(Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,6 +142,17 @@ class MaxErrors(Struct, frozen=True, forbid_unknown_fields=True):
     share: float | None
 
 
+class AuthPlan(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who requests to the base are from. Workers need it; nothing else may have it."""
+
+    kind: Literal["basic", "bearer", "digest"]
+    username: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"AuthPlan({self.kind})"
+
+
 class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What only a scripted run has."""
 
@@ -129,6 +171,14 @@ class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     )  # no answer for so long, though some was asked for: the target is dead, the run ends
     arguments: dict[str, str]  # --set NAME=VALUE
     seed: int  # of what the script draws, and of the scenarios that users take
+    cookies: bool = True  # users keep what responses set
+    auth: AuthPlan | None = None  # for the base alone
+    follow_redirects: bool = False
+    max_redirects: int = MAX_REDIRECTS
+
+
+# Targets in the copy of a plan that is stored.
+MOST_STORED_TARGETS = 100
 
 
 # The schema is a tag and not a field because it is written though it never varies; `script`, which blast has
@@ -146,8 +196,8 @@ class EnginePlan(
 
     name: str
     command: str
-    request: Request | None  # None in a scripted run
-    label: str  # of the one request; "" in a scripted run
+    request: Request | None  # None in a scripted run, and where there is a mix
+    label: str  # of the one request, or what a mix is called; "" in a scripted run
     addresses: list[str]  # resolved before the run; empty until then
     # Common to all scenarios that have none of their own; where each has its own, the first one's.
     load: OpenLoad | ClosedLoad
@@ -165,6 +215,7 @@ class EnginePlan(
     wire: Wire = USUAL
     dns_ns: int | None = None  # how long it took to find the addresses
     resolve: dict[str, str] = {}  # "host:port" to the address that the user says it has
+    mix: Mix | None = None
 
     def encode(self) -> bytes:
         """One line of JSON."""
@@ -175,6 +226,8 @@ class EnginePlan(
         """Where the load goes, or most of it."""
         if self.script is not None:
             return self.script.base_url
+        if self.mix is not None:
+            return self.mix.hosts[0].url
         assert self.request is not None
         return self.request.url
 
@@ -213,7 +266,7 @@ class EnginePlan(
 
     def redacted(self) -> EnginePlan:
         """The same plan without secrets: the copy that is stored and shown."""
-        request, script = self.request, self.script
+        request, script, mix = self.request, self.script, self.mix
         if request is not None:
             request = msgspec.structs.replace(request, headers=_without_secrets(request.headers))
         if script is not None:
@@ -221,9 +274,15 @@ class EnginePlan(
                 name: REDACTED if SECRET.search(name) else value for name, value in script.arguments.items()
             }
             script = msgspec.structs.replace(
-                script, headers=_without_secrets(script.headers), arguments=arguments
+                script,
+                headers=_without_secrets(script.headers),
+                arguments=arguments,
+                auth=script.auth and AuthPlan(script.auth.kind, REDACTED, REDACTED),
             )
-        return msgspec.structs.replace(self, request=request, script=script, wire=secretless(self.wire))
+        if mix is not None:
+            mix = _without_secrets_of(mix)
+        wire = secretless(self.wire)
+        return msgspec.structs.replace(self, request=request, script=script, mix=mix, wire=wire)
 
     def users_at(self, ns: int) -> int:
         """Planned users at `ns` since the start; 0 in the open model and after the end."""
@@ -281,6 +340,18 @@ def _describe_iterations(script: ScriptPlan) -> str:
 
 def _without_secrets(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, REDACTED if SECRET.search(name) else value) for name, value in headers]
+
+
+def _without_secrets_of(mix: Mix) -> Mix:
+    """Rows may hold anything, so none is kept."""
+    targets = [
+        msgspec.structs.replace(
+            target,
+            request=msgspec.structs.replace(target.request, headers=_without_secrets(target.request.headers)),
+        )
+        for target in mix.targets[:MOST_STORED_TARGETS]
+    ]
+    return msgspec.structs.replace(mix, targets=targets, rows=[])
 
 
 def basic_authorization(userinfo: str) -> str:

@@ -14,9 +14,12 @@ from msgspec import Struct
 from loadgen import shapes
 from loadgen.checking import Checker, at_most, one_of
 from loadgen.engine_plan import (
+    MAX_REDIRECTS,
+    AuthPlan,
     ClosedLoad,
     EnginePlan,
     MaxErrors,
+    Mix,
     OpenLoad,
     Pacing,
     Reactor,
@@ -37,13 +40,17 @@ from loadgen.loads import (
     play_all,
     read_load,
 )
+from loadgen.mix import is_mix, make_mix, requests_of
 from loadgen.shapes import Stage
+from loadgen.targets import WantedRequest, read_targets
+from loadgen.templates import parse_url_template
 from loadgen.thresholds import Threshold, parse_threshold
-from loadgen.units import quoted
+from loadgen.units import counted, quoted
 from loadgen.url import Url, parse_url
 from loadgen.wiring import parse_resolutions, read_wire
 
 if TYPE_CHECKING:
+    from loadgen.auth import Bearer, DigestAuth
     from loadgen.policy import Breaker, Retry
 
 EMBEDDED = "embedded target"
@@ -52,12 +59,15 @@ DEFAULT_POOL = 10_000
 MAX_CONNECTIONS = 1_000_000
 MAX_WORKERS = 1024
 MAX_ITERATIONS = 10**12
+MAX_HOPS = 100
+ENCODINGS = "gzip, deflate, br, zstd"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Fields that only blast has, and those that only a script has.
-_OF_BLAST = ("url", "method", "body")
+_OF_BLAST = ("url", "method", "body", "targets", "data")
 _OF_SCRIPTS = (
     *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "dead_after"),
     *("retry", "breaker", "arguments"),
+    *("auth", "cookies", "follow_redirects", "max_redirects", "compression"),
 )
 
 
@@ -72,6 +82,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     url: str | None = None  # None: the embedded target; "/path": that path on it
     method: str | None = None  # default GET, or POST where there is a body
     body: bytes | str | None = None
+    targets: str | None = None  # a file of requests, with weights; see loadgen.targets
+    data: str | None = None  # a file of rows for {{name}} in URL, headers and body
 
     # Of a script.
     base_url: str | None = None  # None: the embedded target; "/path": below that path on it
@@ -83,6 +95,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     retry: Retry | None = None
     breaker: Breaker | None = None
     arguments: Mapping[str, str] = {}  # what --set may change, with its defaults
+    auth: tuple[str, str] | Bearer | DigestAuth | AuthPlan | None = None  # sent to the base, nowhere else
+    cookies: bool = True  # each user keeps what responses set
+    follow_redirects: bool = False
+    max_redirects: str | int = MAX_REDIRECTS
+    compression: bool = False  # offer gzip, deflate, br and zstd
 
     # In a script, the headers of every request that does not say otherwise.
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
@@ -138,6 +155,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     def needs_embedded_target(self) -> bool:
         """Whether the run brings its own target."""
         where = self._where
+        if self.script is None and self.targets is not None and where is None:
+            return any(target.url.startswith("/") for target in read_targets(self.targets))
         return where is None or where.startswith("/")
 
     @property
@@ -181,6 +200,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     _check_types(plan, check)
     if check.mistakes:  # nothing can be read into what is not even of the right kind
         raise PlanError(check.mistakes)
+    wanted = [] if plan.targets is None or plan.script is not None else read_targets(plan.targets)
     if whole:
         _check_kind(plan, check)
     headers = _headers(plan, check)
@@ -188,12 +208,13 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     if plan.script is None:
         check.optional("base_url", _parse_base, plan.base_url)
     request = _request(plan, url, headers, check)
+    mix = _mix(plan, wanted, request, url, check) if request and url and plan.script is None else None
     # In a script any label may come up.
-    label = label_of(request.method, request.url) if request and plan.script is None else None
+    labels = _labels(mix, request) if plan.script is None else None
     # A plan without a URL that no command line made may be one that stands in a script.
     scripted = plan.script is not None or not (whole or plan.url is not None or plan.origins)
-    known_label = label if whole or plan.url is not None else None
-    script_fields = _script_fields(plan, check)
+    known_labels = labels if whole or plan.url is not None else None
+    script_fields = _script_fields(plan, url, check)
     load, scenarios = _load(plan, check, whole=whole) or (None, [])
     connections = check.optional("connections", at_most(MAX_CONNECTIONS), plan.connections)
     workers = check.optional("workers", at_most(MAX_WORKERS), plan.workers)
@@ -215,7 +236,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
             if (
                 threshold := check(
                     f"thresholds[{index}]",
-                    partial(_parse_threshold, known_label, scripted),
+                    partial(_parse_threshold, known_labels, scripted),
                     text,
                 )
             )
@@ -228,7 +249,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
         script = ScriptPlan(
             path=plan.script,
             base_url=_text_of_base(url),
-            headers=request.headers,
+            headers=_offering(plan, request.headers),
             scenarios=scenarios,
             arguments=dict(plan.arguments),
             seed=int(plan.seed),
@@ -240,16 +261,17 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     limits = [connections, users, *([script.iterations, script.max_users] if script else [])]
     busy_workers = [limit for limit in limits if limit]
     return EnginePlan(
-        name=plan.name_at(EMBEDDED if plan.needs_embedded_target else url.authority),
+        name=plan.name_at(EMBEDDED if plan.needs_embedded_target else _where_to(mix, url)),
         command=plan.command,
-        request=request if script is None else None,
-        label=label or "",
+        request=request if script is None and mix is None else None,
+        label=_name_of(labels),
         addresses=[],
         load=load,
         connections=connections or enough or DEFAULT_CONNECTIONS,
         workers=workers or _default_workers(min(busy_workers, default=None)),
         origins=_origins_of_values(plan),
         script=script,
+        mix=mix,
         **compiled,
     )
 
@@ -281,7 +303,7 @@ def _check_kind(plan: Plan, check: Checker) -> None:
 
 def _check_types(plan: Plan, check: Checker) -> None:
     """What a script got wrong by kind. Numbers and lengths of time are left to their parsers."""
-    texts = ("url", "method", "base_url", "preset", "name", "arrivals", "command")
+    texts = ("url", "method", "base_url", "targets", "data", "preset", "name", "arrivals", "command")
     for field in (*texts, "cacert", "cert", "key", "unix_socket", "proxy", "noproxy"):
         value, required = getattr(plan, field), field in ("arrivals", "command")
         if not isinstance(value, str) and (required or value is not None):
@@ -298,6 +320,9 @@ def _check_types(plan: Plan, check: Checker) -> None:
         for name, text in arguments.items():
             if not isinstance(name, str) or not isinstance(text, str):
                 check.wrong(f"arguments[{name!r}]", f"expected text, as --set gives it, got {quoted(text)}")
+    for field in ("cookies", "follow_redirects", "compression"):
+        if not isinstance(switch := getattr(plan, field), bool):
+            check.wrong(field, f"expected True or False, got {quoted(switch)}")
     for field in ("retry", "breaker"):
         policy = getattr(plan, field)
         if policy is not None and (isinstance(policy, type) or not hasattr(policy, "compile")):
@@ -341,7 +366,11 @@ def _url(plan: Plan, check: Checker) -> Url | None:
     field, where = ("url", plan.url) if plan.script is None else ("base_url", plan.base_url)
     if plan.needs_embedded_target:
         where = f"http://localhost{where or '/'}"
-    return check(field, parse_url if plan.script is None else _parse_base, where)
+    if plan.script is None and plan.targets is None:
+        return check(field, parse_url_template, where)
+    if plan.targets is not None and where is None:
+        where = "http://localhost/"  # where no path stands in the file
+    return check(field, _parse_base, where)
 
 
 def _parse_base(text: str) -> Url:
@@ -364,13 +393,71 @@ def _request(plan: Plan, url: Url | None, headers: list[tuple[str, str]], check:
     if url is None:
         return None
     named = {name.lower() for name, _ in headers}
-    if url.userinfo is not None and "authorization" not in named:
+    # In a script it is the plan's `auth`, because that goes to the base alone.
+    if url.userinfo is not None and "authorization" not in named and plan.script is None:
         headers = [*headers, ("Authorization", basic_authorization(url.userinfo))]
     body = plan.body.encode(errors="surrogateescape") if isinstance(plan.body, str) else plan.body
     return Request(method=method, url=url.text, headers=headers, body=body)
 
 
-def _script_fields(plan: Plan, check: Checker) -> dict[str, Any]:
+def _mix(plan: Plan, wanted: list[WantedRequest], request: Request, url: Url, check: Checker) -> Mix | None:
+    """What is sent, where it is more than one request or has values in it."""
+    # The engine's reader says what is wrong with a seed; what is drawn is nothing then.
+    seed = int(str(plan.seed)) if str(plan.seed).isdecimal() else 0
+    if plan.targets is None:
+        if plan.data is None and not is_mix(request):
+            return None
+        return make_mix([("url", request)], [None], plan.data, seed, check)
+    for field in ("method", "body"):
+        if plan.origin(field) != "default":
+            check.wrong(field, f"cannot be used with {check.named('targets')}: the file says what is sent")
+    paths = any(one.url.startswith("/") for one in wanted)
+    if plan.url is not None and not paths:
+        check.wrong("url", f"no path in {plan.targets} goes there: each request has a host of its own")
+    requests = requests_of(wanted, _text_of_base(url), request.headers, check)
+    if check.mistakes:
+        return None
+    return make_mix(requests, [one.weight for one in wanted], plan.data, seed, check)
+
+
+def _labels(mix: Mix | None, request: Request | None) -> list[str] | None:
+    if mix is not None:
+        return list(dict.fromkeys(target.label for target in mix.targets))
+    return [label_of(request.method, request.url)] if request else None
+
+
+def _name_of(labels: list[str] | None) -> str:
+    """What a run is about, in a few words."""
+    if not labels:
+        return ""
+    return labels[0] if len(labels) == 1 else f"{labels[0]} and {counted(len(labels) - 1, 'other label')}"
+
+
+def _where_to(mix: Mix | None, url: Url) -> str:
+    if mix is None:
+        return url.authority
+    first = parse_url(mix.hosts[0].url).authority
+    return first if len(mix.hosts) == 1 else f"{first} and {len(mix.hosts) - 1} more"
+
+
+def _offering(plan: Plan, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    if not plan.compression or any(name.lower() == "accept-encoding" for name, _ in headers):
+        return headers
+    return [*headers, ("Accept-Encoding", ENCODINGS)]
+
+
+def _auth(plan: Plan, url: Url | None) -> AuthPlan | None:
+    if plan.auth is None:
+        if url is None or url.userinfo is None:
+            return None
+        user, _, password = url.userinfo.partition(":")
+        return AuthPlan("basic", user, password)
+    from loadgen.auth import compile_auth
+
+    return compile_auth(plan.auth)
+
+
+def _script_fields(plan: Plan, url: Url | None, check: Checker) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "iterations": check.optional("iterations", at_most(MAX_ITERATIONS), plan.iterations),
         "iterations_per_user": check.optional(
@@ -379,6 +466,10 @@ def _script_fields(plan: Plan, check: Checker) -> dict[str, Any]:
         "max_users": check.optional("max_users", shapes.check_users, plan.max_users) or DEFAULT_POOL,
         "max_errors": check.optional("max_errors", _parse_max_errors, plan.max_errors),
         "dead_after_ns": check.optional("dead_after", shapes.check_duration, plan.dead_after),
+        "cookies": plan.cookies,
+        "auth": check("auth", partial(_auth, plan), url),
+        "follow_redirects": plan.follow_redirects,
+        "max_redirects": check("max_redirects", at_most(MAX_HOPS, at_least=0), plan.max_redirects),
     }
     for field in ("retry", "breaker"):
         policy = getattr(plan, field)
@@ -458,12 +549,14 @@ def _most_users(load: OpenLoad | ClosedLoad, scenarios: Sequence[ScenarioPlan]) 
     return users
 
 
-def _parse_threshold(label: str | None, scripted: bool, text: str) -> Threshold:
-    """`label` is the one there is; None where there may be others."""
+def _parse_threshold(labels: list[str] | None, scripted: bool, text: str) -> Threshold:
+    """`labels` are those there are; None where there may be others."""
     threshold = parse_threshold(text, scripted=scripted)
-    if threshold.label is not None and label is not None and threshold.label != label:
+    if threshold.label is not None and labels is not None and threshold.label not in labels:
+        known = ", ".join(map(quoted, labels[:10]))
         raise ValueError(
-            f"no request is counted as {quoted(threshold.label)}: the only label is {quoted(label)}"
+            f"no request is counted as {quoted(threshold.label)}: "
+            + (f"the only label is {known}" if len(labels) == 1 else f"there are {known}")
         )
     return threshold
 

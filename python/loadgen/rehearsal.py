@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loadgen._engine import Engine, Response
+from loadgen.conversation import converse_by
 from loadgen.engine_plan import EnginePlan
 from loadgen.loop import LoadgenLoop
-from loadgen.policy import Policy
 from loadgen.user import User
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ async def _rehearse(
 ) -> None:
     share = plan.script
     assert share is not None
-    # Even one without a rule: it sends through the user, who is observed.
-    engine.set_policy(Policy.of(share).send)
+    # Always: it sends through the user, who is observed.
+    converse_by(share, engine, always=True)
 
     def observed(number: int) -> ObservedUser:
         user = ObservedUser(engine, NOWHERE, number, share.seed, arguments)

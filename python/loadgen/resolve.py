@@ -26,8 +26,8 @@ Found = tuple[int, Any]
 
 
 async def find_addresses(plan: EnginePlan) -> EnginePlan:
-    """The plan with the addresses that its connections go to."""
-    wire, url = plan.wire, parse_url(plan.target_url) if plan.target_url else None
+    """The plan with the addresses that its connections go to. Raises TargetError where there are none."""
+    wire = plan.wire
     _check_sources(wire.bind)
     if wire.unix_socket is not None:
         await _reach_socket(wire.unix_socket)
@@ -35,16 +35,27 @@ async def find_addresses(plan: EnginePlan) -> EnginePlan:
     if wire.proxy is not None:
         (address, *_), _ = await reach(parse_url(wire.proxy.address))
         plan = replace(plan, wire=replace(wire, proxy=replace(wire.proxy, address=address)))
-        if url is not None and not wire.proxy.leaves_out(url.host):
-            # Whether the target can be reached, the proxy will say; one kind asks here where a name leads.
-            if wire.proxy.kind != "socks5":
-                return plan
-            found, dns_ns = await _look_up(url, plan.resolve)
-            return replace(plan, addresses=[_text(*one) for one in found], dns_ns=dns_ns)
-    if url is None:  # a script may have none, and name whole URLs
+    if plan.mix is not None:
+        hosts = [
+            replace(host, addresses=(await _find(plan, parse_url(host.url)))[0]) for host in plan.mix.hosts
+        ]
+        return replace(plan, mix=replace(plan.mix, hosts=hosts), addresses=hosts[0].addresses)
+    if not plan.target_url:  # a script may have none, and name whole URLs
         return plan
-    addresses, dns_ns = await reach(url, plan.resolve)
+    addresses, dns_ns = await _find(plan, parse_url(plan.target_url))
     return replace(plan, addresses=addresses, dns_ns=dns_ns)
+
+
+async def _find(plan: EnginePlan, url: Url) -> tuple[list[str], int | None]:
+    """Where to connect to for a URL, and how long finding that took."""
+    proxy = plan.wire.proxy
+    if proxy is None or proxy.leaves_out(url.host):
+        return await reach(url, plan.resolve)
+    # Whether the target can be reached, the proxy will say; one kind asks here where a name leads.
+    if proxy.kind != "socks5":
+        return [], None
+    found, dns_ns = await _look_up(url, plan.resolve)
+    return [_text(*one) for one in found], dns_ns
 
 
 async def reach(url: Url, known: Mapping[str, str] = NOTHING) -> tuple[list[str], int | None]:

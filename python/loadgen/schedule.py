@@ -71,7 +71,12 @@ def make_schedule(plan: EnginePlan) -> Schedules | None:
         return None
     # The engine reads whole plans, of one load.
     bare = msgspec.structs.replace(
-        plan, request=plan.request or _ANY_REQUEST, label="any", addresses=[_ANY_ADDRESS], script=None
+        plan,
+        request=plan.request or _ANY_REQUEST,
+        label="any",
+        addresses=[_ANY_ADDRESS],
+        script=None,
+        mix=None,
     )
     try:
         schedule = Schedules([Schedule(msgspec.structs.replace(bare, load=load).encode()) for load in loads])

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from loadgen._engine import Engine
+from loadgen.conversation import converse_by
 from loadgen.data import Exhausted
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ScriptFailed
 from loadgen.leaving import die_with_the_parent, leave
 from loadgen.loop import LoadgenLoop
 from loadgen.mishaps import Blocking, Mishaps
-from loadgen.policy import Policy
 from loadgen.rehearsal import NOBODY, NOWHERE
 from loadgen.script import Script, load_script
 from loadgen.user import User, tell
@@ -104,10 +104,9 @@ class Troupe:
         asyncio.get_running_loop().set_exception_handler(self._unhandled)
         for feed in self._script.feeds.values():
             feed._attach(self._index, self._plan.workers, self._share.seed)
+        converse_by(self._share, self._engine)
         for once in self._script.onces:
             await self._prepare(once)
-        if self._share.retry is not None or self._share.breaker is not None:
-            self._engine.set_policy(Policy.of(self._share).send)
         self._engine.set_spawn(self._spawn)
         gc.collect()
         gc.freeze()

@@ -16,6 +16,7 @@ from loadgen.data import Exhausted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from loadgen.auth import Challenge, DigestAuth
     from loadgen.loop import LoadgenLoop
 
 __all__ = ["Response", "User"]
@@ -42,6 +43,8 @@ class User(Client):
     arguments: Mapping[str, str]
     _seed: int
     _rng: random.Random | None
+    # Of servers that asked for a digest.
+    _challenges: dict[tuple[DigestAuth, object], Challenge] | None = None
 
     def __new__(
         cls,
@@ -137,14 +140,9 @@ class User(Client):
             return False
         return True
 
-    async def _with_policy(self, method: str, url: str, options: dict[str, Any]) -> Response:
-        """A request that brings its own policy along, where the plan has none."""
-        from loadgen.policy import Policy
-
-        return await Policy(None, None).send(self, method, url, options)
-
     def _engine_count(self, name: str) -> None:
-        self._engine.count(name, 1)
+        if self.id >= 0:  # what is done before the load is not in its sums
+            self._engine.count(name, 1)
 
     def _event(self, kind: str, text: str) -> None:
         tell(self._engine, kind, text=text)

@@ -174,6 +174,8 @@ class Crew:
         self._watch: asyncio.Task[None] | None = None
         self._leaving = False
         labels = SCRIPT_LABELS if self._scripted else 1
+        if plan.mix is not None:
+            labels = len({target.label for target in plan.mix.targets})
         self.workers = [Worker(index, labels, listener) for index in range(plan.workers)]
         self.ended = asyncio.Event()
 

@@ -31,6 +31,7 @@ def expected(*labels: str, checks: tuple[str, ...] = (), **options: Any) -> Expe
 
 
 EXPECTED = {
+    "cookies_and_redirects": expected("basket", "login", checks=("sent to log in", "logged in")),
     "custom_protocol": expected("connect", "turn a line", checks=("turned around",)),
     "data_feed": expected("login", "search", checks=("logged in as myself",)),
     "hello": expected("GET /", checks=("says hello",)),

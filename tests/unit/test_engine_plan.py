@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadgen import Plan, Stage
-from loadgen.engine_plan import REDACTED, EnginePlan
+from loadgen import Bearer, DigestAuth, Plan, PlanError, Stage
+from loadgen.engine_plan import REDACTED, AuthPlan, EnginePlan
 from loadgen.loads import LoadWish, ScenarioWish
 
 SECOND = 1_000_000_000
@@ -94,12 +94,33 @@ def test_users_of_a_script_may_have_more_than_one_connection_each() -> None:
     assert plan(None, users=30_000).connections == 30_000
 
 
-def test_a_user_in_the_base_url_becomes_a_header() -> None:
+@pytest.mark.parametrize(
+    ("auth", "kind"),
+    [(("me", "hush"), "basic"), (Bearer("hush"), "bearer"), (DigestAuth("me", "hush"), "digest")],
+)
+def test_who_asks_is_known_to_workers_and_to_nobody_else(auth: Any, kind: str) -> None:
+    found = plan(None, auth=auth)
+    assert b"hush" in found.encode()
+    stored = found.redacted()
+    assert stored.script is not None and stored.script.auth == AuthPlan(kind, REDACTED, REDACTED)  # type: ignore[arg-type]
+    assert b"hush" not in stored.encode()
+    assert "hush" not in repr(found) + repr(auth if kind != "basic" else "")
+
+
+@pytest.mark.parametrize("auth", ["hush", ("hush",), ("hu:sh", "x"), ("hush", 7)])
+def test_a_mistake_in_auth_does_not_tell_it(auth: Any) -> None:
+    with pytest.raises(PlanError, match=r"^auth: ") as caught:
+        plan(None, auth=auth)
+    assert "hu" not in str(caught.value)
+
+
+def test_a_user_in_the_base_url_becomes_the_auth_of_the_base() -> None:
     wish = [ScenarioWish(name="a")]
     found = Plan(script="/x/shop.py", base_url="http://me:secret@h/api/", scenarios=wish).compile()
     assert found.script is not None
     assert found.script.base_url == "http://h/api"
-    assert found.script.headers == [("Authorization", "Basic bWU6c2VjcmV0")]
+    assert found.script.headers == []
+    assert found.script.auth == AuthPlan("basic", "me", "secret")
 
 
 def test_a_blast_has_no_part_of_a_script_in_its_document() -> None:

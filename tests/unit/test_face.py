@@ -11,7 +11,18 @@ import pytest
 import loadgen
 
 NAMES = [
-    *("Breaker", "Interrupted", "LoadgenError", "Plan", "PlanError", "Response", "Result", "Retry"),
+    *(
+        "Bearer",
+        "Breaker",
+        "DigestAuth",
+        "Interrupted",
+        "LoadgenError",
+        "Plan",
+        "PlanError",
+        "Response",
+        "Result",
+        "Retry",
+    ),
     *("RunFolderError", "Stage", "StatusError", "TargetError", "UsageError", "User", "WorkerError"),
     *("csv_rows", "json_rows", "once", "run", "scenario", "session"),
 ]

@@ -8,6 +8,7 @@ import click
 
 from loadgen.cli.options import (
     PRESET_HELP,
+    add_authorization,
     blast_options,
     option,
     origins,
@@ -24,8 +25,10 @@ from loadgen.plan import Plan
 _SAME = (
     *("users", "duration", "preset", "arrivals", "seed", "drop_late"),
     *("connections", "workers", "pacing", "reactor", "drain", "method", "timeout", "thresholds", "name"),
+    *("targets", "data"),
 )
 _FIELDS = {"tps": "rate", "stage": "stages", "json_text": "body", "body_file": "body"}
+_FIELDS |= {"form": "body", "multipart": "body"}
 _EPILOG = f"""\b
 Examples:
   loadgen blast --tps 5000
@@ -33,10 +36,29 @@ Examples:
   loadgen blast http://127.0.0.1:8000/ --users 50 --threshold "p99 < 250ms"
   loadgen blast http://127.0.0.1:8000/ --stage 30s:1000 --stage 1m:1000
   loadgen blast http://127.0.0.1:8000/ --json '{{"name": "x"}}' --tps 100
+  loadgen blast "/status/{{{{code}}}}?n={{{{k}}}}" --data codes.csv --tps 100
+  loadgen blast http://127.0.0.1:8000 --targets requests.txt --tps 500
+  loadgen blast http://127.0.0.1:8000/upload -F title=cat -F photo=@cat.png
   loadgen blast /delay/20 --preset spike --tps 100 --arrivals poisson
   loadgen blast --tps 1000 --dry-run | head
 
 Without a URL the embedded target takes the load; a path alone is a path on it.
+
+\b
+A file for --targets has a request a line, headers and @FILE below it:
+  3 GET /items
+  1 POST http://127.0.0.1:8000/items
+  Content-Type: application/json
+  @item.json
+Three of four are the first; without weights they come in turn.
+vegeta's files, text and JSON, work too.
+
+\b
+{{{{name}}}} in URL, headers and body is a column of --data; request k takes row
+k mod rows. Without a file there are
+  {{{{k}}}}     its number          {{{{random}}}}     a whole number below 10^9
+  {{{{uuid}}}}  a random UUID       {{{{timestamp}}}}  milliseconds since 1970
+Random values follow --seed. {{{{open}}}} sends two opening braces.
 
 {PRESET_HELP}
 
@@ -71,8 +93,10 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     prefer_flags(values, found)
     headers = read_headers(values["headers"], found["headers"])
     body = read_body(values, found, headers)
-    if headers and found["headers"] == "default":
-        found["headers"] = found["json_text"]  # which brings some along
+    add_authorization(values, found, headers)
+    if headers and found["headers"] == "default":  # some were brought along
+        bringing = ("json_text", "form", "multipart", "auth", "bearer")
+        found["headers"] = next(found[name] for name in bringing if found[name] != "default")
     wire = read_wire_options(values, found)
     return Plan(
         url=url,

@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from loadgen.bodies import FORM_TYPE, form_body, multipart_body
+from loadgen.engine_plan import basic_authorization
 from loadgen.errors import UsageError
 from loadgen.shapes import PRESETS, Stage
+from loadgen.templates import around_values, has_values
 from loadgen.units import quoted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -152,6 +155,24 @@ _BODY: list[Callable[[Any], Any]] = [
     option("--body", metavar="TEXT", help="The body."),
     option("--body-file", metavar="FILE", help="The body from a file; - is stdin."),
     option("--json", "json_text", metavar="JSON", help="A JSON body, with its Content-Type and Accept."),
+    option("--form", multiple=True, metavar="NAME=VALUE", help="A field of a form. Repeatable."),
+    option(
+        "-F",
+        "--multipart",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A part of a form, or NAME=@FILE to upload a file. Repeatable.",
+    ),
+]
+_AUTHORIZATION: list[Callable[[Any], Any]] = [
+    option("--auth", metavar="USER:PASSWORD", help="Basic authorization; it is stored nowhere."),
+    option("--bearer", metavar="TOKEN", help="A bearer token; it is stored nowhere."),
+]
+_MANY: list[Callable[[Any], Any]] = [
+    option(
+        "--targets", metavar="FILE", help="Many requests, one a line: [WEIGHT] [METHOD] URL; or vegeta's."
+    ),
+    option("--data", metavar="FILE", help="Rows (CSV, JSON Lines) for {{name}} in URL, headers and body."),
 ]
 _WHAT_OF_IT: list[Callable[[Any], Any]] = [
     option("--timeout", metavar="T", default="30s", show_default=True, help="For a response to be complete."),
@@ -172,7 +193,8 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
 
 def blast_options(command: F) -> F:
     """All options of a blast, in the order of the help."""
-    return _add([*_HOW_MUCH, *_HOW, *_WIRE, _METHOD, _HEADER, *_BODY, *_WHAT_OF_IT], command)
+    what = [_METHOD, _HEADER, *_AUTHORIZATION, *_BODY, *_MANY]
+    return _add([*_HOW_MUCH, *_HOW, *_WIRE, *what, *_WHAT_OF_IT], command)
 
 
 def script_options(command: F) -> F:
@@ -244,12 +266,41 @@ def read_headers(texts: tuple[str, ...], place: str) -> list[tuple[str, str]]:
     return headers
 
 
+def add_authorization(values: dict[str, Any], found: dict[str, str], headers: list[tuple[str, str]]) -> None:
+    """The header that --auth or --bearer stands for."""
+    given = [name for name in ("auth", "bearer") if values[name] is not None]
+    if not given:
+        return
+    place = found[given[0]]
+    if len(given) > 1:
+        raise UsageError(f"{found[given[1]]}: cannot be used with {place}")
+    if any(name.lower() == "authorization" for name, _ in headers):
+        raise UsageError(f"{place}: cannot be used with a header Authorization")
+    text: str = values[given[0]]
+    if given[0] == "bearer":
+        if not text.strip():
+            raise UsageError(f"{place}: expected a token")
+        headers.append(("Authorization", f"Bearer {text.strip()}"))
+        return
+    if ":" not in text:
+        raise UsageError(f"{place}: expected USER:PASSWORD")
+    if has_values(text):
+        raise UsageError(
+            f"{place}: cannot have a {{{{name}}}} in it, because it is encoded as a whole",
+            hint='put the encoded text into the rows: -H "Authorization: Basic {{basic}}"',
+        )
+    headers.append(("Authorization", basic_authorization(text)))
+
+
+_BODIES = ("body", "body_file", "json_text", "form", "multipart")
+
+
 def read_body(values: dict[str, Any], found: dict[str, str], headers: list[tuple[str, str]]) -> bytes | None:
     """The one body that was asked for; JSON brings its headers along, where they are not given."""
     body: str | None = values["body"]
     body_file: str | None = values["body_file"]
     json_text: str | None = values["json_text"]
-    given = [found[name] for name in ("body", "body_file", "json_text") if values[name] is not None]
+    given = [found[name] for name in _BODIES if values.get(name) not in (None, ())]
     if len(given) > 1:
         raise UsageError(f"{given[1]}: cannot be used with {given[0]}")
     if body_file is not None:
@@ -259,16 +310,32 @@ def read_body(values: dict[str, Any], found: dict[str, str], headers: list[tuple
             raise UsageError(f"{given[0]}: {body_file} cannot be read: {error.strerror or error}") from None
     if json_text is not None:
         try:
-            json.loads(json_text)
+            json.loads(around_values(json_text, str, instead="0"))
         except ValueError as error:
             raise UsageError(
                 f"{given[0]}: expected a JSON document, got {quoted(json_text)}: {error}"
             ) from None
-        named = {name.lower() for name, _ in headers}
-        brought = [(name, "application/json") for name in ("Content-Type", "Accept")]
-        headers += [header for header in brought if header[0].lower() not in named]
+        _bring(headers, [(name, "application/json") for name in ("Content-Type", "Accept")])
         return json_text.encode()
+    try:
+        if values.get("form"):
+            _bring(headers, [("Content-Type", FORM_TYPE)])
+            return form_body(values["form"])
+        if values.get("multipart"):
+            parts, content_type = multipart_body(values["multipart"])
+            if any(name.lower() == "content-type" for name, _ in headers):
+                raise ValueError("its Content-Type cannot be given: it names the boundary of the parts")
+            headers.append(("Content-Type", content_type))
+            return parts
+    except ValueError as error:
+        raise UsageError(f"{given[0]}: {error}") from None
     return None if body is None else body.encode(errors="surrogateescape")
+
+
+def _bring(headers: list[tuple[str, str]], brought: list[tuple[str, str]]) -> None:
+    """Headers that an option brings along, where they are not given."""
+    named = {name.lower() for name, _ in headers}
+    headers += [header for header in brought if header[0].lower() not in named]
 
 
 def read_arguments(texts: tuple[str, ...], place: str) -> dict[str, str]:

@@ -26,7 +26,15 @@ from loadgen.plan import Plan
 from loadgen.script import Script, load_script
 
 # Options whose names are not the plan's. Those of the command itself are no part of the plan.
-_FIELDS = {"tps": "rate", "stage": "stages", "url": "base_url", "set_": "arguments"}
+_FIELDS = {
+    "tps": "rate",
+    "stage": "stages",
+    "url": "base_url",
+    "set_": "arguments",
+    "location": "follow_redirects",
+    "max_redirs": "max_redirects",
+    "compressed": "compression",
+}
 _NO_FIELDS = frozenset({"out", "summary_json", "quiet", "no_live", "dry_run", "debug", "scenario"})
 _EPILOG = f"""\b
 Examples:
@@ -58,6 +66,9 @@ stopped the run, 130 interrupted.
     "--scenario", multiple=True, metavar="NAME", help="Run this one of the script's scenarios. Repeatable."
 )
 @option("--set", "set_", multiple=True, metavar="NAME=VALUE", help="For user.arguments. Repeatable.")
+@option("-L", "--location", is_flag=True, help="Follow redirects; each hop is a request of its own.")
+@option("--max-redirs", metavar="N", help="Hops of a request, at most. Default: 10.")
+@option("--compressed", is_flag=True, help="Offer gzip, deflate, br and zstd.")
 @script_options
 @option("--dry-run", is_flag=True, help="Send nothing: print each arrival's number and due time in seconds.")
 @option("--debug", is_flag=True, help="One user, one iteration: print every request and response.")

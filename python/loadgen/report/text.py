@@ -58,6 +58,7 @@ _ERROR_WORDS = {
     "stream_reset": "the peer gave up the request",
     "goaway": "the peer gave up the connection before it looked at the request",
     "breaker_open": "held back by the circuit breaker",
+    "too_many_redirects": "redirected too often",
 }
 
 
@@ -78,10 +79,10 @@ def render(result: Result, folder: Path | None = None) -> str:
 
 
 def _of_script(result: Result) -> list[list[str]]:
-    """What blast has not."""
+    """What blast has not, but for labels: it has several where it has several targets."""
     script = result.script
     if script is None:
-        return []
+        return [of_script.labels(result)] if len(result.labels) > 1 else []
     return [
         of_script.labels(result),
         of_script.checks(result),

@@ -8,26 +8,29 @@
 //!   └── housekeeping: timeouts, heartbeat, orders                   again, so that sends are not late
 //! ```
 //!
-//! One thread, no locks, no allocation per request.
+//! One thread, no locks; no allocation per request, unless it must be rendered when it is sent.
+//!
+//! A blast on several origins takes what is due out of the source at once: what finds no connection waits in the lane
+//! of its origin, and the others go on.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 use crate::client::{Client, Happened};
 use crate::clock::{SECOND, cpu_ns, now_ns};
 use crate::control::{Control, Order};
 use crate::growth::{CONNECT_BATCH, Growth};
-use crate::http::request::{Rendered, render};
+use crate::lanes::{Lanes, Waiting};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pacer::{Pacer, Wake};
-use crate::plan::{Pacing, Plan, ReactorChoice};
+use crate::plan::{Load, Pacing, Plan, ReactorChoice};
 use crate::pool::Sending;
 use crate::reactor::epoll::Epoll;
 use crate::reactor::uring::Uring;
 use crate::reactor::{Event, Reactor, Slot};
-use crate::record::block::{Block, Kind, Role, Word};
+use crate::record::block::{Block, Kind, Word};
 use crate::record::recorder::Recorder;
+use crate::requests::{Chosen, Requests};
 use crate::source::{Due, Source};
 use crate::wiring::{Place, Wiring};
 
@@ -38,7 +41,7 @@ const EVENT_BATCH: usize = 16;
 /// Events between two looks at timeouts and orders: a target that never stops sending must not keep us from those.
 const TURN_EVENTS: usize = 4096;
 const HEARTBEAT_NS: u64 = SECOND / 5;
-/// A blast knows one place to send to.
+/// Most blasts know one place to send to.
 const ORIGIN: usize = 0;
 /// Connections of a run that sets no cap of its own, over all workers.
 pub const DEFAULT_CONNECTIONS: usize = 10_000;
@@ -70,10 +73,10 @@ pub fn run(plan: &[u8], block: OwnedFd, index: u32, orders: OwnedFd, reports: Ow
 }
 
 struct Worker<R> {
-    request: Rc<[u8]>,
-    is_head: bool,
+    requests: Requests,
+    lanes: Lanes,
     timeout_ns: u64,
-    label: usize,
+    drop_after_ns: Option<u64>,
     recorder: Recorder,
     client: Client<R>,
     source: Source,
@@ -94,25 +97,31 @@ struct Worker<R> {
 
 impl<R: Reactor> Worker<R> {
     fn new(plan: &Plan, block: Block, index: u32, reactor: R) -> io::Result<Self> {
-        let request = plan.request.as_ref().ok_or_else(|| io::Error::other("a plan without a request"))?;
-        let Rendered { bytes, is_head } = render(request).map_err(io::Error::other)?;
         let recorder = Recorder::new(block);
-        let label = recorder.label(&plan.label, Role::Request);
+        let requests = Requests::new(plan, &recorder, index).map_err(io::Error::other)?;
         let all = plan.connections.map_or(DEFAULT_CONNECTIONS, |cap| cap as usize);
         let (workers, index_of) = (plan.workers as usize, index as usize);
         let cap = ((all + workers - 1 - index_of % workers) / workers).max(1);
         let mut wiring = Wiring::new(&plan.wire);
         let mut client = wiring.client(reactor, cap, plan.timeout_ns, index_of);
-        let place = Place::of(&request.url).ok_or_else(|| io::Error::other("request.url: leads nowhere"))?;
-        client.add_origin(wiring.origin(&place, &plan.addresses, index_of).map_err(io::Error::other)?);
+        let hosts = plan.mix.iter().flat_map(|mix| &mix.hosts).map(|host| (&host.url, &host.addresses));
+        let single = plan.request.iter().map(|request| (&request.url, &plan.addresses));
+        let origins: Vec<_> = if plan.mix.is_some() { hosts.collect() } else { single.collect() };
+        for (url, addresses) in &origins {
+            let place = Place::of(url).ok_or_else(|| io::Error::other(format!("{url} leads nowhere")))?;
+            client.add_origin(wiring.origin(&place, addresses, index_of).map_err(io::Error::other)?);
+        }
         if let (0, Some(dns_ns)) = (index, plan.dns_ns) {
-            recorder.sample(label, Kind::Dns, dns_ns);
+            recorder.sample(requests.first_label(), Kind::Dns, dns_ns);
         }
         Ok(Self {
-            request: bytes.into(),
-            is_head,
+            requests,
+            lanes: Lanes::new(origins.len(), cap),
             timeout_ns: plan.timeout_ns,
-            label,
+            drop_after_ns: match plan.load {
+                Load::Open { drop_after_ns, .. } => drop_after_ns,
+                Load::Closed { .. } => None,
+            },
             recorder,
             client,
             source: Source::new(&plan.load, index, plan.workers),
@@ -192,7 +201,7 @@ impl<R: Reactor> Worker<R> {
         }
         let now = now_ns();
         let exhausted = self.source.is_exhausted(now.saturating_sub(self.start_ns));
-        (exhausted && self.client.pool().in_flight() == 0) || now >= self.drain_until_ns
+        (exhausted && self.client.pool().in_flight() == 0 && self.lanes.waiting() == 0) || now >= self.drain_until_ns
     }
 
     /// Sends what is due, sees to what time demands, and says until when to wait.
@@ -224,12 +233,14 @@ impl<R: Reactor> Worker<R> {
         if now < self.start_ns {
             return Some(self.start_ns);
         }
+        if self.lanes.count() > 1 {
+            return self.dispatch_lanes(now);
+        }
         for sends in 0..DISPATCH_BATCH {
             let due_ns = match self.source.due(now - self.start_ns) {
                 Due::Send(due_ns) => self.start_ns + due_ns,
                 Due::Drop => {
-                    self.source.take();
-                    self.recorder.given_up(self.label, Word::Dropped, 1);
+                    self.drop_next();
                     continue;
                 }
                 Due::Nothing(next_ns) => {
@@ -244,36 +255,128 @@ impl<R: Reactor> Worker<R> {
             if sends > 0 {
                 now = now_ns();
             }
-            self.take(due_ns, now);
-            self.send(slot, due_ns, now);
+            let chosen = self.take(due_ns, now);
+            self.send(slot, chosen, due_ns, now);
         }
         Some(now)
     }
 
-    #[inline]
-    fn take(&mut self, due_ns: u64, now: u64) {
-        self.source.take();
-        self.recorder.taken(self.label);
-        // Until somebody looked it was the generator that kept the request waiting, then the lack of a connection.
-        let looked_ns = self.starved_since_ns.map_or(now, |since_ns| since_ns.max(due_ns));
-        self.recorder.sample(self.label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
-        if self.starved_since_ns.is_some() {
+    /// The same where there are several origins: what waits goes first, then what is due is sent or begins to wait.
+    fn dispatch_lanes(&mut self, now: u64) -> Option<u64> {
+        for origin in 0..self.lanes.count() {
+            while self.lanes.length(origin) > 0
+                && let Some(slot) = self.client.acquire(origin)
+                && let Some(waiting) = self.lanes.pop(origin)
+            {
+                self.begin_waiting(waiting, now);
+                self.send(slot, waiting.chosen, waiting.due_ns, now);
+            }
+        }
+        for _ in 0..DISPATCH_BATCH {
+            if self.lanes.are_full() {
+                return None;
+            }
+            let due_ns = match self.source.due(now - self.start_ns) {
+                Due::Send(due_ns) => self.start_ns + due_ns,
+                Due::Drop => {
+                    self.drop_next();
+                    continue;
+                }
+                Due::Nothing(next_ns) => {
+                    self.give_up_late(now);
+                    return next_ns.map(|ns| self.start_ns + ns);
+                }
+            };
+            let chosen = self.requests.choose(self.source.number());
+            self.source.take();
+            let waiting = Waiting { due_ns, looked_ns: now, chosen };
+            if let Some(slot) = self.client.acquire(chosen.origin) {
+                self.begin_waiting(waiting, now);
+                self.send(slot, chosen, due_ns, now);
+            } else {
+                self.starved_since_ns.get_or_insert(now);
+                self.lanes.push(waiting);
+            }
+        }
+        Some(now)
+    }
+
+    /// Counts an arrival of a lane as taken up.
+    fn begin_waiting(&mut self, waiting: Waiting, now: u64) {
+        let Waiting { due_ns, looked_ns, chosen: Chosen { label, .. } } = waiting;
+        self.recorder.taken(label);
+        self.recorder.sample(label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
+        if now > looked_ns {
             self.recorder.add(Word::PoolWaits, 1);
-            self.recorder.sample(self.label, Kind::PoolWait, now.saturating_sub(looked_ns));
+            self.recorder.sample(label, Kind::PoolWait, now - looked_ns);
+        }
+        if self.lanes.waiting() == 0 {
+            self.starved_since_ns = None;
         }
     }
 
+    /// Gives up what has waited in a lane for too long, and users that wait when the load is over.
+    fn give_up_late(&mut self, now: u64) {
+        if self.lanes.waiting() == 0 {
+            return;
+        }
+        if let Some(limit_ns) = self.drop_after_ns {
+            for origin in 0..self.lanes.count() {
+                while let Some(late) = self.lanes.pop_before(origin, now.saturating_sub(limit_ns)) {
+                    self.recorder.given_up(late.chosen.label, Word::Dropped, 1);
+                }
+            }
+        }
+        if !self.source.is_numbered() && self.source.is_exhausted(now - self.start_ns) {
+            self.empty_lanes();
+        }
+    }
+
+    /// Nobody waits any more. An arrival that did is cancelled; a user has asked for nothing that was scheduled.
+    fn empty_lanes(&mut self) {
+        for waiting in self.lanes.drain() {
+            if self.source.is_numbered() {
+                self.recorder.given_up(waiting.chosen.label, Word::Cancelled, 1);
+            } else {
+                self.source.retire();
+            }
+        }
+        self.starved_since_ns = None;
+    }
+
+    /// What is due next is too late.
+    fn drop_next(&mut self) {
+        let Chosen { label, .. } = self.requests.choose(self.source.number());
+        self.source.take();
+        self.recorder.given_up(label, Word::Dropped, 1);
+    }
+
     #[inline]
-    fn send(&mut self, slot: Slot, due_ns: u64, now: u64) {
-        self.recorder.sent(self.label, due_ns, now, self.request.len() as u64);
-        let sending = Sending {
-            due_ns,
-            timeout_ns: self.timeout_ns,
-            label: self.label,
-            is_head: self.is_head,
-            ..Sending::default()
-        };
-        self.client.send(slot, now, &self.request, sending);
+    fn take(&mut self, due_ns: u64, now: u64) -> Chosen {
+        let chosen = self.requests.choose(self.source.number());
+        self.source.take();
+        self.recorder.taken(chosen.label);
+        // Until somebody looked it was the generator that kept the request waiting, then the lack of a connection.
+        let looked_ns = self.starved_since_ns.map_or(now, |since_ns| since_ns.max(due_ns));
+        self.recorder.sample(chosen.label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
+        if self.starved_since_ns.is_some() {
+            self.recorder.add(Word::PoolWaits, 1);
+            self.recorder.sample(chosen.label, Kind::PoolWait, now.saturating_sub(looked_ns));
+        }
+        chosen
+    }
+
+    #[inline]
+    fn send(&mut self, slot: Slot, chosen: Chosen, due_ns: u64, now: u64) {
+        let Chosen { label, is_head, .. } = chosen;
+        let request = self.requests.bytes(chosen);
+        self.recorder.sent(label, due_ns, now, request.len() as u64);
+        let token = chosen.origin as u64;
+        let sending = Sending { due_ns, timeout_ns: self.timeout_ns, label, is_head, token, ..Sending::default() };
+        if self.lanes.count() > 1 {
+            self.lanes.sent(chosen.origin);
+        }
+        self.client.send(slot, now, request, sending);
     }
 
     /// Begins as many connections as there are requests waiting for one, a few at a time. When to look again: at the
@@ -281,6 +384,9 @@ impl<R: Reactor> Worker<R> {
     fn grow(&mut self, now: u64) -> Option<u64> {
         if let Some(rest_ns) = self.growth.rests_until(now) {
             return Some(rest_ns);
+        }
+        if self.lanes.count() > 1 {
+            return Some(self.grow_lanes(now));
         }
         let waiting = self.source.overdue(now.saturating_sub(self.start_ns)).max(1) as usize;
         let wanted = self.client.wanted(ORIGIN, waiting);
@@ -294,17 +400,40 @@ impl<R: Reactor> Worker<R> {
         Some(self.growth.begun(now, now_ns(), wanted))
     }
 
+    /// The same for each origin by itself. Where one is at the cap, others may still close what they do not need.
+    fn grow_lanes(&mut self, now: u64) -> u64 {
+        let mut most_wanted = 0;
+        for origin in 0..self.lanes.count() {
+            let connecting = self.client.pool().connecting(origin);
+            let wanted = self.lanes.length(origin).saturating_sub(connecting).min(self.lanes.room(origin, connecting));
+            for _ in 0..wanted.min(CONNECT_BATCH) {
+                let Some(happened) = self.client.connect(origin, now) else {
+                    self.recorder.add(Word::CapHits, 1);
+                    break;
+                };
+                self.account(happened, now);
+            }
+            most_wanted = most_wanted.max(wanted);
+        }
+        self.growth.begun(now, now_ns(), most_wanted)
+    }
+
     /// Counts what happened, and lets those go on who waited for it.
     #[inline]
     fn account(&mut self, happened: Happened, now: u64) {
         match happened {
             Happened::Nothing => return,
-            Happened::Ended(outcome) => self.ended(&outcome),
+            Happened::Ended(outcome) => {
+                if self.lanes.count() > 1 {
+                    self.lanes.ended(outcome.token as usize);
+                }
+                self.ended(&outcome);
+            }
             Happened::Connected { took_ns, tls_ns } => {
                 self.recorder.add(Word::Connects, 1);
-                self.recorder.connected(self.label, took_ns, tls_ns);
+                self.recorder.connected(self.requests.first_label(), took_ns, tls_ns);
             }
-            Happened::ConnectFailed { kind, .. } => return self.connect_failed(kind, now),
+            Happened::ConnectFailed { origin, kind } => return self.connect_failed(origin, kind, now),
         }
         self.dispatch(now);
     }
@@ -319,30 +448,34 @@ impl<R: Reactor> Worker<R> {
 
     #[inline]
     fn ended(&mut self, outcome: &Outcome) {
-        self.recorder.finished(self.label, outcome);
+        self.recorder.finished(outcome.label, outcome);
         self.source.ended(outcome.done_ns - self.start_ns);
     }
 
     /// No request is tied to a connection that is being made, so the one that has waited longest fails with it, if any
     /// still waits: somebody must be told, or a dead target would look like a patient one.
-    fn connect_failed(&mut self, kind: ErrorKind, now: u64) {
+    fn connect_failed(&mut self, origin: usize, kind: ErrorKind, now: u64) {
         self.recorder.add(Word::ConnectFailures, 1);
-        if let Due::Send(due_ns) = self.source.due(now.saturating_sub(self.start_ns)) {
+        let (due_ns, chosen) = if self.lanes.count() > 1 {
+            let Some(waiting) = self.lanes.pop(origin) else { return };
+            self.begin_waiting(waiting, now);
+            (waiting.due_ns, waiting.chosen)
+        } else {
+            let Due::Send(due_ns) = self.source.due(now.saturating_sub(self.start_ns)) else { return };
             let due_ns = self.start_ns + due_ns;
-            self.take(due_ns, now);
-            let end = End::Error(kind);
-            self.ended(&Outcome {
-                due_ns,
-                sent_ns: now,
-                first_byte_ns: now,
-                done_ns: now,
-                label: self.label,
-                token: 0,
-                bytes_sent: 0,
-                bytes_received: 0,
-                end,
-            });
-        }
+            (due_ns, self.take(due_ns, now))
+        };
+        self.ended(&Outcome {
+            due_ns,
+            sent_ns: now,
+            first_byte_ns: now,
+            done_ns: now,
+            label: chosen.label,
+            token: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            end: End::Error(kind),
+        });
     }
 
     fn sweep(&mut self, now: u64) {
@@ -363,7 +496,7 @@ impl<R: Reactor> Worker<R> {
         let blocked_ns = since_start_ns.saturating_sub(busy_ns + self.pacer.spin_ns);
         for (word, value) in [
             (Word::Connections, self.client.pool().opened() as u64),
-            (Word::Overdue, self.source.overdue(since_start_ns)),
+            (Word::Overdue, self.source.overdue(since_start_ns) + self.lanes.waiting() as u64),
             (Word::ActiveUsers, self.source.active_users()),
             (Word::BusyNs, busy_ns),
             (Word::SpinNs, self.pacer.spin_ns),
@@ -379,8 +512,19 @@ impl<R: Reactor> Worker<R> {
     }
 
     fn give_up_the_rest(&mut self, now: u64) {
-        let given_up = self.source.finish(now.saturating_sub(self.start_ns));
-        self.recorder.given_up(self.label, Word::Cancelled, given_up);
+        let since_start_ns = now.saturating_sub(self.start_ns);
+        self.empty_lanes();
+        // Where arrivals have labels of their own, each is told by name.
+        while self.requests.is_many()
+            && self.source.is_numbered()
+            && let Due::Send(_) | Due::Drop = self.source.due(since_start_ns)
+        {
+            let Chosen { label, .. } = self.requests.choose(self.source.number());
+            self.source.take();
+            self.recorder.given_up(label, Word::Cancelled, 1);
+        }
+        let given_up = self.source.finish(since_start_ns);
+        self.recorder.given_up(self.requests.first_label(), Word::Cancelled, given_up);
     }
 
     /// What was due and not sent is cancelled, what was sent and not answered is unfinished. Nothing is left out.
@@ -389,7 +533,9 @@ impl<R: Reactor> Worker<R> {
         if self.start_ns > 0 {
             self.give_up_the_rest(now);
         }
-        self.recorder.unfinished(self.label, self.client.pool().in_flight() as u64);
+        for label in self.client.pool().labels_in_flight() {
+            self.recorder.unfinished(label, 1);
+        }
         self.heartbeat(now);
         self.recorder.memory();
         self.recorder.set(Word::Connections, 0);

@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Refused,
     /// The name of the host has no address.
     NotResolved,
+    /// It was sent on and on, and the next hop was not followed.
+    TooManyRedirects,
     /// The certificate is expired, or not valid yet.
     TlsExpired,
     /// The certificate is for another name.
@@ -54,7 +56,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -69,6 +71,7 @@ impl ErrorKind {
         Self::ScriptError,
         Self::Refused,
         Self::NotResolved,
+        Self::TooManyRedirects,
         Self::TlsExpired,
         Self::TlsWrongName,
         Self::TlsUntrusted,
@@ -96,6 +99,7 @@ impl ErrorKind {
             Self::ScriptError => "script_error",
             Self::Refused => "breaker_open",
             Self::NotResolved => "name_not_resolved",
+            Self::TooManyRedirects => "too_many_redirects",
             Self::TlsExpired => "tls_expired",
             Self::TlsWrongName => "tls_wrong_name",
             Self::TlsUntrusted => "tls_untrusted",

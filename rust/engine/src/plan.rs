@@ -34,6 +34,9 @@ pub struct Plan {
     /// Name under which it is counted.
     #[serde(default)]
     pub label: String,
+    /// What is sent where that is more than one request, or has values in it.
+    #[serde(default)]
+    pub mix: Option<Mix>,
     /// What a script brings along.
     #[serde(default)]
     pub script: Option<Script>,
@@ -108,6 +111,64 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body in base64.
     pub body: Option<String>,
+}
+
+/// Many requests of a blast, and the rows whose values they take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mix {
+    /// Taken in turn, or by weight where they have weights.
+    pub targets: Vec<Target>,
+    /// Where they go.
+    pub hosts: Vec<Host>,
+    #[serde(default, rename = "target_count")]
+    _target_count: serde::de::IgnoredAny,
+    #[serde(default, rename = "columns")]
+    _columns: serde::de::IgnoredAny,
+    #[serde(default, rename = "row_count")]
+    _row_count: serde::de::IgnoredAny,
+    /// Arrival `k` takes row `k` modulo their number.
+    pub rows: Vec<Vec<String>>,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+/// One of many requests. Its URL, the values of its headers and its body may be templates.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// What is sent.
+    pub request: Request,
+    /// How values are written into its body.
+    pub encoding: Encoding,
+    /// Name under which it is counted.
+    pub label: String,
+    /// Where it goes, by its place among the hosts.
+    pub host: usize,
+    /// Its share; all have one or none has.
+    pub weight: Option<f64>,
+}
+
+/// How a value is written into the text around it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// As it is.
+    Raw,
+    /// With `%41`, as in URLs and forms.
+    Percent,
+    /// As within a JSON string.
+    Json,
+}
+
+/// A place that requests go to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Any URL of it.
+    pub url: String,
+    /// Where connections go, dealt round-robin.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// The load model and its profile.
@@ -230,7 +291,9 @@ impl Plan {
 
     /// Whether more than a socket may lie below HTTP/1.1.
     pub fn needs_layers(&self) -> bool {
-        let is_secure = self.request.as_ref().is_some_and(|request| request.url.starts_with("https:"));
+        let hosts = self.mix.iter().flat_map(|mix| &mix.hosts).map(|host| &host.url);
+        let is_secure =
+            self.request.iter().map(|request| &request.url).chain(hosts).any(|url| url.starts_with("https:"));
         is_secure || self.wire.proxy.is_some() || self.wire.http == Version::Two
     }
 
@@ -246,7 +309,10 @@ impl Plan {
         refuse(self.connections == Some(0), "connections: expected at least 1")?;
         refuse(self.timeout_ns == 0, "timeout_ns: expected more than 0")?;
         refuse(self.timeout_ns.max(self.drain_ns) > LONGEST_STAGE_NS, "timeout_ns, drain_ns: longer than a year")?;
-        refuse(self.request.is_none() == self.script.is_none(), "request, script: expected one of them")?;
+        let kinds = [self.request.is_some(), self.script.is_some(), self.mix.is_some()];
+        let one_kind = kinds.into_iter().filter(|is_there| *is_there).count() == 1;
+        refuse(!one_kind, "request, mix, script: expected one of them")?;
+        self.mix.as_ref().map_or(Ok(()), Mix::check)?;
         let Some(script) = &self.script else { return self.load.check() };
         refuse(script.scenarios.is_empty(), "script.scenarios: expected at least one")?;
         refuse(script.max_users == 0, "script.max_users: expected at least 1")?;
@@ -256,6 +322,23 @@ impl Plan {
         let weightless = common().count() > 0 && common().all(|one| one.weight == 0.0);
         refuse(weightless, "script.scenarios: expected a weight above 0")?;
         script.scenarios.iter().filter_map(|one| one.load.as_ref()).chain([&self.load]).try_for_each(Load::check)
+    }
+}
+
+impl Mix {
+    fn check(&self) -> Result<(), PlanError> {
+        let refuse = |condition: bool, text: &str| {
+            if condition { Err(PlanError(text.into())) } else { Ok(()) }
+        };
+        refuse(self.targets.is_empty(), "mix.targets: expected at least one")?;
+        refuse(self.targets.iter().any(|target| target.host >= self.hosts.len()), "mix.targets: no such host")?;
+        let weights: Vec<f64> = self.targets.iter().filter_map(|target| target.weight).collect();
+        refuse(!weights.is_empty() && weights.len() < self.targets.len(), "mix.targets: some have no weight")?;
+        let sound = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+        let is_some = weights.is_empty() || weights.iter().sum::<f64>() > 0.0;
+        refuse(!sound || !is_some, "mix.targets: expected weights, one above 0")?;
+        let columns = self.rows.first().map_or(0, Vec::len);
+        refuse(self.rows.iter().any(|row| row.len() != columns), "mix.rows: expected as many values in each")
     }
 }
 

@@ -142,6 +142,11 @@ impl Source {
         }
     }
 
+    /// Whether it has arrivals, which are numbered, and not users.
+    pub fn is_numbered(&self) -> bool {
+        matches!(self, Self::Open(_))
+    }
+
     /// Nothing new from here on. How many arrivals were due and are given up.
     pub fn finish(&mut self, now_ns: u64) -> u64 {
         match self {

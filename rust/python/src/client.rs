@@ -5,11 +5,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use loadgen_engine::outcome::ErrorKind;
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use crate::cookies::Cookies;
 use crate::engine::Engine;
-use crate::request::{Prepared, Wanted};
+use crate::refused;
+use crate::request::{Prepared, Wanted, is_simple_auth};
 use crate::response::Response;
 
 #[pyclass(module = "loadgen._engine", subclass, frozen, weakref, dict)]
@@ -21,6 +24,8 @@ pub(crate) struct Client {
     place: usize,
     /// Requests made so far.
     made: AtomicU64,
+    #[pyo3(get)]
+    cookies: Py<Cookies>,
 }
 
 impl Client {
@@ -39,11 +44,10 @@ impl Client {
         if options.is_none() {
             let prepared = engine.core()?.requests.remembered(py, method, text);
             if let Some(prepared) = prepared {
-                return engine.submit(py, this.place, &prepared, None);
+                return this.submit(py, prepared, None);
             }
         }
-        let base = engine.core()?.requests.base();
-        let wanted = Wanted::read(&base, method, text, options)?;
+        let wanted = this.wanted(method, text, options)?;
         let mut core = engine.core()?;
         let Some(origin) = core.requests.origin(&wanted.authority) else {
             drop(core);
@@ -54,11 +58,43 @@ impl Client {
         let label = core.request_label(&wanted.label)?;
         let url_text = PyString::new(py, &wanted.url).unbind();
         let prepared = Prepared { origin, label, is_head, method, bytes, url: url_text };
-        if options.is_none() && core.has_begun() {
+        if options.is_some() {
+            drop(core);
+            return engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies);
+        }
+        if core.has_begun() {
             core.requests.remember(method, text, prepared.clone_ref(py));
         }
         drop(core);
-        engine.submit(py, this.place, &prepared, wanted.timeout_ns)
+        this.submit(py, prepared, wanted.timeout_ns)
+    }
+
+    /// What a script asks for; with options, also the cookies that go with it.
+    fn wanted(&self, method: &'static str, url: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Wanted> {
+        let base = self.engine.get().core()?.requests.base();
+        let mut wanted = Wanted::read(&base, method, url, options)?;
+        if options.is_some() && !self.engine.get().core()?.requests.says_cookies(&wanted) {
+            let line = self.cookies.get().line(&wanted.url, &wanted.cookies);
+            if !line.is_empty() {
+                wanted.headers.push(("Cookie".into(), line));
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Sends a request without options, with the cookies that are meant for it.
+    #[inline]
+    fn submit<'py>(
+        &self,
+        py: Python<'py>,
+        mut prepared: Prepared,
+        timeout_ns: Option<u64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let engine = self.engine.get();
+        if self.cookies.get().may_have_any() && !engine.core()?.requests.has_cookie_header {
+            prepared.add_cookies(&self.cookies.get().line(prepared.url.bind(py).to_str()?, &[]));
+        }
+        engine.submit(py, self.place, &prepared, timeout_ns, &self.cookies)
     }
 
     fn call<'py>(
@@ -67,18 +103,27 @@ impl Client {
         url: &Bound<'py, PyString>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let policy = slf.get().engine.get().policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
-        let has_own = options.is_some_and(|options| options.contains("retry").unwrap_or(false));
-        match policy {
-            Some(policy) => {
-                let options = options.cloned().unwrap_or_else(|| PyDict::new(py));
-                Ok(policy.call1(py, (slf, method, url, options))?.into_bound(py))
-            }
-            None if has_own => slf.call_method1("_with_policy", (method, url, options)),
-            None => Self::attempt(slf, method, url, options),
+        let engine = slf.get().engine.get();
+        if !engine.policy_always.get() && !options.is_some_and(needs_conversation) {
+            return Self::attempt(slf, method, url, options);
         }
+        let py = slf.py();
+        let policy = engine.policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
+        let policy = policy.ok_or_else(|| refused("nobody carries conversations through"))?;
+        let options = options.cloned().unwrap_or_else(|| PyDict::new(py));
+        Ok(policy.call1(py, (slf, method, url, options))?.into_bound(py))
     }
+}
+
+/// Whether there may be more than one request in it, or a body that must be made first.
+fn needs_conversation(options: &Bound<'_, PyDict>) -> bool {
+    let py = options.py();
+    let has = |name: &Bound<'_, PyString>| options.contains(name).unwrap_or(false);
+    let is_challenged = || {
+        let auth = options.get_item(intern!(py, "auth")).ok().flatten();
+        auth.is_some_and(|auth| !auth.is_none() && !is_simple_auth(&auth))
+    };
+    has(intern!(py, "retry")) || has(intern!(py, "follow_redirects")) || has(intern!(py, "files")) || is_challenged()
 }
 
 /// The methods that there are, by their names.
@@ -91,8 +136,10 @@ fn method_named(name: &str) -> PyResult<&'static str> {
 #[pymethods]
 impl Client {
     #[new]
-    fn new(engine: Py<Engine>, place: usize) -> Self {
-        Self { engine, place, made: AtomicU64::new(0) }
+    fn new(py: Python<'_>, engine: Py<Engine>, place: usize) -> PyResult<Self> {
+        let home = engine.get().core()?.requests.home();
+        let cookies = Py::new(py, Cookies::new(home))?;
+        Ok(Self { engine, place, made: AtomicU64::new(0), cookies })
     }
 
     #[getter]
@@ -129,10 +176,9 @@ impl Client {
         url: &Bound<'py, PyString>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let engine = slf.get().engine.get();
-        let base = engine.core()?.requests.base();
-        let wanted = Wanted::read(&base, method_named(method)?, url.to_str()?, options)?;
-        let (bytes, _) = engine.core()?.requests.render(&wanted)?;
+        let none = PyDict::new(slf.py());
+        let wanted = slf.get().wanted(method_named(method)?, url.to_str()?, Some(options.unwrap_or(&none)))?;
+        let (bytes, _) = slf.get().engine.get().core()?.requests.render(&wanted)?;
         Ok(PyBytes::new(slf.py(), &bytes))
     }
 
@@ -156,67 +202,23 @@ impl Client {
         let outcome = engine.core()?.refuse(&wanted.label, kind)?;
         Ok(Response::new(py, &outcome, None, method, PyString::new(py, &wanted.url).unbind()))
     }
-
-    #[pyo3(signature = (url, **options))]
-    fn get<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "GET", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn post<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "POST", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn put<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "PUT", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn patch<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "PATCH", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn delete<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "DELETE", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn head<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "HEAD", url, options)
-    }
-
-    #[pyo3(signature = (url, **options))]
-    fn options<'py>(
-        slf: &Bound<'py, Self>,
-        url: &Bound<'py, PyString>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::call(slf, "OPTIONS", url, options)
-    }
 }
+
+/// One method for each verb.
+macro_rules! verbs {
+    ($($name:ident: $method:literal),+) => {
+        #[pymethods]
+        impl Client {
+            $(#[pyo3(signature = (url, **options))]
+            fn $name<'py>(
+                slf: &Bound<'py, Self>,
+                url: &Bound<'py, PyString>,
+                options: Option<&Bound<'py, PyDict>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                Self::call(slf, $method, url, options)
+            })+
+        }
+    };
+}
+
+verbs!(get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: "DELETE", head: "HEAD", options: "OPTIONS");

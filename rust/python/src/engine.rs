@@ -33,6 +33,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::cookies::Cookies;
 use crate::ready::{Handle, Ready};
 use crate::refused;
 use crate::request::{Prepared, Requests};
@@ -105,6 +106,8 @@ pub(crate) struct Engine {
     /// Asked to make users: `spawn(stream)`.
     spawn: RefCell<Option<Py<PyAny>>>,
     pub(crate) policy: RefCell<Option<Py<PyAny>>>,
+    /// Also requests that ask for nothing special.
+    pub(crate) policy_always: Cell<bool>,
     running_since_ns: Cell<u64>,
     turns: Cell<u64>,
     foreign: RefCell<Vec<(RawFd, u8)>>,
@@ -308,10 +311,12 @@ impl Core {
     }
 
     /// Who waited, and the response.
-    fn deliver(&mut self, py: Python<'_>, outcome: &Outcome) -> Option<(Py<PyAny>, Response)> {
+    fn deliver(&mut self, py: Python<'_>, outcome: &Outcome) -> Option<(Waiter, Response)> {
         let waiter = self.waiters.take(outcome)?;
         let answer = self.courier.client.answer();
-        Some((waiter.future, Response::new(py, outcome, answer, waiter.method, waiter.url)))
+        let url = waiter.url.clone_ref(py);
+        let response = Response::new(py, outcome, answer, waiter.method, url);
+        Some((waiter, response))
     }
 
     /// A request that is not sent, and failed.
@@ -381,11 +386,16 @@ impl Engine {
         user: usize,
         prepared: &Prepared,
         timeout_ns: Option<u64>,
+        cookies: &Py<Cookies>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let future = self.new_future(py)?;
         let mut core = self.core()?;
-        let waiter =
-            Waiter { future: future.clone().unbind(), method: prepared.method, url: prepared.url.clone_ref(py) };
+        let waiter = Waiter {
+            future: future.clone().unbind(),
+            method: prepared.method,
+            url: prepared.url.clone_ref(py),
+            cookies: core.requests.keeps_cookies.then(|| cookies.clone_ref(py)),
+        };
         let token = core.waiters.add(waiter);
         let now = now_ns();
         let mut due_ns = now;
@@ -418,6 +428,13 @@ impl Engine {
             Err(_) if future.bind(py).call_method0(pyo3::intern!(py, "done"))?.is_truthy()? => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    fn answer(py: Python<'_>, waiter: &Waiter, response: Response) -> PyResult<()> {
+        if let Some(cookies) = &waiter.cookies {
+            response.give_cookies(py, cookies.get());
+        }
+        Self::resolve(py, &waiter.future, Bound::new(py, response)?.into_any())
     }
 
     /// Begins what is due. When the next is due, from the start of the run.
@@ -471,8 +488,8 @@ impl Engine {
                     }
                 }
             };
-            if let Some((future, response)) = ended {
-                Self::resolve(py, &future, Bound::new(py, response)?.into_any())?;
+            if let Some((waiter, response)) = ended {
+                Self::answer(py, &waiter, response)?;
             }
         }
         {
@@ -488,8 +505,8 @@ impl Engine {
                 let Some(outcome) = courier.next_ended(recorder, &mut |token| waiters.wants(py, token)) else { break };
                 core.deliver(py, &outcome)
             };
-            if let Some((future, response)) = ended {
-                Self::resolve(py, &future, Bound::new(py, response)?.into_any())?;
+            if let Some((waiter, response)) = ended {
+                Self::answer(py, &waiter, response)?;
             }
         }
         let gone = std::mem::take(&mut self.core()?.waiters.gone);
@@ -580,6 +597,7 @@ impl Engine {
             future_arguments: RefCell::default(),
             spawn: RefCell::default(),
             policy: RefCell::default(),
+            policy_always: Cell::new(false),
             running_since_ns: Cell::new(0),
             turns: Cell::new(0),
             foreign: RefCell::new(Vec::new()),
@@ -600,8 +618,20 @@ impl Engine {
         *self.spawn.borrow_mut() = Some(spawn);
     }
 
-    /// Through whom all requests go.
-    fn set_policy(&self, policy: Py<PyAny>) {
+    /// What all requests have in common, besides headers: whether users keep cookies, and how they show the base who
+    /// they are.
+    #[pyo3(signature = (*, cookies = true, authorization = None))]
+    fn set_manners(&self, cookies: bool, authorization: Option<String>) -> PyResult<()> {
+        let requests = &mut self.core()?.requests;
+        requests.keeps_cookies = cookies;
+        requests.authorization = authorization;
+        Ok(())
+    }
+
+    /// Through whom requests go: `always`, or those that may take more than one.
+    #[pyo3(signature = (policy, *, always = true))]
+    fn set_policy(&self, policy: Py<PyAny>, always: bool) {
+        self.policy_always.set(always);
         *self.policy.borrow_mut() = Some(policy);
     }
 

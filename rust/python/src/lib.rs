@@ -3,6 +3,7 @@
 
 mod block;
 mod client;
+mod cookies;
 mod engine;
 mod ready;
 mod request;
@@ -37,6 +38,8 @@ mod _engine {
     use super::block::Block;
     #[pymodule_export]
     use super::client::Client;
+    #[pymodule_export]
+    use super::cookies::Cookies;
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]

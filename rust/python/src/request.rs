@@ -1,20 +1,43 @@
 //! What a script asks for, made into bytes: and remembered, because scripts ask for the same again and again.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use loadgen_engine::http::cookies::{Place, check_pair};
 use loadgen_engine::http::request::{render_parts, split};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+
+/// Headers that another origin must not see.
+const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// Requests that are remembered, at most.
 const REMEMBERED: usize = 4096;
 
-/// The options that requests take; `retry` is the policy's.
-const OPTIONS: [&str; 9] = ["params", "headers", "path", "name", "timeout", "json", "content", "data", "tags"];
+/// The options that requests take, those of the conversation around them included.
+const OPTIONS: [&str; 14] = [
+    "params",
+    "headers",
+    "cookies",
+    "auth",
+    "path",
+    "name",
+    "timeout",
+    "json",
+    "content",
+    "data",
+    "files",
+    "tags",
+    "retry",
+    "follow_redirects",
+];
 
 /// A request that can be sent.
 pub(crate) struct Prepared {
@@ -30,6 +53,14 @@ impl Prepared {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         Self { bytes: Rc::clone(&self.bytes), url: self.url.clone_ref(py), ..*self }
     }
+
+    /// Puts a `Cookie` header at the end of the head of a request without a body.
+    pub(crate) fn add_cookies(&mut self, line: &str) {
+        if !line.is_empty() {
+            let head = &self.bytes[..self.bytes.len() - 2];
+            self.bytes = [head, b"Cookie: ", line.as_bytes(), b"\r\n\r\n"].concat().into();
+        }
+    }
 }
 
 /// A request as a script describes it.
@@ -42,12 +73,23 @@ pub(crate) struct Wanted {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) timeout_ns: Option<u64>,
+    /// Besides the user's own.
+    pub(crate) cookies: Vec<(String, String)>,
+    /// The plan's headers that say who asks go with it. A redirect to another origin leaves them behind.
+    is_trusted: bool,
+    /// `auth=None`: not even who the plan says.
+    is_anonymous: bool,
 }
 
 /// What all requests of a worker have in common.
 pub(crate) struct Requests {
     base: Rc<str>,
     defaults: Vec<(String, String)>,
+    /// Of the plan's `auth`: for the base alone.
+    pub(crate) authorization: Option<String>,
+    pub(crate) keeps_cookies: bool,
+    /// The plan's headers have cookies already.
+    pub(crate) has_cookie_header: bool,
     origins: HashMap<String, usize>,
     remembered: HashMap<&'static str, HashMap<Box<str>, Prepared>>,
 }
@@ -55,7 +97,27 @@ pub(crate) struct Requests {
 impl Requests {
     pub(crate) fn new(base_url: &str, defaults: Vec<(String, String)>) -> Self {
         let base = base_url.trim_end_matches('/').into();
-        Self { base, defaults, origins: HashMap::new(), remembered: HashMap::new() }
+        let has_cookie_header = defaults.iter().any(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+        Self {
+            base,
+            defaults,
+            authorization: None,
+            keeps_cookies: true,
+            has_cookie_header,
+            origins: HashMap::new(),
+            remembered: HashMap::new(),
+        }
+    }
+
+    /// The host of the base; empty where there is none.
+    pub(crate) fn home(&self) -> Arc<str> {
+        Place::of(&self.base).map_or("", |place| place.host).into()
+    }
+
+    /// Whether headers say what cookies go with a request, so that none are added.
+    pub(crate) fn says_cookies(&self, wanted: &Wanted) -> bool {
+        let has_own = || wanted.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+        wanted.cookies.is_empty() && (self.has_cookie_header && wanted.is_trusted || has_own())
     }
 
     /// What a path is put behind.
@@ -92,8 +154,17 @@ impl Requests {
     /// The bytes of a request.
     pub(crate) fn render(&self, wanted: &Wanted) -> PyResult<(Rc<[u8]>, bool)> {
         let given = |name: &str| wanted.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
-        let defaults = self.defaults.iter().filter(|(name, _)| !given(name)).cloned();
-        let headers: Vec<_> = defaults.chain(wanted.headers.iter().cloned()).collect();
+        let may_go =
+            |name: &str| wanted.is_trusted || !CREDENTIALS.iter().any(|other| name.eq_ignore_ascii_case(other));
+        let defaults = self.defaults.iter().filter(|(name, _)| !given(name) && may_go(name)).cloned();
+        let mut headers: Vec<_> = defaults.chain(wanted.headers.iter().cloned()).collect();
+        if let Some(authorization) = &self.authorization
+            && !wanted.is_anonymous
+            && self.base_authority().is_some_and(|authority| authority == wanted.authority)
+            && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+        {
+            headers.push(("Authorization".into(), authorization.clone()));
+        }
         let rendered = render_parts(wanted.method, &wanted.url, &headers, wanted.body.as_deref())
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok((rendered.bytes.into(), rendered.is_head))
@@ -108,6 +179,8 @@ impl Wanted {
         url: &str,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        let (url, userinfo) = without_userinfo(url);
+        let url = &*url;
         let absolute = url.find("://").is_some_and(|at| !url[..at].contains(['/', '?', '#']));
         if absolute && !url.starts_with("http://") {
             let scheme = url.split("://").next().unwrap_or_default();
@@ -126,6 +199,9 @@ impl Wanted {
             headers: Vec::new(),
             body: None,
             timeout_ns: None,
+            cookies: Vec::new(),
+            is_trusted: true,
+            is_anonymous: false,
         };
         if let Some(options) = options {
             wanted.apply(options)?;
@@ -139,8 +215,11 @@ impl Wanted {
         wanted.url = encoded(&wanted.url);
         let (authority, _) = split(&wanted.url)
             .ok_or_else(|| PyValueError::new_err(format!("expected a path or http://HOST/PATH, got {url:?}")))?;
-        if authority.contains('@') {
-            return Err(PyValueError::new_err("a URL must hold no user and password: they belong into headers="));
+        if let Some(userinfo) = userinfo
+            && !wanted.has_header("authorization")
+        {
+            let (user, password) = userinfo.split_once(':').unwrap_or((&userinfo, ""));
+            wanted.headers.push(("Authorization".into(), basic(&decoded(user), &decoded(password))?));
         }
         wanted.authority = authority.to_owned();
         Ok(wanted)
@@ -148,9 +227,12 @@ impl Wanted {
 
     fn apply(&mut self, options: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = options.py();
+        let encode = |value| py.import("urllib.parse")?.getattr("urlencode")?.call1((value, true))?.extract::<String>();
+        let (mut body, mut tags, mut auth) = (None, Vec::new(), None);
         for (key, value) in options {
             let key: String = key.extract()?;
             if value.is_none() {
+                self.is_anonymous |= key == "auth";
                 continue;
             }
             match key.as_str() {
@@ -162,10 +244,8 @@ impl Wanted {
                     }
                 }
                 "params" => {
-                    let pairs = py.import("urllib.parse")?.getattr("urlencode")?.call1((value, true))?;
-                    let query: String = pairs.extract()?;
                     let mark = if self.url.contains('?') { '&' } else { '?' };
-                    self.url = format!("{}{mark}{query}", self.url);
+                    self.url = format!("{}{mark}{}", self.url, encode(value)?);
                 }
                 "headers" => {
                     for (name, value) in pairs(&value)? {
@@ -175,24 +255,27 @@ impl Wanted {
                         self.headers.push((name, value));
                     }
                 }
+                "cookies" => {
+                    for (name, value) in pairs(&value)? {
+                        check_pair(&name, &value)
+                            .map_err(|why| PyValueError::new_err(format!("cookie {name:?} cannot be sent: {why}")))?;
+                        self.cookies.push((name, value));
+                    }
+                }
+                "auth" => auth = Some(authorization(&value)?),
                 "name" => self.label = value.extract()?,
                 "timeout" => self.timeout_ns = Some(nanoseconds(&value)?),
-                "json" => self.set_body("application/json", encode_json(&value)?),
-                "content" => match value.cast::<PyString>() {
-                    Ok(text) => self.set_body("text/plain; charset=utf-8", text.to_str()?.as_bytes().to_vec()),
-                    Err(_) => self.set_body("application/octet-stream", value.extract()?),
-                },
-                "data" => {
-                    let form = py.import("urllib.parse")?.getattr("urlencode")?.call1((value, true))?;
-                    self.set_body("application/x-www-form-urlencoded", form.extract::<String>()?.into_bytes());
+                "json" => body = Some(("application/json", encode_json(&value)?)),
+                "content" => {
+                    body = Some(match value.cast::<PyString>() {
+                        Ok(text) => ("text/plain; charset=utf-8", text.to_str()?.as_bytes().to_vec()),
+                        Err(_) => ("application/octet-stream", value.extract()?),
+                    });
                 }
-                "tags" => {
-                    let mut tags: Vec<String> =
-                        pairs(&value)?.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-                    tags.sort();
-                    self.label = format!("{} [{}]", self.label, tags.join(" "));
-                }
-                "retry" => {}
+                "data" => body = Some(("application/x-www-form-urlencoded", encode(value)?.into_bytes())),
+                "tags" => tags = pairs(&value)?,
+                "_trusted" => self.is_trusted = value.is_truthy()?,
+                "retry" | "follow_redirects" => {}
                 unknown => {
                     return Err(PyTypeError::new_err(format!(
                         "{}() got an unexpected option {unknown}; there are {}",
@@ -203,15 +286,78 @@ impl Wanted {
                 }
             }
         }
+        if let Some(auth) = auth {
+            self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+            self.headers.push(("Authorization".into(), auth));
+        }
+        if let Some((kind, body)) = body {
+            if !self.has_header("content-type") {
+                self.headers.push(("Content-Type".into(), kind.into()));
+            }
+            self.body = Some(body);
+        }
+        if !tags.is_empty() {
+            let mut tags: Vec<String> = tags.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+            tags.sort();
+            self.label = format!("{} [{}]", self.label, tags.join(" "));
+        }
         Ok(())
     }
 
-    fn set_body(&mut self, kind: &str, body: Vec<u8>) {
-        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-            self.headers.push(("Content-Type".into(), kind.into()));
-        }
-        self.body = Some(body);
+    fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
+}
+
+/// Whether an `auth` is one header, known beforehand.
+pub(crate) fn is_simple_auth(auth: &Bound<'_, PyAny>) -> bool {
+    auth.is_instance_of::<PyTuple>() || auth.hasattr("authorization").unwrap_or(false)
+}
+
+/// The header of a user and password, or of whatever has an `authorization`.
+fn authorization(auth: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok((user, password)) = auth.extract::<(String, String)>() {
+        return basic(&user, &password);
+    }
+    auth.getattr("authorization").and_then(|header| header.extract()).map_err(|_| {
+        PyTypeError::new_err(
+            "auth: expected (\"user\", \"password\"), Bearer(\"token\") or DigestAuth(\"user\", \"password\")",
+        )
+    })
+}
+
+fn basic(user: &str, password: &str) -> PyResult<String> {
+    if user.contains(':') {
+        return Err(PyValueError::new_err("auth: the name of a user has no colon"));
+    }
+    Ok(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+}
+
+/// A URL without user and password, and them: they belong into a header, and into no message.
+fn without_userinfo(url: &str) -> (Cow<'_, str>, Option<String>) {
+    let Some(at) = url.find("://") else { return (url.into(), None) };
+    let (scheme, rest) = url.split_at(at + 3);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        Some((userinfo, _)) if !scheme[..at].contains(['/', '?', '#']) => {
+            (format!("{scheme}{}", &rest[userinfo.len() + 1..]).into(), Some(userinfo.to_owned()))
+        }
+        _ => (url.into(), None),
+    }
+}
+
+/// Without percent encoding.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).filter(|_| *first == b'%');
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => (bytes.push(byte), rest = &after[2..]).1,
+            None => (bytes.push(*first), rest = after).1,
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Text in the quotes that Python's messages have.

@@ -1,11 +1,19 @@
 //! A response as scripts see it. Its bytes are kept as they came; what is asked for is read when it is asked for.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use loadgen_engine::http::cookies::pair_of;
+use loadgen_engine::http::decoding::decode;
 use loadgen_engine::http::head::HEADER_LIMIT;
 use loadgen_engine::http::response::Shape;
 use loadgen_engine::outcome::{End, Outcome};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+
+use crate::cookies::Cookies;
 
 const NANOSECOND: f64 = 1e-9;
 
@@ -26,6 +34,7 @@ pub(crate) struct Response {
     done_ns: u64,
     content: PyOnceLock<Py<PyBytes>>,
     headers: PyOnceLock<Py<PyAny>>,
+    history: PyOnceLock<Py<PyList>>,
 }
 
 impl Response {
@@ -45,8 +54,42 @@ impl Response {
             _ => (Shape::default(), None),
         };
         let Outcome { sent_ns, first_byte_ns, done_ns, .. } = *outcome;
-        let (content, headers) = (PyOnceLock::new(), PyOnceLock::new());
-        Self { status, error, method, url, raw, shape, sent_ns, first_byte_ns, done_ns, content, headers }
+        let (content, headers, history) = (PyOnceLock::new(), PyOnceLock::new(), PyOnceLock::new());
+        Self { status, error, method, url, raw, shape, sent_ns, first_byte_ns, done_ns, content, headers, history }
+    }
+
+    /// Hands on what it sets. Most set nothing, and that is found out in one pass over the head.
+    #[inline]
+    pub(crate) fn give_cookies(&self, py: Python<'_>, cookies: &Cookies) {
+        if has_header(self.head(py), b"set-cookie", 7)
+            && let Ok(url) = self.url.bind(py).to_str()
+        {
+            cookies.take(url, &self.set_cookies(py));
+        }
+    }
+
+    /// The values of `Set-Cookie` that are text.
+    fn set_cookies(&self, py: Python<'_>) -> Vec<String> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+        let mut response = httparse::Response::new(&mut headers);
+        let _ = response.parse(self.head(py));
+        let lines = response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("set-cookie"));
+        lines.filter_map(|header| std::str::from_utf8(header.value).ok().map(str::to_owned)).collect()
+    }
+
+    /// The body as the server made it.
+    fn decoded(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
+        let body = if self.shape.is_chunked { unchunked(self.body(py)).into() } else { Cow::from(self.body(py)) };
+        if has_header(self.head(py), b"content-encoding", 15) {
+            let codings: Vec<_> = self.pairs(py).into_iter().filter(|(name, _)| is(name, "content-encoding")).collect();
+            let codings: Vec<_> = codings.iter().map(|(_, value)| value.as_str()).collect();
+            let decoded = decode(&codings.join(","), &body)
+                .map_err(|fault| PyValueError::new_err(format!("{} {}: {fault}", self.method, self.url.bind(py))))?;
+            if let Some(decoded) = decoded {
+                return Ok(PyBytes::new(py, &decoded).unbind());
+            }
+        }
+        Ok(PyBytes::new(py, &body).unbind())
     }
 
     fn head<'py>(&'py self, py: Python<'py>) -> &'py [u8] {
@@ -86,17 +129,38 @@ impl Response {
     }
 
     #[getter]
-    fn content<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let read = || {
-            let body = self.body(py);
-            if self.shape.is_chunked { PyBytes::new(py, &unchunked(body)) } else { PyBytes::new(py, body) }.unbind()
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(self.content.get_or_try_init(py, || self.decoded(py))?.bind(py).clone())
+    }
+
+    #[getter]
+    fn num_bytes_downloaded(&self, py: Python<'_>) -> usize {
+        self.body(py).len()
+    }
+
+    /// What this response sets: the user's jar has what it keeps.
+    #[getter]
+    fn cookies(&self, py: Python<'_>) -> HashMap<String, String> {
+        let pair = |line: String| {
+            let (name, value) = pair_of(&line);
+            (name.to_owned(), value.to_owned())
         };
-        self.content.get_or_init(py, read).bind(py).clone()
+        self.set_cookies(py).into_iter().map(pair).collect()
+    }
+
+    #[getter]
+    fn history<'py>(&self, py: Python<'py>) -> Bound<'py, PyList> {
+        self.history.get_or_init(py, || PyList::empty(py).unbind()).bind(py).clone()
+    }
+
+    /// Those that led here; said once.
+    fn _set_history(&self, py: Python<'_>, responses: Py<PyList>) {
+        let _ = self.history.set(py, responses);
     }
 
     #[getter]
     fn text<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let content = self.content(py);
+        let content = self.content(py)?;
         let decoded = content.call_method1("decode", (self.charset(py), "replace"));
         // A charset that nobody knows: better some text than none.
         decoded.or_else(|_| content.call_method1("decode", ("utf-8", "replace")))
@@ -115,7 +179,7 @@ impl Response {
         static DECODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let decode =
             DECODE.get_or_try_init(py, || Ok::<_, PyErr>(py.import("msgspec.json")?.getattr("decode")?.unbind()))?;
-        decode.bind(py).call1((self.content(py),))
+        decode.bind(py).call1((self.content(py)?,))
     }
 
     #[getter]
@@ -149,6 +213,20 @@ impl Response {
         let outcome = self.error.map_or_else(|| self.status.to_string(), str::to_owned);
         format!("<Response {outcome} {} {}>", self.method, self.url.bind(py))
     }
+}
+
+fn is(name: &str, wanted: &str) -> bool {
+    name.eq_ignore_ascii_case(wanted)
+}
+
+/// Whether a head has a header, by a letter of its name that is rare in others.
+fn has_header(head: &[u8], name: &[u8], rare: usize) -> bool {
+    let (small, large) = (name[rare], name[rare].to_ascii_uppercase());
+    memchr::memchr2_iter(small, large, head).any(|at| {
+        at > rare
+            && head[at - rare - 1] == b'\n'
+            && head.get(at - rare..at - rare + name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name))
+    })
 }
 
 /// The data of chunks that the engine has found whole.

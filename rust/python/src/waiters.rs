@@ -5,11 +5,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::cookies::Cookies;
+
 /// Who waits for an answer.
 pub(crate) struct Waiter {
     pub(crate) future: Py<PyAny>,
     pub(crate) method: &'static str,
     pub(crate) url: Py<PyString>,
+    /// Where cookies of the answer go, if they are kept.
+    pub(crate) cookies: Option<Py<Cookies>>,
 }
 
 /// Waiters, by the token of their request.

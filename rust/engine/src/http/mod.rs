@@ -1,6 +1,8 @@
 //! HTTP/1.1 as a client needs it, without I/O: a request is rendered once, a response is read from slices.
 
 pub mod chunk;
+pub mod cookies;
+pub mod decoding;
 pub mod head;
 pub mod request;
 pub mod response;

@@ -14,12 +14,15 @@ pub struct Rendered {
 
 /// Renders a request. Headers of the plan replace the defaults of the same name.
 pub fn render(request: &Request) -> Result<Rendered, PlanError> {
-    let body = match &request.body {
-        Some(text) => decode_base64(text).ok_or_else(|| PlanError("request.body: expected base64".into()))?,
-        None => Vec::new(),
-    };
-    render_parts(&request.method, &request.url, &request.headers, request.body.is_some().then_some(&body))
+    decode_body(request)
+        .and_then(|body| render_parts(&request.method, &request.url, &request.headers, body.as_deref()))
         .map_err(|PlanError(text)| PlanError(format!("request.{text}")))
+}
+
+/// The body of a request, if it has one.
+pub fn decode_body(request: &Request) -> Result<Option<Vec<u8>>, PlanError> {
+    let decode = |text| decode_base64(text).ok_or_else(|| PlanError("body: expected base64".into()));
+    request.body.as_deref().map(decode).transpose()
 }
 
 /// The same, of parts. The URL is absolute.
