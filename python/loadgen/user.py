@@ -7,11 +7,13 @@ import random
 import socket
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
+from urllib.parse import urlsplit
 
 import msgspec
 
 from loadgen._engine import Client, Engine, Response, monotonic_ns
 from loadgen.data import Exhausted
+from loadgen.url import PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,36 +109,37 @@ class User(Client):
     # What the client's own code and the policies need.
 
     async def _find_and_send(
-        self, authority: str, method: str, url: str, options: dict[str, Any] | None
+        self, site: str, method: str, url: str, options: dict[str, Any] | None
     ) -> Response:
-        """A request to a host that is not known yet: its name is looked up first, once for all users."""
-        host, _, port = authority.rpartition(":")
-        if not host or port.endswith("]"):
-            host, port = authority, "80"
-        if not 0 < int(port) < 65536:
-            raise ValueError(f"{authority}: expected a port from 1 to 65535")
+        """A request to a site that is not known yet: its name is looked up first, once for all users."""
         loop = cast("LoadgenLoop", asyncio.get_running_loop())
-        lookup = loop.lookups.get(authority)
+        known = self._engine.known_addresses(site)
+        if known is not None:
+            self._engine.add_origin(site, known)
+            return await super()._send(method, url, **options or {})
+        lookup = loop.lookups.get(site)
         if lookup is None:
-            lookup = loop.lookups[authority] = loop.create_task(self._look_up(authority, host, int(port)))
+            lookup = loop.lookups[site] = loop.create_task(self._look_up(site))
         # One user that goes must not take the answer from the others.
         if not await asyncio.shield(lookup):
             return self._refuse(method, url, options or {}, "name_not_resolved")
         return await super()._send(method, url, **options or {})
 
-    async def _look_up(self, authority: str, host: str, port: int) -> bool:
-        """Makes a host known to the engine; whether it has an address."""
+    async def _look_up(self, site: str) -> bool:
+        """Makes a site known to the engine; whether it has an address."""
         loop = cast("LoadgenLoop", asyncio.get_running_loop())
+        parts = urlsplit(site)
+        host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         try:
-            found = await loop.getaddrinfo(host.strip("[]"), port, proto=socket.IPPROTO_TCP)
+            found = await loop.getaddrinfo(host, port, proto=socket.IPPROTO_TCP)
             hosts = [str(address[0]) for *_, address in found]
             addresses = [f"[{one}]:{port}" if ":" in one else f"{one}:{port}" for one in hosts]
-            self._engine.add_origin(authority, addresses)
+            self._engine.add_origin(site, addresses)
         except (OSError, ValueError) as error:  # ValueError: no name can look like that
             self._event(
                 "script_warning", f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}"
             )
-            loop.call_later(UNRESOLVED_S, loop.lookups.pop, authority, None)
+            loop.call_later(UNRESOLVED_S, loop.lookups.pop, site, None)
             return False
         return True
 

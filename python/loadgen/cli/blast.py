@@ -28,7 +28,7 @@ _SAME = (
     *("targets", "data"),
 )
 _FIELDS = {"tps": "rate", "stage": "stages", "json_text": "body", "body_file": "body"}
-_FIELDS |= {"form": "body", "multipart": "body"}
+_FIELDS |= {"form": "body", "multipart": "body", "auth": "headers", "bearer": "headers"}
 _EPILOG = f"""\b
 Examples:
   loadgen blast --tps 5000
@@ -95,8 +95,8 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     body = read_body(values, found, headers)
     add_authorization(values, found, headers)
     if headers and found["headers"] == "default":  # some were brought along
-        bringing = ("json_text", "form", "multipart", "auth", "bearer")
-        found["headers"] = next(found[name] for name in bringing if found[name] != "default")
+        bringing = ("json_text", "form", "multipart")
+        found["headers"] = next((found[name] for name in bringing if found[name] != "default"), "default")
     wire = read_wire_options(values, found)
     return Plan(
         url=url,

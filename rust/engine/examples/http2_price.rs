@@ -2,6 +2,8 @@
 //! `cargo run --profile wheel --package loadgen-engine --example http2_price`
 #![expect(clippy::print_stdout, reason = "it prints a figure")]
 
+use std::rc::Rc;
+
 use loadgen_engine::clock::now_ns;
 use loadgen_engine::http2::connection::{Connection, Limits};
 use loadgen_engine::http2::request::render_parts;
@@ -28,7 +30,8 @@ fn main() {
     let answers: Vec<Vec<u8>> = (0..ROUNDS)
         .map(|round| (0..STREAMS).flat_map(|place| answer(2 * (round * STREAMS + place) + 1)).collect())
         .collect();
-    let request = render_parts("GET", "http://127.0.0.1:8080/", &[], None).expect("a request that can be sent");
+    let request =
+        Rc::new(render_parts("GET", "http://127.0.0.1:8080/", &[], None).expect("a request that can be sent"));
     let (mut connection, mut written, mut ended) = (Connection::new(Limits::default()), Vec::new(), Vec::new());
     connection.feed(&frame(4, 0, 0, &[]), 0, &mut ended);
     let begun_ns = now_ns();

@@ -102,7 +102,7 @@ impl<R: Reactor> Worker<R> {
         let all = plan.connections.map_or(DEFAULT_CONNECTIONS, |cap| cap as usize);
         let (workers, index_of) = (plan.workers as usize, index as usize);
         let cap = ((all + workers - 1 - index_of % workers) / workers).max(1);
-        let mut wiring = Wiring::new(&plan.wire);
+        let mut wiring = Wiring::new(plan);
         let mut client = wiring.client(reactor, cap, plan.timeout_ns, index_of);
         let hosts = plan.mix.iter().flat_map(|mix| &mix.hosts).map(|host| (&host.url, &host.addresses));
         let single = plan.request.iter().map(|request| (&request.url, &plan.addresses));

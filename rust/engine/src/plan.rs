@@ -1,8 +1,9 @@
 //! The plan as workers receive it: read from JSON, checked, frozen. The face checks what users type; this reader
 //! only makes sure that the engine never starts on nonsense, whoever wrote the plan.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 
@@ -13,7 +14,7 @@ pub const SCHEMA: &str = "loadgen/plan/1";
 
 /// A run of `blast`: what to send, when, and how.
 ///
-/// Fields that only the face uses (`name`, `command`, `thresholds`, `origins`, `resolve`) are accepted and left alone.
+/// Fields that only the face uses (`name`, `command`, `thresholds`, `origins`) are accepted and left alone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -26,8 +27,6 @@ pub struct Plan {
     _thresholds: serde::de::IgnoredAny,
     #[serde(default, rename = "origins")]
     _origins: serde::de::IgnoredAny,
-    #[serde(default, rename = "resolve")]
-    _resolve: serde::de::IgnoredAny,
     /// What is sent; a script says that itself.
     #[serde(default)]
     pub request: Option<Request>,
@@ -59,6 +58,9 @@ pub struct Plan {
     /// How connections are made.
     #[serde(default)]
     pub wire: Wire,
+    /// Addresses that the user says hosts have, by `host:port`.
+    #[serde(default)]
+    pub resolve: HashMap<String, IpAddr>,
     /// How long it took to find the addresses, where a name was looked up.
     #[serde(default)]
     pub dns_ns: Option<u64>,

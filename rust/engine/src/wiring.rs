@@ -1,5 +1,6 @@
 //! Makes clients and the places they send to, as the plan wants them wired.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -10,6 +11,7 @@ use rustix::net::SocketAddrUnix;
 use crate::client::{Client, Origin, Wear};
 use crate::growth::Growth;
 use crate::layers::{self, Forward};
+use crate::plan::Plan;
 use crate::reactor::{Address, Reactor};
 use crate::tls::{Host, Settings};
 use crate::tunnel::Way;
@@ -37,7 +39,7 @@ impl Place {
         };
         let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
+            Some((host, port)) if !port.contains(']') => (host, port.parse().ok().filter(|&port| port > 0)?),
             _ => (authority, if is_secure { 443 } else { 80 }),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -48,13 +50,14 @@ impl Place {
 /// See the module.
 pub struct Wiring {
     wire: Wire,
+    known: HashMap<String, IpAddr>,
     settings: Option<Settings>,
 }
 
 impl Wiring {
     /// What the plan says.
-    pub fn new(wire: &Wire) -> Self {
-        Self { wire: wire.clone(), settings: None }
+    pub fn new(plan: &Plan) -> Self {
+        Self { wire: plan.wire.clone(), known: plan.resolve.clone(), settings: None }
     }
 
     /// A client with at most `cap` connections. Workers begin at different ones of the addresses that it binds.
@@ -70,6 +73,15 @@ impl Wiring {
     /// How fast connections may be opened.
     pub fn growth(&self) -> Growth {
         if self.wire.no_keepalive { Growth::unrationed() } else { Growth::default() }
+    }
+
+    /// The addresses to give for a place, where nobody needs to be asked for them.
+    pub fn addresses(&self, place: &Place) -> Option<Vec<SocketAddr>> {
+        if self.wire.unix_socket.is_some() || self.wire.proxy.as_ref().is_some_and(|proxy| proxy.finds(&place.host)) {
+            return Some(Vec::new());
+        }
+        let known = self.known.get(&format!("{}:{}", place.host.to_ascii_lowercase(), place.port))?;
+        Some(vec![SocketAddr::new(*known, place.port)])
     }
 
     /// A place that requests may go to, whose addresses are dealt round-robin from the `first`.
@@ -115,6 +127,11 @@ impl Wiring {
 }
 
 impl Proxy {
+    /// Whether it finds out itself where a host is.
+    fn finds(&self, host: &str) -> bool {
+        self.kind != ProxyKind::Socks5 && !self.leaves_out(host)
+    }
+
     /// Whether a host is reached without it: as curl reads `NO_PROXY`.
     pub fn leaves_out(&self, host: &str) -> bool {
         let address: Option<IpAddr> = host.parse().ok();

@@ -49,10 +49,10 @@ impl Client {
         }
         let wanted = this.wanted(method, text, options)?;
         let mut core = engine.core()?;
-        let Some(origin) = core.requests.origin(&wanted.authority) else {
+        let Some(origin) = core.requests.origin(&wanted.site) else {
             drop(core);
             this.made.fetch_sub(1, Relaxed);
-            return slf.call_method1("_find_and_send", (&wanted.authority, method, url, options));
+            return slf.call_method1("_find_and_send", (&wanted.site, method, url, options));
         };
         let (bytes, is_head) = core.requests.render(&wanted)?;
         let label = core.request_label(&wanted.label)?;

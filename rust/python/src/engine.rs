@@ -301,12 +301,10 @@ impl Core {
     }
 
     /// One more place to send to.
-    fn add_origin(&mut self, authority: String, addresses: &[SocketAddr], first: usize) -> PyResult<()> {
-        let url = if authority.contains("://") { authority.clone() } else { format!("http://{authority}") };
-        let place = Place::of(&url).ok_or_else(|| PyValueError::new_err(format!("{url} leads nowhere")))?;
-        let origin = self.wiring.origin(&place, addresses, first).map_err(PyValueError::new_err)?;
+    fn add_origin(&mut self, site: String, addresses: &[SocketAddr], first: usize) -> PyResult<()> {
+        let origin = self.wiring.origin(&place_of(&site)?, addresses, first).map_err(PyValueError::new_err)?;
         let origin = self.courier.add_origin(origin);
-        self.requests.add_origin(authority, origin);
+        self.requests.add_origin(site, origin);
         Ok(())
     }
 
@@ -340,6 +338,10 @@ impl Core {
             self.recorder.finished(label, &unsent(label, now, End::Error(ErrorKind::ScriptError)));
         }
     }
+}
+
+fn place_of(site: &str) -> PyResult<Place> {
+    Place::of(site).ok_or_else(|| PyValueError::new_err(format!("{site} leads nowhere: is its port from 1 to 65535?")))
 }
 
 /// The outcome of what moved no bytes: only how it ended counts.
@@ -550,7 +552,7 @@ impl Engine {
         let all = plan.connections.unwrap_or(DEFAULT_CONNECTIONS) as usize;
         let (workers, place) = (plan.workers as usize, index as usize);
         let cap = ((all + workers - 1 - place % workers) / workers).max(1);
-        let wiring = Wiring::new(&plan.wire);
+        let wiring = Wiring::new(&plan);
         let mut core = Core {
             courier: Courier::new(wiring.client(reactor, cap, plan.timeout_ns, place), wiring.growth()),
             wiring,
@@ -581,10 +583,11 @@ impl Engine {
             let label = core.label(Role::Iteration, &scenario.name);
             core.iteration_labels.push(label.ok_or_else(|| refused("there are too many scenarios"))?);
         }
-        if !plan.addresses.is_empty()
-            && let Some(authority) = core.requests.base_authority()
-        {
-            core.add_origin(authority, &plan.addresses, place)?;
+        if let Some(site) = core.requests.base_site() {
+            let given = Some(plan.addresses.clone()).filter(|addresses| !addresses.is_empty());
+            if let Some(addresses) = given.or_else(|| core.wiring.addresses(&place_of(&site).ok()?)) {
+                core.add_origin(site, &addresses, place)?;
+            }
         }
         let core = RefCell::new(core);
         let future_type = py.import("_asyncio")?.getattr("Future")?.unbind();
@@ -847,15 +850,21 @@ impl Engine {
         Ok(())
     }
 
-    /// One more place to send to: "host:port" and its addresses.
+    /// The addresses of a site such as "https://host:port", or None where its name must be looked up.
+    fn known_addresses(&self, site: &str) -> PyResult<Option<Vec<String>>> {
+        let found = self.core()?.wiring.addresses(&place_of(site)?);
+        Ok(found.map(|addresses| addresses.iter().map(ToString::to_string).collect()))
+    }
+
+    /// One more place to send to: a site such as "https://host:port" and its addresses.
     #[expect(clippy::needless_pass_by_value, reason = "what pyo3 makes of a sequence")]
-    fn add_origin(&self, authority: String, addresses: Vec<String>) -> PyResult<()> {
+    fn add_origin(&self, site: String, addresses: Vec<String>) -> PyResult<()> {
         let parse =
             |text: &String| text.parse::<SocketAddr>().map_err(|error| PyValueError::new_err(error.to_string()));
         let addresses = addresses.iter().map(parse).collect::<PyResult<Vec<_>>>()?;
         let mut core = self.core()?;
-        if core.requests.origin(&authority).is_none() {
-            core.add_origin(authority, &addresses, 0)?;
+        if core.requests.origin(&site).is_none() {
+            core.add_origin(site, &addresses, 0)?;
         }
         Ok(())
     }

@@ -68,7 +68,8 @@ pub(crate) struct Wanted {
     pub(crate) method: &'static str,
     /// Absolute.
     pub(crate) url: String,
-    pub(crate) authority: String,
+    /// Scheme and host, with its port where that is said.
+    pub(crate) site: String,
     pub(crate) label: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Vec<u8>>,
@@ -125,16 +126,16 @@ impl Requests {
         Rc::clone(&self.base)
     }
 
-    pub(crate) fn base_authority(&self) -> Option<String> {
-        split(&self.base).map(|(authority, _)| authority.to_owned())
+    pub(crate) fn base_site(&self) -> Option<String> {
+        site_of(&self.base)
     }
 
-    pub(crate) fn add_origin(&mut self, authority: String, origin: usize) {
-        self.origins.insert(authority, origin);
+    pub(crate) fn add_origin(&mut self, site: String, origin: usize) {
+        self.origins.insert(site, origin);
     }
 
-    pub(crate) fn origin(&self, authority: &str) -> Option<usize> {
-        self.origins.get(authority).copied()
+    pub(crate) fn origin(&self, site: &str) -> Option<usize> {
+        self.origins.get(site).copied()
     }
 
     /// A request without options that was made before.
@@ -160,7 +161,7 @@ impl Requests {
         let mut headers: Vec<_> = defaults.chain(wanted.headers.iter().cloned()).collect();
         if let Some(authorization) = &self.authorization
             && !wanted.is_anonymous
-            && self.base_authority().is_some_and(|authority| authority == wanted.authority)
+            && self.base_site().is_some_and(|site| site == wanted.site)
             && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
         {
             headers.push(("Authorization".into(), authorization.clone()));
@@ -182,9 +183,9 @@ impl Wanted {
         let (url, userinfo) = without_userinfo(url);
         let url = &*url;
         let absolute = url.find("://").is_some_and(|at| !url[..at].contains(['/', '?', '#']));
-        if absolute && !url.starts_with("http://") {
+        if absolute && !url.starts_with("http://") && !url.starts_with("https://") {
             let scheme = url.split("://").next().unwrap_or_default();
-            return Err(PyValueError::new_err(format!("{url}: {scheme} is not supported yet, only http is")));
+            return Err(PyValueError::new_err(format!("{url}: {scheme} is not supported, http and https are")));
         }
         if !absolute && base.is_empty() {
             return Err(PyValueError::new_err(format!("{url} needs a base: Plan(base_url=…) or --url")));
@@ -195,7 +196,7 @@ impl Wanted {
             method,
             label: format!("{method} {}", label_path(if absolute { url } else { "" }, slash, url)),
             url: template,
-            authority: String::new(),
+            site: String::new(),
             headers: Vec::new(),
             body: None,
             timeout_ns: None,
@@ -213,7 +214,7 @@ impl Wanted {
             return Err(PyValueError::new_err(text));
         }
         wanted.url = encoded(&wanted.url);
-        let (authority, _) = split(&wanted.url)
+        let site = site_of(&wanted.url)
             .ok_or_else(|| PyValueError::new_err(format!("expected a path or http://HOST/PATH, got {url:?}")))?;
         if let Some(userinfo) = userinfo
             && !wanted.has_header("authorization")
@@ -221,7 +222,7 @@ impl Wanted {
             let (user, password) = userinfo.split_once(':').unwrap_or((&userinfo, ""));
             wanted.headers.push(("Authorization".into(), basic(&decoded(user), &decoded(password))?));
         }
-        wanted.authority = authority.to_owned();
+        wanted.site = site;
         Ok(wanted)
     }
 
@@ -371,10 +372,16 @@ impl std::fmt::Display for Quoted<'_> {
 
 /// The path of a label: without the query, and for other hosts than the base's with the host.
 fn label_path(absolute: &str, slash: &str, url: &str) -> String {
-    let text = absolute.strip_prefix("http://").unwrap_or(url);
+    let text = absolute.split_once("://").map_or(url, |(_, rest)| rest);
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let path = &text[..end];
     if absolute.is_empty() && path.is_empty() { "/".into() } else { format!("{slash}{path}") }
+}
+
+/// Where a URL leads: `http://host:port`.
+fn site_of(url: &str) -> Option<String> {
+    let (scheme, _) = url.split_once("://")?;
+    split(url).map(|(authority, _)| format!("{scheme}://{authority}"))
 }
 
 fn encoded(url: &str) -> String {

@@ -87,6 +87,8 @@ pub struct Connection {
     /// The protocol may have something to write that it was not asked for yet.
     is_dirty: bool,
     is_retired: bool,
+    /// The peer has said that it goes.
+    is_left: bool,
     over: Option<Failure>,
 }
 
@@ -116,6 +118,7 @@ impl Connection {
             peer_streams: 0,
             is_dirty: true,
             is_retired: false,
+            is_left: false,
             over: None,
         }
     }
@@ -185,7 +188,7 @@ impl Connection {
         if self.over.is_some() {
             return;
         }
-        let Self { inbound, streams, touched, is_retired, .. } = self;
+        let Self { inbound, streams, touched, is_retired, is_left, .. } = self;
         let (mut is_leaving, mut is_settings) = (false, false);
         inbound.follow(bytes, |part| {
             is_settings |= part.is_settings;
@@ -203,6 +206,7 @@ impl Connection {
         });
         if is_leaving {
             *is_retired = true;
+            *is_left = true;
             touched.clear();
             touched.extend(streams.iter().map(|stream| stream.id));
         }
@@ -238,6 +242,7 @@ impl Connection {
 
     /// The connection was lost: so are the requests on it.
     pub fn lose(&mut self, now: u64, kind: ErrorKind, ended: &mut Vec<Ended>) {
+        let kind = if self.is_left { ErrorKind::GoAway } else { kind };
         self.give_up(now, Failure::Other(kind), ended);
     }
 
@@ -256,7 +261,7 @@ impl Connection {
         self.touched = touched;
         match polled {
             Poll::Pending => {}
-            Poll::Ready(Ok(())) => self.give_up(now, Failure::Other(ErrorKind::Closed), ended),
+            Poll::Ready(Ok(())) => self.lose(now, ErrorKind::Closed, ended),
             Poll::Ready(Err(error)) => self.give_up(now, Failure::of(&error), ended),
         }
     }

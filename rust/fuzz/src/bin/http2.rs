@@ -2,6 +2,7 @@
 //! exactly once, and as it would have wherever the slices fall.
 #![no_main]
 
+use std::rc::Rc;
 use libfuzzer_sys::fuzz_target;
 use loadgen_engine::http2::connection::{Connection, Ended, Limits};
 use loadgen_engine::http2::request::{Rendered, render_parts};
@@ -13,7 +14,7 @@ const REQUESTS: u64 = 3;
 const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 
 /// How each request ended and how many bytes came for it.
-fn read<'a>(request: &Rendered, parts: impl Iterator<Item = &'a [u8]>) -> Vec<(Option<u16>, u64)> {
+fn read<'a>(request: &Rc<Rendered>, parts: impl Iterator<Item = &'a [u8]>) -> Vec<(Option<u16>, u64)> {
     let (mut connection, mut written, mut ended) = (Connection::new(Limits::default()), Vec::new(), Vec::new());
     connection.feed(SETTINGS, 0, &mut ended);
     for token in 0..REQUESTS {
@@ -39,7 +40,7 @@ fn read<'a>(request: &Rendered, parts: impl Iterator<Item = &'a [u8]>) -> Vec<(O
 fuzz_target!(|data: &[u8]| {
     let [first, step, bytes @ ..] = data else { return };
     let body = vec![b'x'; usize::from(*first) * 512];
-    let request = render_parts("POST", "http://a/", &[], Some(&body)).unwrap();
+    let request = Rc::new(render_parts("POST", "http://a/", &[], Some(&body)).unwrap());
     let whole = read(&request, std::iter::once(bytes));
     let sliced = read(&request, bytes.chunks(usize::from(*step) + 1));
     for (whole, sliced) in whole.iter().zip(&sliced) {

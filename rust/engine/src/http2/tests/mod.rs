@@ -4,6 +4,8 @@
 mod answers;
 mod streams;
 
+use std::rc::Rc;
+
 use super::Failure;
 use super::connection::{Connection, Ended, Limits};
 use super::request::{Rendered, render_parts};
@@ -93,7 +95,7 @@ impl Client {
 
     fn ask(&mut self, request: &Rendered, token: u64) -> bool {
         let sending = Sending { token, timeout_ns: 100, keeps: true, ..Sending::default() };
-        self.connection.send(request, sending, self.now)
+        self.connection.send(&Rc::new(request.clone()), sending, self.now)
     }
 
     fn feed(&mut self, bytes: &[u8]) {
