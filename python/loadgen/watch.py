@@ -77,7 +77,7 @@ def stretch_of(
     scripted: bool,
     whole: Ledger | None = None,
 ) -> Stretch | None:
-    """What a threshold is judged on, up to now; None before its delay is over. `whole`: all of an ended run."""
+    """What a threshold is judged on, up to now; None before its delay is over. `whole`: an ended run."""
     if not threshold.after_ns:
         sent, from_ns = at_gate.counters["sent"], 0
     elif (mark := marks.get(threshold.after_ns)) is None:
