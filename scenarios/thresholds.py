@@ -1,4 +1,4 @@
-"""What must hold: for the run, for one label, for a check. What does not hold fails the run (exit code 1)."""
+"""What must hold, for the run, a label, a check; `abort` stops the run at once. Else: exit code 1."""
 
 from loadgen import Plan, User, scenario
 
@@ -14,7 +14,7 @@ plan = Plan(
     duration="5s",
     thresholds=[
         "p95 < 250ms",
-        "errors < 1%",
+        "errors < 1% abort",
         "GET /delay/2: p50 < 100ms",
         "check(page ok) > 99%",
     ],

@@ -28,8 +28,9 @@ from loadgen.script_conclusion import (
 )
 from loadgen.script_news import ScriptNews
 from loadgen.snapshot import Milliseconds, busy_share, milliseconds
-from loadgen.thresholds import Outcome, parse_threshold
+from loadgen.thresholds import Outcome, Threshold
 from loadgen.verdict import GeneratorFigures, judge_generator
+from loadgen.watch import stretch_of, thresholds_of
 
 # Errors that say that nothing answered at the other end, and those that say that this end had run out.
 _NO_TARGET = frozenset({"name_not_resolved", "connect_refused", "connect_timeout", "connect_failed"})
@@ -68,7 +69,7 @@ def conclude_run(
         sent_in_time=at_gate["sent"],
         load_s=load_s,
     )
-    thresholds, outcomes = _judge_thresholds(plan, ledger)
+    thresholds, outcomes = _judge_thresholds(plan, evidence, ledger)
     busy = max(
         (share for one in evidence.workers_at_gate if (share := busy_share(one.counters)) is not None),
         default=None,
@@ -172,22 +173,42 @@ def _connecting(final: Snapshot) -> bool:
     return connect is not None and wait is not None and connect >= wait / 5
 
 
-def _judge_thresholds(plan: EnginePlan, ledger: Ledger) -> tuple[list[ThresholdResult], list[Outcome]]:
+def _judge_thresholds(
+    plan: EnginePlan, evidence: Evidence, ledger: Ledger
+) -> tuple[list[ThresholdResult], list[Outcome]]:
+    """On the whole run, or what came after the delay. One that ended the run has failed, come what may."""
+    aborts = {abort.threshold: abort for abort in evidence.aborts}
     results: list[ThresholdResult] = []
     outcomes: list[Outcome] = []
-    for expression in plan.thresholds:
-        threshold = parse_threshold(expression, scripted=plan.script is not None)
-        value = threshold.measure(ledger)
+    for threshold in thresholds_of(plan):
+        abort = aborts.get(threshold)
+        value = abort.value if abort else _measure(threshold, plan, evidence, ledger)
         outcome = threshold.judge(value)
         outcomes.append(outcome)
         results.append(
             ThresholdResult(
-                expression=expression,
+                expression=threshold.expression,
                 value=milliseconds(None if value is None else round(value, 6)),
                 passed=None if outcome == "no data" else outcome == "pass",
+                aborted_at_s=round(abort.at_s, 3) if abort else None,
             )
         )
     return results, outcomes
+
+
+def _measure(threshold: Threshold, plan: EnginePlan, evidence: Evidence, ledger: Ledger) -> float | None:
+    if not threshold.after_ns:
+        return threshold.measure(ledger)
+    stretch = stretch_of(
+        threshold,
+        evidence.marks,
+        evidence.final,
+        evidence.at_gate,
+        evidence.load_ns,
+        scripted=plan.script is not None,
+        whole=ledger,
+    )
+    return None if stretch is None else threshold.measure(stretch)
 
 
 def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float | None) -> GeneratorFigures:

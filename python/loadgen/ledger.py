@@ -18,7 +18,7 @@ _ITERATIONS = ("iterations_started", "iterations_ok", "iterations_failed")
 _STATISTICS = {
     "counter": {"sum": 0, "count": 1},
     "gauge": {"last": 0, "min": 1, "max": 2, "count": 3},
-    "rate": {"share": 0},
+    "rate": {"share": 0, "count": 1},
 }
 # Our names for the engine's kinds of histogram, where they differ.
 _ENGINE_KIND = {"connection_wait": "pool_wait"}
@@ -263,9 +263,13 @@ class Ledger:
 
     def check_share(self, name: str | None) -> float | None:
         """The share of checks that passed; None where none was made."""
-        found = [check for check in self.checks() if name is None or check.name == name]
-        made = sum(check.passed + check.failed for check in found)
-        return sum(check.passed for check in found) / made if made else None
+        made = self.check_count(name)
+        passed = sum(check.passed for check in self.checks() if name in (None, check.name))
+        return passed / made if made else None
+
+    def check_count(self, name: str | None) -> int:
+        """The checks that were made."""
+        return sum(check.passed + check.failed for check in self.checks() if name in (None, check.name))
 
     def metric(self, name: str, statistic: str | None) -> float | None:
         """A script's own metric; None where there is none of the name, or it has no such statistic."""
@@ -283,7 +287,9 @@ class Ledger:
                 index = 0 if statistic is None else _STATISTICS[kind].get(statistic)
                 if kind == "rate":
                     made = values[0] + values[1]
-                    return None if index is None or not made else values[index] / made
+                    if not made or index is None:
+                        return None
+                    return made if statistic == "count" else values[0] / made
                 return None if index is None else values[index]
         return None
 

@@ -2,7 +2,7 @@
 
 gate opens         tick     tick    ...    gate shuts           all workers ended
     ├───────────────┼────────┼──────────────┤  drain  ┈┈┈┈┈┈┈┈┈┈┈┈┈┤
-    0               1 s      2 s            plan's end, or the first interrupt
+    0               1 s      2 s            plan's end, the first interrupt, a threshold with abort
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from heapq import merge
 from operator import itemgetter
 
@@ -21,6 +22,7 @@ from loadgen.health import Health, Strain
 from loadgen.progress import Event, EventKind, Phase, Progress
 from loadgen.schedule import Schedules
 from loadgen.units import counted, format_count, format_duration, format_percent
+from loadgen.watch import Abort, Mark, Watch
 from loadgen.workers import Crew
 
 TICK_NS = 1_000_000_000
@@ -46,6 +48,8 @@ class Evidence:
     strain: Strain
     interrupted: bool
     target_dead: bool = False  # it was given up
+    marks: Mapping[int, Mark] = field(default_factory=dict)  # where thresholds with a delay begin to count
+    aborts: Sequence[Abort] = ()  # thresholds that ended the run
     stopped: str | None = None  # why the script's own errors, or the script itself, stopped the run
 
 
@@ -70,6 +74,7 @@ class Load:
         self._started_at = 0.0
         self._last: Snapshot | None = None  # of the last tick
         self._last_at_ns = 0
+        self._watch = Watch(plan)
         self._shut = asyncio.Event()
         self._deadline = 0
         self._interrupted = False
@@ -101,13 +106,10 @@ class Load:
     async def play(self) -> Evidence:
         """To the end of the last worker."""
         self.tell("start", self._plan.describe_load())
-        for moment_ns, stage in self._moments():
+        for moment_ns, act in self._moments():
             if not await self._until(moment_ns):
                 break
-            if stage is None:
-                self._tick("load")
-            else:
-                self.tell("stage", stage)
+            act()
         await self._until(self._plan.duration_ns)
         self._shut_gate("the load is over")
         self._judge_errors(Snapshot.read(self._crew.blocks).counters, at_end=self._crew.ended.is_set())
@@ -168,6 +170,17 @@ class Load:
             self._deadline = self._elapsed_ns() + STOP_GRACE_NS
             self._crew.stop()
 
+    def _judge_thresholds(self, total: Snapshot, elapsed_ns: int) -> None:
+        """One with `abort` that fails ends the run, as one interrupt does."""
+        if self._shut.is_set():
+            return
+        aborts = self._watch.look(total, elapsed_ns)
+        for abort in aborts:
+            self.tell("threshold_abort", str(abort))
+        if aborts:
+            self._shut_gate("a threshold ended the run")
+            self._crew.finish()
+
     def tell(self, kind: EventKind, text: str) -> None:
         """An event, now."""
         self._event(Event(self._elapsed_ns() / 1e9, kind, text))
@@ -176,10 +189,16 @@ class Load:
         # An interrupt may come in the moment between the order to start and the start.
         return max(0, monotonic_ns() - self._begin)
 
-    def _moments(self) -> Iterable[tuple[int, str | None]]:
-        """When to look up before the end: (ns, the stage that begins) or, every second, (ns, None)."""
-        ticks = ((ns, None) for ns in range(TICK_NS, self._plan.duration_ns, TICK_NS))
-        return merge(self._stage_starts(), ticks, key=itemgetter(0))
+    def _moments(self) -> Iterable[tuple[int, Callable[[], None]]]:
+        """What to do before the end, and when: tell of stages, begin to count, look up every second."""
+        duration_ns = self._plan.duration_ns
+        stages = ((ns, partial(self.tell, "stage", text)) for ns, text in self._stage_starts())
+        marks = ((ns, partial(self._mark, ns)) for ns in self._watch.delays_ns if ns < duration_ns)
+        ticks = ((ns, partial(self._tick, "load")) for ns in range(TICK_NS, duration_ns, TICK_NS))
+        return merge(stages, marks, ticks, key=itemgetter(0))
+
+    def _mark(self, delay_ns: int) -> None:
+        self._watch.mark(delay_ns, Snapshot.read(self._crew.blocks), self._elapsed_ns())
 
     async def _until(self, moment_ns: int, *, also_shut: bool = True) -> bool:
         """Sleep until a moment; False where all workers ended, or the gate was shut, before it."""
@@ -221,6 +240,7 @@ class Load:
         if loading:
             self._judge_errors(total.counters)
             self._judge_target(total, elapsed_ns)
+            self._judge_thresholds(total, elapsed_ns)
 
     def _now(self, total: Snapshot) -> dict[str, int]:
         """Present states of those that live: a dead worker's block says for ever what it last said."""
@@ -250,7 +270,7 @@ class Load:
         self.tell("gate_shut", why)
 
     def _was_cut_short(self, scheduled: int) -> bool:
-        """Whether the load ended before its time: an interrupt, a script that had enough, no worker left.
+        """Whether the load ended before its time: an interrupt, a threshold, an early end, no worker left.
 
         Workers may end early when the last arrival has been answered: then it was on to its end all the same.
         A script's may, because its iterations are done, or its data are used up.
@@ -259,6 +279,7 @@ class Load:
             self._interrupted
             or self._stopped
             or self._target_dead
+            or self._watch.aborts
             or len(self._crew.lost) == len(self._crew.workers)
         ):
             return True
@@ -272,9 +293,9 @@ class Load:
         self._crew.kill()
         self._deadline = self._elapsed_ns() + GRACE_NS
 
-    def _stage_starts(self) -> list[tuple[int, str | None]]:
+    def _stage_starts(self) -> list[tuple[int, str]]:
         """(ns, words) of every stage of every load, in time."""
-        starts: list[tuple[int, str | None]] = []
+        starts: list[tuple[int, str]] = []
         for name, load in _named_loads(self._plan):
             stages: Sequence[OpenStage | ClosedStage] = load.stages
             at_ns = 0
@@ -306,6 +327,8 @@ class Load:
             interrupted=self._interrupted,
             stopped=self._stopped,
             target_dead=self._target_dead,
+            marks=self._watch.marks,
+            aborts=self._watch.aborts,
         )
 
 

@@ -38,6 +38,7 @@ EventKind = (
         "worker_resumed",
         "near_limit",
         "target_dead",
+        "threshold_abort",
         "books_wrong",
         "recording_failed",
         "end",

@@ -136,11 +136,12 @@ class ScriptResult(Struct, frozen=True, kw_only=True):
 
 
 class ThresholdResult(Struct, frozen=True, kw_only=True):
-    """One threshold; `passed` is null where there was no data."""
+    """One threshold; `passed` is null where there was no data. `value` is what ended the run, if it did."""
 
     expression: str
     value: Milliseconds
     passed: bool | None
+    aborted_at_s: float | None = None  # since the start
 
 
 class WorkerResult(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Thresholds: `[LABEL:] METRIC OP VALUE [over WINDOW] [after DELAY] [abort]`, judged on whole runs.
+"""Thresholds, `[LABEL:] METRIC OP VALUE [over WINDOW] [after DELAY] [abort]`, and how one is judged.
 
     METRIC                                             VALUE
     [KIND.]p50 p99 p99.9 p999 mean min max             a duration with its unit: 250ms
@@ -17,6 +17,9 @@ Of a script's run also:
 
 There LABEL is a request's template (`GET /items/{id}`), an operation, a group or a scenario: its iterations.
 
+    after DELAY     what was recorded in the first DELAY of the run does not count
+    abort           judged every second as well; where it fails, it ends the run
+
 It knows the figures of a run, not where they come from.
 """
 
@@ -30,7 +33,17 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from loadgen.units import parse_count, parse_duration_ns, parse_rate, quoted
+from loadgen.units import (
+    format_count,
+    format_ns,
+    format_number,
+    format_percent,
+    format_rate,
+    parse_count,
+    parse_duration_ns,
+    parse_rate,
+    quoted,
+)
 
 Outcome = Literal["pass", "fail", "no data"]
 Scale = Literal["ms", "share", "count", "per_second", "number"]
@@ -50,6 +63,8 @@ _EXPRESSION = re.compile(
 _STATISTICS = ("mean", "min", "max")
 # What a script's own metric has besides, by its name as a label.
 _OF_METRIC = ("sum", "count", "last", "share")
+# Of fewer samples, or events where it is a share, one could decide: they end no run.
+ENOUGH = 10
 _EXAMPLE = 'expected METRIC OP VALUE such as "p99 < 250ms" or "errors < 1%"'
 
 
@@ -60,6 +75,7 @@ class Figures(Protocol):
     def count(self, name: str, label: str | None) -> int | None: ...
     def rate_per_s(self, label: str | None) -> float | None: ...
     def check_share(self, name: str | None) -> float | None: ...
+    def check_count(self, name: str | None) -> int: ...
     def metric(self, name: str, statistic: str | None) -> float | None: ...
 
 
@@ -72,6 +88,8 @@ class Threshold(Struct, frozen=True):
     op: str
     limit: float
     scale: Scale
+    after_ns: int = 0
+    abort: bool = False
 
     def measure(self, figures: Figures) -> float | None:
         """The metric's value, on the threshold's own scale."""
@@ -81,7 +99,7 @@ class Threshold(Struct, frozen=True):
         if self.scale == "per_second":
             return figures.rate_per_s(self.label)
         if _is_check(self.metric):
-            return figures.check_share(None if self.metric == "checks" else self.metric[len("check(") : -1])
+            return figures.check_share(self._check)
         if self.own_metric is not None:
             return figures.metric(*self.own_metric)
         value = figures.count(self.metric, self.label)
@@ -89,6 +107,41 @@ class Threshold(Struct, frozen=True):
             return value
         sent = figures.count("requests", self.label)
         return value / sent if sent else None
+
+    def ends_the_run(self, figures: Figures) -> bool:
+        """Whether the run so far fails, and enough of it is known to say so."""
+        value = self.measure(figures)
+        if value is None or self.judge(value) != "fail":
+            return False
+        if self.scale == "count":
+            return True  # it only grows: what is above the limit stays there
+        samples = self._samples(figures)
+        if self.scale == "share":
+            against = value if self.op in ("<", "<=") else 1 - value
+            return round(against * samples) >= ENOUGH
+        return samples >= ENOUGH
+
+    def _samples(self, figures: Figures) -> float:
+        if _is_check(self.metric):
+            return figures.check_count(self._check)
+        if self.own_metric is not None:
+            return figures.metric(self.own_metric[0], "count") or 0
+        return figures.count("requests", self.label) or 0
+
+    def show(self, value: float) -> str:
+        """A value for people, in the metric's unit."""
+        if self.scale == "ms":
+            return format_ns(value * 1e6)
+        return {
+            "share": format_percent,
+            "per_second": format_rate,
+            "count": format_count,
+            "number": format_number,
+        }[self.scale](value)
+
+    @property
+    def _check(self) -> str | None:
+        return None if self.metric == "checks" else self.metric[len("check(") : -1]
 
     @property
     def own_metric(self) -> tuple[str, str | None] | None:
@@ -109,20 +162,24 @@ def parse_threshold(text: str, *, scripted: bool = False) -> Threshold:
     match = _EXPRESSION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{_EXAMPLE}, got {quoted(text)}")
-    for part in ("over", "after"):
-        if match[part] is not None:
-            parse_duration_ns(match[part])
-    for part in ("over", "after", "abort"):
-        if match[part] is not None:
-            raise ValueError(
-                f'"{part}" is not supported yet, in {quoted(text)}: thresholds are judged on the whole run'
-            )
+    after_ns = parse_duration_ns(match["after"]) if match["after"] else 0
+    if match["over"] is not None:
+        parse_duration_ns(match["over"])
+        raise ValueError(
+            f'"over" is not supported yet, in {quoted(text)}: thresholds are judged on the whole run'
+        )
     label = match["label"].strip() if match["label"] else None
     if scripted and (of_script := _of_script(label, match["metric"], match["value"])) is not None:
         metric, limit, scale = of_script
     else:
         metric, limit, scale = _metric(match["metric"], match["value"])
-    return Threshold(" ".join(text.split()), label, metric, match["op"], limit, scale)
+    abort = match["abort"] is not None
+    if abort and scale == "count" and match["op"] in (">", ">="):
+        raise ValueError(
+            f"{metric} only grows, so {quoted(text)} would end every run at its first second: "
+            'leave "abort" out'
+        )
+    return Threshold(" ".join(text.split()), label, metric, match["op"], limit, scale, after_ns, abort)
 
 
 def _is_check(metric: str) -> bool:

@@ -87,6 +87,15 @@ def counted(count: float, noun: str) -> str:
     return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
 
 
+def format_number(value: float) -> str:
+    """A number whose unit only the reader knows: `1,200`, `0.25`, `∞`."""
+    if math.isinf(value):
+        return "∞"
+    if abs(value) >= 1e9:
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.4g}"
+
+
 def format_rate(per_second: float) -> str:
     """`5,000/s`, `12.5/s`, `6/m`: in the unit in which it is not a fraction."""
     if per_second >= 100 or per_second == 0:

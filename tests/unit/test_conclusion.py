@@ -12,6 +12,8 @@ from loadgen.health import Strain
 from loadgen.load import Evidence
 from loadgen.plan import Plan
 from loadgen.schedule import make_schedule
+from loadgen.thresholds import parse_threshold
+from loadgen.watch import Abort
 from tests.unit.figures import Counted, Samples
 
 if TYPE_CHECKING:
@@ -80,6 +82,22 @@ def test_a_sound_run() -> None:
     assert [threshold.passed for threshold in result.thresholds] == [True, True, None]
     assert (result.verdict, result.exit_code) == ("no-data", 1)
     assert (result.workers[0].cpu_s, result.workers[0].max_rss_mb) == (2.0, 13.0)
+
+
+def test_a_threshold_that_ended_the_run_has_failed_whatever_the_drain_brought() -> None:
+    text = "errors < 1% abort"
+    compiled = plan(thresholds=[text, "errors < 2% abort"])
+    result, wrong = conclude_run(
+        compiled,
+        make_schedule(compiled),
+        evidence(done(1000), [done(1000)], aborts=[Abort(3.0004, parse_threshold(text), 0.015)]),
+        [WorkerEnd(index=0, pid=7, exit=0, lost=False)],
+    )
+    assert wrong == []
+    ended, held = result.thresholds
+    assert (ended.value, ended.passed, ended.aborted_at_s) == (0.015, False, 3.0)
+    assert (held.value, held.passed, held.aborted_at_s) == (0, True, None)
+    assert (result.verdict, result.exit_code) == ("fail", 1)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ def test_attempts_and_what_was_asked_for_are_apart() -> None:
         ("orders > 100", 120, True),
         ("orders: count > 100", 60, False),
         ("found > 96%", 0.95, False),
+        ("found: share > 96%", 0.95, False),
         ("queue_depth < 3", 3, False),
         ("queue_depth: max < 13", 12, True),
         ("queue_depth: p95 < 13", None, None),

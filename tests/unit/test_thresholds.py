@@ -36,9 +36,13 @@ class Given:
         self.asked.append(("checks", name))
         return self.values.get("checks")
 
+    def check_count(self, name: str | None) -> int:
+        self.asked.append(("checks", name))
+        return int(self.values.get("made") or 0)
+
     def metric(self, name: str, statistic: str | None) -> float | None:
         self.asked.append((name, statistic))
-        return self.values.get("metric")
+        return self.values.get("made" if statistic == "count" else "metric")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +89,11 @@ def test_the_grammar(text: str, label: str | None, metric: str, op: str, limit: 
         ("requests > many", "expected a whole number"),
         ("rate > fast", "expected a rate"),
         ("p99 < 5ms over 30s", '"over" is not supported yet'),
-        ("p99 < 5ms after 10s", '"after" is not supported yet'),
-        ("p99 < 5ms abort", '"abort" is not supported yet'),
+        ("p99 < 5ms over 30s after 10s abort", '"over" is not supported yet'),
+        ("p99 < 5ms after soon", "expected a duration"),
+        ("p99 < 5ms abort after 10s", "expected METRIC OP VALUE"),
+        ("requests > 5 abort", "requests only grows"),
+        ("a: ok >= 5 after 10s abort", "ok only grows"),
         ("p99 < 5ms over soon", "expected a duration"),
     ],
 )
@@ -116,6 +123,47 @@ def test_outcomes(text: str, figures: Given, value: float | None, outcome: str) 
     measured = threshold.measure(figures)
     assert measured == value
     assert threshold.judge(measured) == outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "after_ns", "abort", "expression"),
+    [
+        ("p99 < 5ms", 0, False, "p99 < 5ms"),
+        ("p99 < 5ms  after 10s", 10_000_000_000, False, "p99 < 5ms after 10s"),
+        ("errors < 1%  abort", 0, True, "errors < 1% abort"),
+        ("errors < 1 % after 250ms abort", 250_000_000, True, "errors < 1 % after 250ms abort"),
+        ("a: errors < 5 after 0s abort", 0, True, "a: errors < 5 after 0s abort"),
+    ],
+)
+def test_when_a_threshold_is_judged(text: str, after_ns: int, abort: bool, expression: str) -> None:
+    threshold = parse_threshold(text)
+    assert (threshold.after_ns, threshold.abort, threshold.expression) == (after_ns, abort, expression)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "figures", "ends"),
+    [
+        ("nine errors are too few for a share", "errors < 1% abort", Given(errors=9, requests=9), False),
+        ("ten will do", "errors < 1% abort", Given(errors=10, requests=10), True),
+        ("at the limit it holds", "errors <= 1% abort", Given(errors=10, requests=1000), False),
+        ("one of many is one", "errors < 1% abort", Given(errors=1, requests=50), False),
+        ("nothing ended yet", "errors < 1% abort", Given(errors=None, requests=0), False),
+        ("a count that is reached stays", "errors < 1 abort", Given(errors=1, requests=1), True),
+        ("a count below its limit", "errors < 5 abort", Given(errors=4, requests=4), False),
+        ("a mean of nine", "mean < 1ms abort", Given(latency=5, requests=9), False),
+        ("a mean of ten", "mean < 1ms abort", Given(latency=5, requests=10), True),
+        ("a percentile without support", "p99 < 1ms abort", Given(latency=None, requests=50), False),
+        ("a rate that holds", "rate > 5/s abort", Given(rate=6, requests=50), False),
+        ("a rate that does not", "rate > 5/s abort", Given(rate=4, requests=50), True),
+        ("ten failed checks", "checks > 99% abort", Given(checks=0.9, made=100), True),
+        ("nine failed checks", "checks > 99% abort", Given(checks=0.91, made=100), False),
+        ("a gauge seen often", "queue < 5 abort", Given(metric=6, made=10), True),
+        ("a gauge seen once", "queue < 5 abort", Given(metric=6, made=1), False),
+        ("a share of one's own", "found > 50% abort", Given(metric=0.4, made=20), True),
+    ],
+)
+def test_what_ends_a_run(sentence: str, text: str, figures: Given, ends: bool) -> None:
+    assert parse_threshold(text, scripted=True).ends_the_run(figures) == ends, sentence
 
 
 def test_a_label_is_passed_on() -> None:

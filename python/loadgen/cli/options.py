@@ -181,7 +181,8 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
         "thresholds",
         multiple=True,
         metavar="EXPR",
-        help='A condition, such as "p99 < 250ms" or "errors < 1%". Repeatable; one that fails: exit code 1.',
+        help='A condition, such as "p99 < 250ms" or "errors < 1%". Repeatable; one that fails: exit code 1. '
+        '"after 10s" leaves out the first 10 s; "abort" at its end stops the run once it fails.',
     ),
     option("--name", metavar="TEXT", help="What to call the run."),
     option("--out", metavar="DIR", help="The run folder. Default: runs/<time>-<name>."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import TypeVar
@@ -18,7 +19,7 @@ from loadgen.result import (
     ScriptResult,
 )
 from loadgen.snapshot import Latency, Milliseconds, nanoseconds
-from loadgen.units import counted, format_count, format_ns, format_percent, printable
+from loadgen.units import counted, format_count, format_ns, format_number, format_percent, printable
 
 T = TypeVar("T")
 
@@ -95,11 +96,7 @@ def _metric(kind: str, value: Metric) -> str:
 
 def number(value: Milliseconds) -> str:
     """A value whose unit only the script knows."""
-    if value is None or value == "inf":
-        return "-" if value is None else "∞"
-    if abs(value) >= 1e9:
-        return f"{value:.4g}"
-    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.4g}"
+    return "-" if value is None else format_number(math.inf if value == "inf" else value)
 
 
 def errors(script: ScriptResult) -> list[str]:

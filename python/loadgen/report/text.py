@@ -278,12 +278,8 @@ def _measured(threshold: ThresholdResult, result: Result) -> str:
     value = math.inf if threshold.value == "inf" else threshold.value
     if value is None:
         return _why_no_data(threshold, result)
-    scale = _parse(threshold, result).scale
-    if scale == "ms":
-        return format_ns(value * 1e6)
-    if scale == "number":
-        return of_script.number(value)
-    return {"share": format_percent, "per_second": format_rate, "count": format_count}[scale](value)
+    ended = f", ended the run at {threshold.aborted_at_s:.1f} s" if threshold.aborted_at_s is not None else ""
+    return _parse(threshold, result).show(value) + ended
 
 
 def _parse(threshold: ThresholdResult, result: Result) -> Threshold:
@@ -293,6 +289,9 @@ def _parse(threshold: ThresholdResult, result: Result) -> Threshold:
 def _why_no_data(threshold: ThresholdResult, result: Result) -> str:
     """`200 samples, p99 needs 368`."""
     parsed = _parse(threshold, result)
+    if parsed.after_ns:
+        ended_before = result.duration_s * 1e9 <= parsed.after_ns
+        return "the run ended before" if ended_before else "too little after that"
     kind, _, statistic = parsed.metric.partition(".")
     latencies = (result.latency, result.phases)
     latency = next(

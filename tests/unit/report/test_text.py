@@ -147,6 +147,18 @@ def test_thresholds(expression: str, value: float, passed: bool | None, line_end
     assert line.endswith(f" {line_end}")
 
 
+def test_a_threshold_says_that_it_ended_the_run() -> None:
+    ended = ThresholdResult(expression="errors < 1% abort", value=0.5, passed=False, aborted_at_s=3.004)
+    (line,) = [line for line in render(make_result(thresholds=[ended])).splitlines() if "abort" in line]
+    assert line.startswith("FAIL     errors < 1% abort ") and line.endswith(" 50 %, ended the run at 3.0 s")
+
+
+@pytest.mark.parametrize(("after", "why"), [("1h", "the run ended before"), ("1s", "too little after that")])
+def test_a_threshold_with_a_delay_says_why_it_has_no_data(after: str, why: str) -> None:
+    late = ThresholdResult(expression=f"p99 < 1ms after {after}", value=None, passed=None)
+    assert f" {why}\n" in render(make_result(thresholds=[late]))
+
+
 def test_no_line_is_wider_than_the_page() -> None:
     result = make_result(
         infinite=1200,
