@@ -119,6 +119,7 @@ fn intervals_add_up_to_the_whole() {
                 done_ns: 20 + value,
                 label,
                 token: 0,
+                bytes_sent: 0,
                 bytes_received: 7,
                 end,
             };
@@ -179,6 +180,7 @@ fn a_reader_sees_only_growth_while_the_writer_works() {
                 done_ns: value,
                 label,
                 token: 0,
+                bytes_sent: 0,
                 bytes_received: 1,
                 end,
             };
