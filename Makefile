@@ -79,6 +79,7 @@ mutants: build ## prove that the tests can fail: wrong ways to measure, each bui
 bench: build ## loadgen beside other tools on one nginx, pacing, memory; takes about twenty minutes
 	$(BIN)/python -m tests.bench.compare
 	$(BIN)/python -m tests.bench.scenario
+	$(BIN)/python -m tests.bench.wires
 	$(BIN)/python -m tests.bench.openloop
 	$(BIN)/python -m tests.bench.stall
 	$(BIN)/python -m tests.bench.memory
