@@ -314,7 +314,10 @@ def test_loops_in_two_threads_do_not_know_each_other(new_loop: NewLoop) -> None:
             await asyncio.sleep(0.000_01)
         return threading.get_ident()
 
+    both = threading.Barrier(2)
+
     def live() -> int:
+        both.wait(30)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(count())
 

@@ -606,7 +606,8 @@ impl<R: Reactor> Client<R> {
                     self.keep(slot);
                 }
                 let outcome = self.outcome(slot, now, End::Response(status));
-                if reusable && !self.wear.once && !self.reactor.is_sending(slot) {
+                let goes_on = !self.reactor.is_sending(slot) && !self.reactor.is_ending(slot);
+                if reusable && !self.wear.once && goes_on {
                     self.idle(slot, now);
                 } else {
                     self.close(slot);

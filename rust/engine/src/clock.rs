@@ -1,5 +1,5 @@
 //! The one clock of the data path: `CLOCK_MONOTONIC` in nanoseconds. No accumulated periods here, and no wall time but
-//! to translate the kernel's stamps.
+//! to translate the kernel's stamps and to fill in requests.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -19,6 +19,12 @@ pub fn since_wall_ns(wall: Timespec) -> u64 {
     let now = clock_gettime(ClockId::Realtime);
     let ns = |time: Timespec| time.tv_sec as u64 * SECOND + time.tv_nsec as u64;
     ns(now).saturating_sub(ns(wall))
+}
+
+/// The time of day in milliseconds since 1970: for requests that carry it, never for a stamp.
+pub fn time_of_day_ms() -> u64 {
+    let now = clock_gettime(ClockId::Realtime);
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
 /// CPU time of this process so far, user and system.

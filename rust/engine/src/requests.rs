@@ -10,8 +10,8 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::clock::time_of_day_ms;
 use crate::http::request::{Rendered, decode_body, render, render_parts};
 use crate::plan::{Encoding, Mix, Plan, PlanError, Request, Target};
 use crate::random;
@@ -207,7 +207,7 @@ impl Many {
             number,
             uuid: uuid[0] << 64 | uuid[1],
             random: random::bits(*seed ^ RANDOM_STREAM, number),
-            timestamp_ms: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+            timestamp_ms: time_of_day_ms(),
             length: 0,
         };
         head.clear();

@@ -49,6 +49,7 @@ struct Connection {
     socket: Option<OwnedFd>,
     generation: Generation,
     connecting: bool,
+    ending: bool,
     rest: Option<Rest>,
 }
 
@@ -202,6 +203,11 @@ impl Reactor for Epoll {
         self.connections[slot as usize].rest.is_some()
     }
 
+    #[inline]
+    fn is_ending(&self, slot: Slot) -> bool {
+        self.connections[slot as usize].ending
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -335,6 +341,7 @@ impl Epoll {
         let event = self.read(slot);
         // A short read, and the peer has closed behind it: that edge has been seen and will not come again.
         if matches!(event, Some(Event::Received(_))) && flags.intersects(EventFlags::RDHUP | EventFlags::HUP) {
+            self.connections[slot as usize].ending = true;
             self.read_again(slot);
         }
         event

@@ -74,6 +74,9 @@ pub trait Reactor {
     /// Whether a request is still being written. A connection on which the answer came first must not carry another.
     fn is_sending(&self, slot: Slot) -> bool;
 
+    /// Whether the peer is known to have closed behind what was read: it will answer no other request.
+    fn is_ending(&self, slot: Slot) -> bool;
+
     /// Hands over what was queued, where sends are queued.
     fn flush(&mut self) -> io::Result<()>;
 

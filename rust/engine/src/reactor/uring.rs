@@ -256,6 +256,10 @@ impl Reactor for Uring {
         self.connections[slot as usize].unsent
     }
 
+    fn is_ending(&self, _: Slot) -> bool {
+        false // the end comes as an event of its own, at once
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         if self.ring.submission().is_empty() { Ok(()) } else { forgive(self.ring.submit().map(drop)) }
     }
