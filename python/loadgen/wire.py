@@ -36,8 +36,8 @@ class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def leaves_out(self, host: str) -> bool:
         """Whether a host is reached without it; the engine decides the same way."""
-        names = [one.lstrip(".").lower() for one in self.exceptions]
-        host = host.lower()
+        names = [one.strip(".[]").lower() for one in self.exceptions]
+        host = host.lower().rstrip(".")
         return any(one == "*" or host == one or (one and host.endswith(f".{one}")) for one in names) or (
             _lies_within(host, names)
         )

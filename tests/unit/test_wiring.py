@@ -89,7 +89,7 @@ def test_the_environment_names_proxies_but_not_for_our_own_target(
     ("host", "is_left_out"),
     [
         ("example.com", True),
-        ("www.Example.com", True),
+        ("www.Example.com.", True),
         ("myexample.com", False),
         ("10.2.3.4", True),
         ("11.2.3.4", False),

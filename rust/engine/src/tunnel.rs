@@ -131,8 +131,8 @@ impl Tunnel {
             }
             (Step::Method, [SOCKS, NO_AUTHENTICATION]) | (Step::Password, [_, 0]) => self.ask(out),
             (Step::Method, [SOCKS, USER_AND_PASSWORD]) => {
-                let (user, password) =
-                    self.way.userinfo.as_deref().unwrap_or_default().split_once(':').unwrap_or_default();
+                let userinfo = self.way.userinfo.as_deref().unwrap_or_default();
+                let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
                 out.push(1);
                 for text in [user, password] {
                     out.push(u8::try_from(text.len()).map_err(|_| ErrorKind::ProxyFailed)?);

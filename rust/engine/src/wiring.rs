@@ -134,12 +134,14 @@ impl Proxy {
 
     /// Whether a host is reached without it: as curl reads `NO_PROXY`.
     pub fn leaves_out(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
         let address: Option<IpAddr> = host.parse().ok();
         self.except.iter().any(|except| {
-            let except = except.trim_start_matches('.');
+            let except = except.trim_matches(['.', '[', ']']).to_ascii_lowercase();
+            let except = except.as_str();
             let is_below = || host.strip_suffix(except).is_some_and(|rest| rest.ends_with('.'));
             let is_within = || address.is_some_and(|address| lies_within(address, except));
-            except == "*" || host.eq_ignore_ascii_case(except) || (!except.is_empty() && is_below()) || is_within()
+            except == "*" || host == except || (!except.is_empty() && is_below()) || is_within()
         })
     }
 }
@@ -178,10 +180,12 @@ mod tests {
 
     #[test]
     fn hosts_are_left_out_as_curl_does_it() {
-        let except = ["example.com", ".internal", "10.0.0.0/8", "::1"].map(String::from).to_vec();
+        let except = ["example.com", ".internal", "10.0.0.0/8", "[::1]"].map(String::from).to_vec();
         let address = "127.0.0.1:1".parse().unwrap();
         let proxy = Proxy { kind: ProxyKind::Http, address, userinfo: None, except };
-        for host in ["example.com", "Example.COM", "www.example.com", "a.internal", "10.1.2.3", "::1"] {
+        for host in
+            ["example.com", "Example.COM", "www.example.com", "WWW.Example.com.", "a.internal", "10.1.2.3", "::1"]
+        {
             assert!(proxy.leaves_out(host), "{host}");
         }
         for host in ["myexample.com", "example.org", "11.0.0.1", "::2", "127.0.0.1"] {
