@@ -1,6 +1,6 @@
 """Ways to break HTTP/2, each with the kinds of error that it may be counted as, and unusual ways to keep it.
 
-Floods go on until the client has had enough; it may also be the request's timeout that ends them.
+Floods go on until the client has had enough; of some it may also be the request's timeout that ends them.
 """
 
 from __future__ import annotations
@@ -265,8 +265,9 @@ HOSTILE: dict[str, tuple[Behaviour, frozenset[str]]] = {
     ),
     "sends less than it said": (sending(bodiless_length), PROTOCOL),
     # Floods.
-    "floods with pings": (flooding(nothing, lambda _: frame(PING, 0, 0, bytes(8))), FLOOD),
-    "floods with settings": (flooding(nothing, lambda _: settings({HEADER_TABLE_SIZE: 4096})), FLOOD),
+    # It reads no answers: what is kept for it must not grow until the timeout.
+    "floods with pings": (flooding(nothing, lambda _: frame(PING, 0, 0, bytes(8))), PROTOCOL),
+    "floods with settings": (flooding(nothing, lambda _: settings({HEADER_TABLE_SIZE: 4096})), PROTOCOL),
     "floods with resets": (flooding(nothing, lambda stream: reset(stream, CANCEL)), FLOOD | {"stream_reset"}),
     "floods with a head": (
         flooding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -17,15 +18,18 @@ from tests.support.http2_connection import (
     HEADERS,
     INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS,
+    NO_ERROR,
     PING,
     Http2Connection,
     Http2Request,
     frame,
+    goaway,
     on_each_request,
 )
 from tests.support.hypercorn import Hypercorn
 from tests.support.nginx import HELLO
 from tests.support.node_server import NodeServer
+from tests.support.raw_server import RawConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
     from tests.conftest import NginxFactory, RawServerFactory
     from tests.support.certificates import Certificates, Leaf
     from tests.support.command import CommandResult, Loadgen
-    from tests.support.raw_server import RawConnection
 
     Counterpart = Callable[[str], Path]
     Server = Caddy | Hypercorn | NodeServer
@@ -299,6 +302,87 @@ def test_a_server_that_says_nothing_at_all_is_waited_for_no_longer_than_asked(
         connection.wait_until_client_closes()
 
     assert_failed(loadgen, raw_server(silence).url, reactor, frozenset({"timeout", "connect_timeout"}))
+
+
+def test_who_waits_for_a_mute_server_is_told_in_time(
+    loadgen: Loadgen, raw_server: RawServerFactory, reactor: str
+) -> None:
+    """One connection was to carry them all: each fails with it, rather than one with each attempt."""
+    server = raw_server(RawConnection.wait_until_client_closes)
+    result = loadgen(
+        *("blast", server.url, "--http2", "--reactor", reactor, "--workers", "1", "--timeout", "200ms"),
+        *("--tps", "1000", "--duration", "1s", "--drain", "5s"),
+    )
+    summary = balanced(result)
+    assert summary["requests"]["errors"] == {"connect_timeout": 1000}, result
+    assert server.connections < 100, result
+
+
+def test_a_server_that_goes_before_it_has_begun_is_a_failure_to_connect(
+    loadgen: Loadgen, raw_server: RawServerFactory, reactor: str
+) -> None:
+    def leave(raw: RawConnection) -> None:
+        connection = Http2Connection(raw, {})
+        if connection.spoken:
+            connection.send(goaway(0, NO_ERROR))
+            raw.wait_until_client_closes()
+
+    assert_failed(loadgen, raw_server(leave).url, reactor, frozenset({"goaway"}))
+
+
+def test_requests_that_go_again_fail_with_the_connection_that_cannot_be_made(
+    loadgen: Loadgen, raw_server: RawServerFactory, reactor: str
+) -> None:
+    """The first connections leave requests unseen; whoever comes then is shown the door at once."""
+    waiting = threading.Event()
+
+    def leave(raw: RawConnection) -> None:
+        if waiting.is_set():
+            raw.reset()
+            return
+        connection = Http2Connection(raw, {})
+        if connection.spoken and connection.read_request():
+            waiting.set()
+            connection.send(goaway(0, NO_ERROR))
+            raw.wait_until_client_closes()
+
+    server = raw_server(leave)
+    result = blast(loadgen, server.url, reactor, "--workers", "1", "--connections", "1")
+    requests = balanced(result)["requests"]
+    assert sum(requests["errors"].values()) == COUNT, result
+    assert set(requests["errors"]) <= {"reset", "connect_failed", "closed", "goaway"}, result
+    assert server.connections < 4 * COUNT, "no storm of connections"
+
+
+@pytest.mark.parametrize("wear", ["--max-lifetime=20ms", "--max-idle=20ms", "--no-keepalive"])
+def test_a_connection_that_is_worn_out_finishes_what_it_carries(
+    loadgen: Loadgen, raw_server: RawServerFactory, reactor: str, wear: str
+) -> None:
+    """Answers are longer on their way than connections are used."""
+    lock = threading.Lock()
+
+    def answer_later(connection: Http2Connection, request: Http2Request) -> None:
+        def answer() -> None:
+            with lock, contextlib.suppress(OSError):
+                connection.respond(request.stream)
+
+        timer = threading.Timer(0.06, answer)
+        timers.append(timer)
+        timer.start()
+
+    timers: list[threading.Timer] = []
+    server = raw_server(on_each_request(answer_later))
+    result = loadgen(
+        *("blast", server.url, "--http2", "--reactor", reactor, "--workers", "1", wear),
+        *("--tps", "200", "--duration", "500ms"),
+    )
+    for timer in timers:
+        timer.join()
+    requests = balanced(result)["requests"]
+    assert (requests["status"], requests["errors"]) == ({"200": 100}, {}), result
+    # One for each request and the look before the load; one for all; a few, one after the other.
+    least, most = {"--no-keepalive": (101, 101), "--max-idle=20ms": (2, 2)}.get(wear, (6, 60))
+    assert least <= server.connections <= most, result
 
 
 def test_a_window_that_never_opens_is_waited_for_no_longer_than_asked(

@@ -143,9 +143,13 @@ impl<R: Reactor> Worker<R> {
         control.report("ready")?;
         self.await_start(&mut control)?;
         while !self.is_done() {
+            self.account_for_more(now_ns());
             let wake = self.turn();
             self.client.flush();
-            self.pacer.wait(&mut self.client.reactor, now_ns(), wake)?;
+            let now = now_ns();
+            // What ended while others were sent is told at once.
+            let wake = if self.client.has_more() { Wake::Timer(now) } else { wake };
+            self.pacer.wait(&mut self.client.reactor, now, wake)?;
             for handled in 1..=TURN_EVENTS {
                 let Some(event) = self.client.reactor.next() else { break };
                 if event == Event::Control {
@@ -201,7 +205,8 @@ impl<R: Reactor> Worker<R> {
         }
         let now = now_ns();
         let exhausted = self.source.is_exhausted(now.saturating_sub(self.start_ns));
-        (exhausted && self.client.pool().in_flight() == 0 && self.lanes.waiting() == 0) || now >= self.drain_until_ns
+        let is_idle = self.client.pool().in_flight() == 0 && self.lanes.waiting() == 0 && !self.client.has_more();
+        (exhausted && is_idle) || now >= self.drain_until_ns
     }
 
     /// Sends what is due, sees to what time demands, and says until when to wait.
@@ -433,15 +438,18 @@ impl<R: Reactor> Worker<R> {
                 self.recorder.add(Word::Connects, 1);
                 self.recorder.connected(self.requests.first_label(), took_ns, tls_ns);
             }
-            Happened::ConnectFailed { origin, kind } => return self.connect_failed(origin, kind, now),
+            Happened::ConnectFailed { origin, kind, since_ns } => {
+                return self.connect_failed(origin, kind, since_ns, now);
+            }
         }
         self.dispatch(now);
     }
 
-    /// One event may have ended many requests.
+    /// One event may have ended many requests. Those that end meanwhile have their turn after what has come.
     #[inline]
     fn account_for_more(&mut self, now: u64) {
-        while let Some(happened) = self.client.next_more() {
+        for _ in 0..self.client.count_more() {
+            let Some(happened) = self.client.next_more() else { break };
             self.account(happened, now);
         }
     }
@@ -453,29 +461,37 @@ impl<R: Reactor> Worker<R> {
     }
 
     /// No request is tied to a connection that is being made, so the one that has waited longest fails with it, if any
-    /// still waits: somebody must be told, or a dead target would look like a patient one.
-    fn connect_failed(&mut self, origin: usize, kind: ErrorKind, now: u64) {
+    /// still waits: somebody must be told, or a dead target would look like a patient one. One that was to carry many
+    /// fails with all that waited when it was begun.
+    fn connect_failed(&mut self, origin: usize, kind: ErrorKind, since_ns: u64, now: u64) {
         self.recorder.add(Word::ConnectFailures, 1);
-        let (due_ns, chosen) = if self.lanes.count() > 1 {
-            let Some(waiting) = self.lanes.pop(origin) else { return };
+        let mut next = self.take_waiting(origin, now.saturating_add(1), now);
+        while let Some((due_ns, chosen)) = next {
+            self.ended(&Outcome {
+                due_ns,
+                sent_ns: now,
+                first_byte_ns: now,
+                done_ns: now,
+                label: chosen.label,
+                token: 0,
+                bytes_sent: 0,
+                bytes_received: 0,
+                end: End::Error(kind),
+            });
+            next = self.take_waiting(origin, since_ns, now);
+        }
+    }
+
+    /// Takes up what has waited longest for a connection to an origin, if it was due before an instant.
+    fn take_waiting(&mut self, origin: usize, before_ns: u64, now: u64) -> Option<(u64, Chosen)> {
+        if self.lanes.count() > 1 {
+            let waiting = self.lanes.pop_before(origin, before_ns)?;
             self.begin_waiting(waiting, now);
-            (waiting.due_ns, waiting.chosen)
-        } else {
-            let Due::Send(due_ns) = self.source.due(now.saturating_sub(self.start_ns)) else { return };
-            let due_ns = self.start_ns + due_ns;
-            (due_ns, self.take(due_ns, now))
-        };
-        self.ended(&Outcome {
-            due_ns,
-            sent_ns: now,
-            first_byte_ns: now,
-            done_ns: now,
-            label: chosen.label,
-            token: 0,
-            bytes_sent: 0,
-            bytes_received: 0,
-            end: End::Error(kind),
-        });
+            return Some((waiting.due_ns, waiting.chosen));
+        }
+        let Due::Send(due_ns) = self.source.due(now.saturating_sub(self.start_ns)) else { return None };
+        let due_ns = self.start_ns + due_ns;
+        (due_ns < before_ns).then(|| (due_ns, self.take(due_ns, now)))
     }
 
     fn sweep(&mut self, now: u64) {
@@ -533,7 +549,7 @@ impl<R: Reactor> Worker<R> {
         if self.start_ns > 0 {
             self.give_up_the_rest(now);
         }
-        for label in self.client.pool().labels_in_flight() {
+        for label in self.client.labels_in_flight() {
             self.recorder.unfinished(label, 1);
         }
         self.heartbeat(now);

@@ -1,7 +1,7 @@
 //! The client: connections to the target, each carrying one request at a time, and what became of it. It neither
 //! decides when to send nor counts anything: the loop that owns it does.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -13,7 +13,8 @@ use crate::http::head::HeadReader;
 use crate::http::response::{Progress, Shape};
 use crate::http2::Failure;
 use crate::http2::connection::{Connection as Http2, Ended, Limits};
-use crate::http2::request::{Rendered, translate};
+use crate::http2::request::Rendered;
+use crate::http2::translations::Translations;
 use crate::layers::{self, Layers};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::{Connection, Pool, Sending, State};
@@ -38,6 +39,8 @@ pub enum Happened {
         origin: usize,
         /// Why not.
         kind: ErrorKind,
+        /// Who has waited since before then fails with it: it was to carry all of them. At least one does.
+        since_ns: u64,
     },
     /// A request ended.
     Ended(Outcome),
@@ -61,8 +64,7 @@ pub struct Client<R> {
     plain: Vec<u8>,
     /// What layers want sent.
     out: Vec<u8>,
-    /// Requests as HTTP/2 has them, by where their bytes lie, which are kept for that.
-    translated: HashMap<*const u8, (Rc<[u8]>, Rc<Rendered>)>,
+    translations: Translations,
     /// Shared connections with something to write.
     unflushed: Vec<Slot>,
     /// Requests on shared connections that have ended.
@@ -81,8 +83,6 @@ struct Again {
     sent_ns: u64,
 }
 
-/// Requests that are remembered in the words of HTTP/2, at most.
-const TRANSLATED: usize = 4096;
 /// A peer that goes away with this code has only had enough of the connection.
 const NO_ERROR: u32 = 0;
 
@@ -136,7 +136,7 @@ impl<R: Reactor> Client<R> {
             answer: Answer::None,
             plain: Vec::new(),
             out: Vec::new(),
-            translated: HashMap::new(),
+            translations: Translations::default(),
             unflushed: Vec::new(),
             ended: Vec::new(),
             again: VecDeque::new(),
@@ -163,8 +163,11 @@ impl<R: Reactor> Client<R> {
             if !self.wear.is_limited() || !self.is_worn(slot) {
                 return Some(slot);
             }
-            self.pool.release(slot);
-            self.close(slot);
+            self.pool.release();
+            match &mut self.pool.get(slot).http2 {
+                Some(http2) if http2.in_flight() > 0 => http2.retire(),
+                _ => self.close(slot),
+            }
         }
     }
 
@@ -173,7 +176,8 @@ impl<R: Reactor> Client<R> {
         let (wear, now) = (self.wear, now_ns());
         let connection = self.pool.get(slot);
         let over = |limit: Option<u64>, since_ns: u64| limit.is_some_and(|limit| now.saturating_sub(since_ns) > limit);
-        over(wear.lifetime_ns, connection.born_ns) || over(wear.idle_ns, connection.idle_since_ns)
+        over(wear.lifetime_ns, connection.born_ns)
+            || !connection.is_in_use() && over(wear.idle_ns, connection.idle_since_ns)
     }
 
     /// Writes a request on a connection that was acquired. How many bytes that are; what HTTP/2 makes of it, the outcome
@@ -215,20 +219,22 @@ impl<R: Reactor> Client<R> {
     /// One of several requests on a connection. It is written with the next [`Client::flush`].
     fn send_shared(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) {
         self.mind(sending.timeout_ns);
-        let known = self.translated.get(&request.as_ptr()).is_some_and(|(bytes, _)| Rc::ptr_eq(bytes, request));
-        if !known && let Err(kind) = self.translate(slot, request) {
-            self.pool.offer(slot);
-            return self.not_sent(now, now, sending, kind);
-        }
-        if let Some((_, rendered)) = self.translated.get(&request.as_ptr()) {
-            let rendered = Rc::clone(rendered);
-            self.send_rendered(slot, now, rendered, sending);
+        let is_secure = self.origins[self.pool.get(slot).origin].layers.tls.is_some();
+        match self.translations.of(request, is_secure) {
+            Ok(rendered) => self.send_rendered(slot, now, rendered, sending),
+            Err(_) => {
+                self.pool.offer(slot);
+                self.not_sent(now, now, sending, ErrorKind::ProtocolError);
+            }
         }
     }
 
     fn send_rendered(&mut self, slot: Slot, sent_ns: u64, request: Rc<Rendered>, sending: Sending) {
         let Some(http2) = &mut self.pool.get(slot).http2 else { return };
         let is_sent = http2.send(&request, sending, sent_ns);
+        if self.wear.once {
+            http2.retire();
+        }
         let has_room = http2.room() > 0;
         self.unflushed.push(slot);
         if has_room {
@@ -238,16 +244,6 @@ impl<R: Reactor> Client<R> {
             let origin = self.pool.get(slot).origin;
             self.again.push_back(Again { origin, request, sending, sent_ns });
         }
-    }
-
-    fn translate(&mut self, slot: Slot, request: &Rc<[u8]>) -> Result<(), ErrorKind> {
-        let is_secure = self.origins[self.pool.get(slot).origin].layers.tls.is_some();
-        let rendered = translate(request, is_secure).map_err(|_| ErrorKind::ProtocolError)?;
-        if self.translated.len() >= TRANSLATED {
-            self.translated.clear();
-        }
-        self.translated.insert(request.as_ptr(), (Rc::clone(request), Rc::new(rendered)));
-        Ok(())
     }
 
     /// A request that was acquired for, and will not be sent.
@@ -293,14 +289,23 @@ impl<R: Reactor> Client<R> {
             self.pool.ended(1);
             self.more.push_back((Happened::Ended(outcome), answer));
         }
+        self.settle(slot, now);
+    }
+
+    /// What a shared connection does next: it may carry more requests, or never again any.
+    fn settle(&mut self, slot: Slot, now: u64) {
         let connection = self.pool.get(slot);
         if connection.state != State::Shared {
             return;
         }
+        let is_in_use = connection.is_in_use();
         let (has_room, is_done) =
             connection.http2.as_ref().map_or((false, true), |http2| (http2.room() > 0, http2.is_done()));
+        if !is_in_use {
+            connection.idle_since_ns = now;
+        }
         if is_done {
-            self.flush_one(slot);
+            self.write(slot, now);
             self.close(slot);
         } else if has_room {
             self.pool.offer(slot);
@@ -325,8 +330,14 @@ impl<R: Reactor> Client<R> {
             if sent_ns.saturating_add(sending.timeout_ns) < now {
                 self.not_sent(sent_ns, now, sending, ErrorKind::Timeout);
             } else if let Some(slot) = self.acquire(origin) {
-                self.pool.ended(1); // it was never out of flight
-                self.send_rendered(slot, sent_ns, request, sending);
+                self.pool.release(); // it was never out of flight
+                if self.pool.get(slot).state == State::Shared {
+                    self.send_rendered(slot, sent_ns, request, sending);
+                } else {
+                    // Who answers now speaks HTTP/1.1.
+                    self.pool.idle(slot);
+                    self.not_sent(sent_ns, now, sending, ErrorKind::GoAway);
+                }
             } else {
                 self.again.push_back(Again { origin, request, sending, sent_ns });
                 if self.pool.connecting(origin) == 0
@@ -338,16 +349,29 @@ impl<R: Reactor> Client<R> {
         }
     }
 
-    /// The labels of requests that are under way.
+    /// The labels of requests that are under way, or have ended and were not told of yet.
     pub fn labels_in_flight(&self) -> impl Iterator<Item = usize> {
-        self.pool.labels_in_flight().chain(self.again.iter().map(|again| again.sending.label))
+        let untold = self.more.iter().filter_map(|(happened, _)| match happened {
+            Happened::Ended(outcome) => Some(outcome.label),
+            _ => None,
+        });
+        self.pool.labels_in_flight().chain(self.again.iter().map(|again| again.sending.label)).chain(untold)
     }
 
     fn flush_one(&mut self, slot: Slot) {
         let now = now_ns();
+        self.write(slot, now);
+        self.tell_ended(slot, now);
+    }
+
+    /// Writes what a shared connection has gathered.
+    fn write(&mut self, slot: Slot, now: u64) {
         let connection = self.pool.get(slot);
         let Some(mut http2) = connection.http2.take() else { return };
         self.plain.clear();
+        if !self.reactor.is_sending(slot) {
+            http2.all_sent();
+        }
         http2.flush(now, &mut self.plain, &mut self.ended);
         let sent = match &mut connection.layers {
             Some(layers) if !self.plain.is_empty() => layers.send(&self.plain, &mut self.out),
@@ -358,9 +382,6 @@ impl<R: Reactor> Client<R> {
         }
         connection.http2 = Some(http2);
         self.send_out(slot);
-        if !self.ended.is_empty() {
-            self.tell_ended(slot, now);
-        }
     }
 
     /// What else has happened: over HTTP/2 one event may tell of many requests.
@@ -372,8 +393,15 @@ impl<R: Reactor> Client<R> {
     }
 
     /// Whether there is something that [`Client::next_more`] has to tell.
+    #[inline]
     pub fn has_more(&self) -> bool {
         !self.more.is_empty()
+    }
+
+    /// How much that is.
+    #[inline]
+    pub fn count_more(&self) -> usize {
+        self.more.len()
     }
 
     /// Sends what layers want sent.
@@ -392,8 +420,8 @@ impl<R: Reactor> Client<R> {
 
     /// How many more connections to make for so many requests that wait for one.
     pub fn wanted(&self, origin: usize, waiting: usize) -> usize {
-        let layers::Plan { http, streams, ref tls, .. } = self.origins[origin].layers;
-        let may_share = http == Version::Two || http == Version::Auto && tls.is_some();
+        let streams = self.origins[origin].layers.streams;
+        let may_share = self.may_share(origin);
         // One at a time where it may carry many: what waits is soon on its way.
         let needed = if may_share {
             waiting.div_ceil(streams.map_or(Limits::default().streams, |streams| streams as usize))
@@ -401,6 +429,12 @@ impl<R: Reactor> Client<R> {
             waiting
         };
         needed.saturating_sub(self.pool.connecting(origin))
+    }
+
+    /// Whether a connection may carry several requests at once.
+    fn may_share(&self, origin: usize) -> bool {
+        let layers::Plan { http, ref tls, .. } = self.origins[origin].layers;
+        !self.wear.once && (http == Version::Two || http == Version::Auto && tls.is_some())
     }
 
     /// Begins one more connection; `None` where the cap forbids it.
@@ -516,11 +550,12 @@ impl<R: Reactor> Client<R> {
             Ok(layers::Progress::Building) => Happened::Nothing,
             Ok(layers::Progress::Built) => {
                 let happened = self.ready(slot, now);
-                match self.plain.is_empty() {
-                    true => happened,
+                match self.pool.get(slot).state {
+                    _ if self.plain.is_empty() => happened,
                     // Over HTTP/2 the peer may speak first; else nothing was asked for yet.
-                    false if self.pool.get(slot).http2.is_some() => self.received_shared(slot, now, progress),
-                    false => self.unasked(slot),
+                    State::Connecting => self.received_shared(slot, now, progress),
+                    State::Idle => self.fail_to_connect(slot, now, ErrorKind::BadResponse),
+                    _ => happened,
                 }
             }
             Ok(layers::Progress::Open) if self.plain.is_empty() => Happened::Nothing,
@@ -554,13 +589,14 @@ impl<R: Reactor> Client<R> {
             Err(kind) => http2.lose(now, kind, &mut self.ended),
             Ok(_) => {}
         }
-        let (is_ready, failure) = (http2.is_ready(), http2.failure());
+        let (is_ready, is_done, failure) = (http2.is_ready(), http2.is_done(), http2.failure());
         let connection = self.pool.get(slot);
         connection.http2 = Some(http2);
         self.unflushed.push(slot);
         if connection.state == State::Connecting {
             return match failure {
                 Some(failure) => self.fail(slot, now, failure.kind()),
+                None if is_done => self.fail(slot, now, ErrorKind::GoAway),
                 None if is_ready => {
                     self.pool.share(slot);
                     self.has_connected(slot, now)
@@ -675,18 +711,39 @@ impl<R: Reactor> Client<R> {
             }
             return Happened::Nothing;
         }
-        let connecting = self.pool.get(slot).state == State::Connecting;
-        self.fail(slot, now, if connecting { ErrorKind::ConnectTimeout } else { ErrorKind::Timeout })
+        // What was done about another one may have closed this one, or opened it anew.
+        let (state, is_over) = (connection.state, connection.deadline_ns < now);
+        match state {
+            State::Connecting if is_over => self.fail(slot, now, ErrorKind::ConnectTimeout),
+            State::Busy if is_over => self.fail(slot, now, ErrorKind::Timeout),
+            _ => Happened::Nothing,
+        }
     }
 
     /// A connection fails, and with it the request that it carries.
     fn fail(&mut self, slot: Slot, now: u64, kind: ErrorKind) -> Happened {
-        let happened = match self.pool.get(slot).state {
-            State::Connecting => Happened::ConnectFailed { origin: self.pool.get(slot).origin, kind },
-            _ => Happened::Ended(self.outcome(slot, now, End::Error(kind))),
-        };
+        if self.pool.get(slot).state == State::Connecting {
+            return self.fail_to_connect(slot, now, kind);
+        }
+        let outcome = self.outcome(slot, now, End::Error(kind));
         self.close(slot);
-        happened
+        Happened::Ended(outcome)
+    }
+
+    /// A connection fails before it has carried anything, and with it who waits for it.
+    fn fail_to_connect(&mut self, slot: Slot, now: u64, kind: ErrorKind) -> Happened {
+        let Connection { origin, born_ns, .. } = *self.pool.get(slot);
+        self.close(slot);
+        if self.pool.connecting(origin) == 0 {
+            for again in mem::take(&mut self.again) {
+                if again.origin == origin {
+                    self.not_sent(again.sent_ns, now, again.sending, kind);
+                } else {
+                    self.again.push_back(again);
+                }
+            }
+        }
+        Happened::ConnectFailed { origin, kind, since_ns: if self.may_share(origin) { born_ns } else { 0 } }
     }
 
     #[inline]

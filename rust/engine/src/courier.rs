@@ -121,10 +121,17 @@ impl<R: Reactor> Courier<R> {
                 }
                 None
             }
-            Happened::ConnectFailed { origin, kind } => {
+            Happened::ConnectFailed { origin, kind, since_ns } => {
                 recorder.add(Word::ConnectFailures, 1);
                 self.forget_unwanted(recorder, origin, is_wanted);
-                self.waiting[origin].pop_front().map(|parcel| end_unsent(recorder, &parcel, now, kind))
+                let first = self.waiting[origin].pop_front();
+                // One that was to carry many fails with all that waited when it was begun.
+                while self.forget_unwanted(recorder, origin, is_wanted)
+                    && let Some(parcel) = self.waiting[origin].pop_front_if(|parcel| parcel.asked_ns < since_ns)
+                {
+                    self.failed.push_back(end_unsent(recorder, &parcel, now, kind));
+                }
+                first.map(|parcel| end_unsent(recorder, &parcel, now, kind))
             }
         };
         self.dispatch(recorder, now, is_wanted);

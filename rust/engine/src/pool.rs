@@ -53,6 +53,13 @@ pub struct Connection {
     pub is_offered: bool,
 }
 
+impl Connection {
+    /// One that is shared carries a request, at least.
+    pub fn is_in_use(&self) -> bool {
+        self.http2.as_ref().is_some_and(|http2| http2.in_flight() > 0)
+    }
+}
+
 /// A request, as far as the connection that carries it must know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sending {
@@ -135,17 +142,16 @@ impl Pool {
         self.in_flight -= requests;
     }
 
-    /// What was acquired is not used.
-    pub fn release(&mut self, slot: Slot) {
+    /// What was acquired carries no request after all. It is acquired no more until it is told to be idle, or offered.
+    pub fn release(&mut self) {
         self.in_flight -= 1;
-        let origin = self.get(slot).origin;
-        self.origins[origin].idle.push(slot);
     }
 
     /// An idle connection that leads elsewhere, and could be closed to make room for one to `origin`.
     pub fn spare(&self, origin: usize) -> Option<Slot> {
-        let mut others = self.origins.iter().enumerate().filter(|(number, _)| *number != origin);
-        others.find_map(|(_, other)| other.idle.first().copied())
+        let others = self.origins.iter().enumerate().filter(|(number, _)| *number != origin);
+        let mut idle = others.flat_map(|(_, other)| &other.idle).copied();
+        idle.find(|&slot| !self.connections[slot as usize].is_in_use())
     }
 
     /// A slot to connect, unless the cap is reached.
@@ -254,5 +260,111 @@ impl Pool {
             State::Idle | State::Closed => false,
         };
         (0..).zip(&self.connections).filter(|(_, c)| slow(c)).map(|(slot, _)| slot).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CAP: usize = 3;
+
+    /// What the owner of a pool may do with a connection next, in as few words as it can be said.
+    #[derive(Clone, Copy, Debug)]
+    struct Known {
+        origin: usize,
+        state: State,
+        /// Requests that it carries.
+        requests: usize,
+        /// It can be acquired.
+        is_ready: bool,
+    }
+
+    fn check(pool: &Pool, model: &HashMap<Slot, Known>) -> Result<(), TestCaseError> {
+        prop_assert_eq!(pool.opened(), model.len());
+        prop_assert_eq!(pool.in_flight(), model.values().map(|known| known.requests).sum::<usize>());
+        for origin in 0..2 {
+            let of_origin = || model.iter().filter(|(_, known)| known.origin == origin);
+            let connecting = of_origin().filter(|(_, known)| known.state == State::Connecting).count();
+            prop_assert_eq!(pool.connecting(origin), connecting);
+            let mut ready: Vec<Slot> = of_origin().filter(|(_, known)| known.is_ready).map(|(slot, _)| *slot).collect();
+            let mut idle = pool.origins[origin].idle.clone();
+            ready.sort_unstable();
+            idle.sort_unstable();
+            prop_assert_eq!(idle, ready, "each that is ready, and each once");
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn no_connection_is_ready_twice_and_no_request_is_forgotten(
+            steps in prop::collection::vec((0u8..8, 0usize..2, any::<prop::sample::Index>()), 0..200),
+        ) {
+            let mut pool = Pool::new(CAP);
+            let mut model: HashMap<Slot, Known> = HashMap::new();
+            pool.add_origin();
+            pool.add_origin();
+            for (step, origin, which) in steps {
+                let mut slots: Vec<Slot> = model.keys().copied().collect();
+                slots.sort_unstable();
+                let slot = (!slots.is_empty()).then(|| *which.get(&slots));
+                let known = slot.and_then(|slot| model.get_mut(&slot));
+                match (step, slot, known) {
+                    (0, ..) => {
+                        let opened = pool.open(origin, 0, 0);
+                        prop_assert_eq!(opened.is_some(), model.len() < CAP);
+                        let fresh = Known { origin, state: State::Connecting, requests: 0, is_ready: false };
+                        let before = opened.and_then(|slot| model.insert(slot, fresh));
+                        prop_assert!(before.is_none(), "a slot is free before it is taken");
+                    }
+                    (1, Some(slot), Some(known)) if known.state == State::Connecting => {
+                        (known.state, known.is_ready) = (State::Idle, true);
+                        pool.idle(slot);
+                    }
+                    (2, Some(slot), Some(known)) if known.state == State::Connecting => {
+                        (known.state, known.is_ready) = (State::Shared, true);
+                        pool.share(slot);
+                    }
+                    (3, ..) => {
+                        let acquired = pool.acquire(origin);
+                        let is_any = model.values().any(|known| known.origin == origin && known.is_ready);
+                        prop_assert_eq!(acquired.is_some(), is_any);
+                        let Some(slot) = acquired else { continue };
+                        let known = model.get_mut(&slot).unwrap();
+                        prop_assert!(known.is_ready && known.origin == origin);
+                        known.is_ready = false;
+                        known.requests += 1;
+                        if known.state == State::Idle {
+                            pool.get(slot).state = State::Busy;
+                            known.state = State::Busy;
+                        }
+                    }
+                    (4, Some(slot), Some(known)) if known.state == State::Busy => {
+                        *known = Known { state: State::Idle, requests: 0, is_ready: true, ..*known };
+                        pool.idle(slot);
+                    }
+                    (5, Some(slot), Some(known)) if known.state == State::Shared => {
+                        known.is_ready = true;
+                        pool.offer(slot);
+                    }
+                    (6, Some(_), Some(known)) if known.state == State::Shared && known.requests > 0 => {
+                        known.requests -= 1;
+                        pool.ended(1);
+                    }
+                    // One that is shared is closed when its requests have ended.
+                    (7, Some(slot), Some(known)) if known.state != State::Shared || known.requests == 0 => {
+                        pool.closed(slot);
+                        model.remove(&slot);
+                    }
+                    _ => {}
+                }
+                check(&pool, &model)?;
+            }
+        }
     }
 }

@@ -32,6 +32,8 @@ const WINDOW_BYTES: u32 = 1 << 30;
 const PREFACE_BYTES: usize = 24;
 /// How many requests at a time, if nobody says otherwise. RFC 9113 wants no peer to take fewer.
 const USUAL_STREAMS: usize = 100;
+/// What a peer may have us answer before it has read the answers.
+const UNASKED_LIMIT: u64 = 1 << 20;
 /// The last stream that a client can begin. Tests come to it sooner.
 const LAST_STREAM: u32 = if cfg!(test) { 1001 } else { (1 << 31) - 1 };
 
@@ -89,6 +91,8 @@ pub struct Connection {
     is_retired: bool,
     /// The peer has said that it goes.
     is_left: bool,
+    /// Bytes written that no request asked for, such as answers to pings, since somebody said that all was sent.
+    unasked: u64,
     over: Option<Failure>,
 }
 
@@ -119,6 +123,7 @@ impl Connection {
             is_dirty: true,
             is_retired: false,
             is_left: false,
+            unasked: 0,
             over: None,
         }
     }
@@ -225,12 +230,25 @@ impl Connection {
         }
         let before = out.len();
         self.transport.take(out);
-        let Self { outbound, streams, .. } = self;
-        outbound.follow(&out[before..], |part| {
-            if let Some(stream) = streams.iter_mut().find(|stream| stream.id == part.stream) {
-                stream.bytes_sent += part.bytes;
-            }
+        let Self { outbound, streams, unasked, .. } = self;
+        outbound.follow(&out[before..], |part| match streams.iter_mut().find(|stream| stream.id == part.stream) {
+            Some(stream) => stream.bytes_sent += part.bytes,
+            None => *unasked += part.bytes,
         });
+        if *unasked > UNASKED_LIMIT && self.over.is_none() {
+            self.give_up(now, Failure::Protocol, ended);
+        }
+    }
+
+    /// All that was written so far has been sent: the peer reads.
+    #[inline]
+    pub fn all_sent(&mut self) {
+        self.unasked = 0;
+    }
+
+    /// It takes no more requests; those on it go on.
+    pub fn retire(&mut self) {
+        self.is_retired = true;
     }
 
     /// Ends what has taken longer than its timeout; the peer is told with the next [`Connection::flush`].

@@ -8,6 +8,7 @@ pub mod connection;
 mod frames;
 pub mod request;
 mod stream;
+pub mod translations;
 mod transport;
 
 #[cfg(test)]
