@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -89,6 +90,25 @@ ENCRYPTED: dict[str, tuple[Behaviour, frozenset[str]]] = {
     "sends clear text": (junk_within, FAILED),
     "never answers": (silent, frozenset({"timeout"})),
 }
+
+
+def greeting_within_the_handshake(context: ssl.SSLContext) -> Behaviour:
+    """Speaks before it is asked, in the packet that ends the handshake; and then no more."""
+
+    def behave(connection: RawConnection) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        while received := connection.socket.recv(65536):
+            incoming.write(received)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                tls.write(b"220 ready\r\n")
+                connection.send(outgoing.read())
+                break
+            connection.send(outgoing.read())
+        connection.wait_until_client_closes()
+
+    return behave
 
 
 def answer_by_bytes(context: ssl.SSLContext) -> Behaviour:

@@ -15,6 +15,7 @@ from tests.support.hostile_tls import (
     HANDSHAKES,
     answer_by_bytes,
     encrypted,
+    greeting_within_the_handshake,
 )
 from tests.support.nginx import HELLO
 from tests.support.node_server import NodeServer
@@ -212,6 +213,18 @@ def assert_failed(result: CommandResult, kinds: frozenset[str]) -> None:
     assert set(requests["errors"]) <= kinds, result
     assert (sum(requests["errors"].values()), requests["status"]) == (COUNT, {}), result
     assert "Traceback" not in result.stderr, result
+
+
+@pytest.mark.parametrize(("http", "kind"), [("--http1", "bad_response"), ("--http2", "protocol_error")])
+def test_a_server_that_speaks_first_is_none_of_http(
+    loadgen: Loadgen, raw_server: RawServerFactory, certificates: Certificates, http: str, kind: str
+) -> None:
+    context = certificates.good.server_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    server = raw_server(greeting_within_the_handshake(context))
+    trust = ("--cacert", str(certificates.authority))
+    result = loadgen("blast", secure(server.url), *trust, *LOAD[:-1], http, "--connections", "2")
+    assert_failed(result, frozenset({kind}))
 
 
 def test_one_byte_at_a_time_is_a_response(

@@ -220,12 +220,11 @@ impl<R: Reactor> Client<R> {
     fn send_shared(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) {
         self.mind(sending.timeout_ns);
         let is_secure = self.origins[self.pool.get(slot).origin].layers.tls.is_some();
-        match self.translations.of(request, is_secure) {
-            Ok(rendered) => self.send_rendered(slot, now, rendered, sending),
-            Err(_) => {
-                self.pool.offer(slot);
-                self.not_sent(now, now, sending, ErrorKind::ProtocolError);
-            }
+        if let Ok(rendered) = self.translations.of(request, is_secure) {
+            self.send_rendered(slot, now, rendered, sending);
+        } else {
+            self.pool.offer(slot);
+            self.not_sent(now, now, sending, ErrorKind::ProtocolError);
         }
     }
 

@@ -127,7 +127,8 @@ impl<R: Reactor> Courier<R> {
                 let first = self.waiting[origin].pop_front();
                 // One that was to carry many fails with all that waited when it was begun.
                 while self.forget_unwanted(recorder, origin, is_wanted)
-                    && let Some(parcel) = self.waiting[origin].pop_front_if(|parcel| parcel.asked_ns < since_ns)
+                    && self.waiting[origin].front().is_some_and(|parcel| parcel.asked_ns < since_ns)
+                    && let Some(parcel) = self.waiting[origin].pop_front()
                 {
                     self.failed.push_back(end_unsent(recorder, &parcel, now, kind));
                 }

@@ -12,11 +12,18 @@ const REMEMBERED_BYTES: usize = 4 << 20;
 /// What remembering one takes beside its bytes.
 const EACH: usize = 1024;
 
+/// A request is known by where its bytes lie, and by its scheme.
+#[derive(Debug)]
+struct Known {
+    /// Kept, so that nothing else comes to lie there.
+    _bytes: Rc<[u8]>,
+    rendered: Rc<Rendered>,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Translations {
-    /// By where their bytes lie, which are kept for that.
-    known: HashMap<(*const u8, bool), (Rc<[u8]>, Rc<Rendered>)>,
+    known: HashMap<(*const u8, bool), Known>,
     bytes: usize,
 }
 
@@ -24,7 +31,7 @@ impl Translations {
     /// A request as HTTP/2 has it.
     #[inline]
     pub fn of(&mut self, request: &Rc<[u8]>, is_secure: bool) -> Result<Rc<Rendered>, PlanError> {
-        if let Some((_, rendered)) = self.known.get(&(request.as_ptr(), is_secure)) {
+        if let Some(Known { rendered, .. }) = self.known.get(&(request.as_ptr(), is_secure)) {
             return Ok(Rc::clone(rendered));
         }
         let rendered = Rc::new(translate(request, is_secure)?);
@@ -33,7 +40,8 @@ impl Translations {
             (self.known, self.bytes) = (HashMap::new(), 0);
         }
         self.bytes += bytes;
-        self.known.insert((request.as_ptr(), is_secure), (Rc::clone(request), Rc::clone(&rendered)));
+        let known = Known { _bytes: Rc::clone(request), rendered: Rc::clone(&rendered) };
+        self.known.insert((request.as_ptr(), is_secure), known);
         Ok(rendered)
     }
 }
