@@ -405,7 +405,8 @@ impl<R: Reactor> Worker<R> {
         let mut most_wanted = 0;
         for origin in 0..self.lanes.count() {
             let connecting = self.client.pool().connecting(origin);
-            let wanted = self.lanes.length(origin).saturating_sub(connecting).min(self.lanes.room(origin, connecting));
+            let wanted = self.client.wanted(origin, self.lanes.length(origin));
+            let wanted = wanted.min(self.lanes.room(origin, connecting));
             for _ in 0..wanted.min(CONNECT_BATCH) {
                 let Some(happened) = self.client.connect(origin, now) else {
                     self.recorder.add(Word::CapHits, 1);
@@ -533,7 +534,7 @@ impl<R: Reactor> Worker<R> {
         if self.start_ns > 0 {
             self.give_up_the_rest(now);
         }
-        for label in self.client.pool().labels_in_flight() {
+        for label in self.client.labels_in_flight() {
             self.recorder.unfinished(label, 1);
         }
         self.heartbeat(now);

@@ -163,6 +163,11 @@ impl<R: Reactor> Client<R> {
             if !self.wear.is_limited() || !self.is_worn(slot) {
                 return Some(slot);
             }
+            if self.pool.get(slot).is_in_use() {
+                // It takes no more; when a request on it has ended it is offered, and looked at, again.
+                self.pool.ended(1);
+                continue;
+            }
             self.pool.release(slot);
             self.close(slot);
         }
@@ -173,7 +178,8 @@ impl<R: Reactor> Client<R> {
         let (wear, now) = (self.wear, now_ns());
         let connection = self.pool.get(slot);
         let over = |limit: Option<u64>, since_ns: u64| limit.is_some_and(|limit| now.saturating_sub(since_ns) > limit);
-        over(wear.lifetime_ns, connection.born_ns) || over(wear.idle_ns, connection.idle_since_ns)
+        over(wear.lifetime_ns, connection.born_ns)
+            || !connection.is_in_use() && over(wear.idle_ns, connection.idle_since_ns)
     }
 
     /// Writes a request on a connection that was acquired. How many bytes that are; what HTTP/2 makes of it, the outcome
@@ -270,6 +276,7 @@ impl<R: Reactor> Client<R> {
     /// Requests that have ended on a shared connection, to be told of one by one.
     fn tell_ended(&mut self, slot: Slot, now: u64) {
         let origin = self.pool.get(slot).origin;
+        let has_ended = !self.ended.is_empty();
         for ended in self.ended.drain(..) {
             let Ended { request, mut sending, sent_ns, first_byte_ns, bytes_sent, bytes_received, result, answer } =
                 ended;
@@ -299,7 +306,10 @@ impl<R: Reactor> Client<R> {
         }
         let (has_room, is_done) =
             connection.http2.as_ref().map_or((false, true), |http2| (http2.room() > 0, http2.is_done()));
-        if is_done {
+        if has_ended {
+            connection.idle_since_ns = now;
+        }
+        if is_done || (self.wear.once && has_ended) {
             self.flush_one(slot);
             self.close(slot);
         } else if has_room {
@@ -395,12 +405,15 @@ impl<R: Reactor> Client<R> {
         let layers::Plan { http, streams, ref tls, .. } = self.origins[origin].layers;
         let may_share = http == Version::Two || http == Version::Auto && tls.is_some();
         // One at a time where it may carry many: what waits is soon on its way.
-        let needed = if may_share {
-            waiting.div_ceil(streams.map_or(Limits::default().streams, |streams| streams as usize))
-        } else {
-            waiting
-        };
+        let needed = if may_share { waiting.div_ceil(self.limits(streams).streams) } else { waiting };
         needed.saturating_sub(self.pool.connecting(origin))
+    }
+
+    /// What a shared connection may carry.
+    fn limits(&self, streams: Option<u32>) -> Limits {
+        let usual = Limits::default();
+        let streams = if self.wear.once { 1 } else { streams.map_or(usual.streams, |streams| streams as usize) };
+        Limits { streams, ..usual }
     }
 
     /// Begins one more connection; `None` where the cap forbids it.
@@ -460,9 +473,8 @@ impl<R: Reactor> Client<R> {
         match connection.layers.as_ref().map_or(Ok(Version::One), |layers| layers.version(http)) {
             Err(kind) => self.fail(slot, now, kind),
             Ok(Version::Two) => {
-                let usual = Limits::default();
-                let streams = streams.map_or(usual.streams, |streams| streams as usize);
-                connection.http2 = Some(Box::new(Http2::new(Limits { streams, ..usual })));
+                let limits = self.limits(streams);
+                self.pool.get(slot).http2 = Some(Box::new(Http2::new(limits)));
                 self.unflushed.push(slot);
                 Happened::Nothing
             }
@@ -562,6 +574,7 @@ impl<R: Reactor> Client<R> {
             return match failure {
                 Some(failure) => self.fail(slot, now, failure.kind()),
                 None if is_ready => {
+                    connection.idle_since_ns = now;
                     self.pool.share(slot);
                     self.has_connected(slot, now)
                 }

@@ -53,6 +53,13 @@ pub struct Connection {
     pub is_offered: bool,
 }
 
+impl Connection {
+    /// Whether it is shared, and carries a request.
+    pub fn is_in_use(&self) -> bool {
+        self.http2.as_ref().is_some_and(|http2| http2.in_flight() > 0)
+    }
+}
+
 /// A request, as far as the connection that carries it must know.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sending {
