@@ -99,7 +99,7 @@ def make_mix(
         if label not in labels and len(labels) >= MOST_LABELS - 1:
             label = OTHER
         labels[label] = None
-        host = hosts.setdefault(f"http://{url.authority}/", len(hosts))
+        host = hosts.setdefault(f"{url.scheme}://{url.authority}/", len(hosts))
         encoding = _encoding(request.headers)
         targets.append(Target(request=numbered, encoding=encoding, label=label, host=host, weight=weight))
     if data is not None and targets and not names.used and not check.mistakes:

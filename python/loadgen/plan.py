@@ -67,7 +67,7 @@ _OF_BLAST = ("url", "method", "body", "targets", "data")
 _OF_SCRIPTS = (
     *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "dead_after"),
     *("retry", "breaker", "arguments"),
-    *("auth", "cookies", "follow_redirects", "max_redirects", "compression"),
+    *("auth", "cookies", "follow_redirects", "max_redirects"),
 )
 
 
@@ -99,10 +99,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     cookies: bool = True  # each user keeps what responses set
     follow_redirects: bool = False
     max_redirects: str | int = MAX_REDIRECTS
-    compression: bool = False  # offer gzip, deflate, br and zstd
 
     # In a script, the headers of every request that does not say otherwise.
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    compression: bool = False  # offer gzip, deflate, br and zstd
 
     rate: str | float | None = None
     users: str | int | None = None
@@ -249,7 +249,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
         script = ScriptPlan(
             path=plan.script,
             base_url=_text_of_base(url),
-            headers=_offering(plan, request.headers),
+            headers=request.headers,
             scenarios=scenarios,
             arguments=dict(plan.arguments),
             seed=int(plan.seed),
@@ -397,7 +397,7 @@ def _request(plan: Plan, url: Url | None, headers: list[tuple[str, str]], check:
     if url.userinfo is not None and "authorization" not in named and plan.script is None:
         headers = [*headers, ("Authorization", basic_authorization(url.userinfo))]
     body = plan.body.encode(errors="surrogateescape") if isinstance(plan.body, str) else plan.body
-    return Request(method=method, url=url.text, headers=headers, body=body)
+    return Request(method=method, url=url.text, headers=_offering(plan, headers), body=body)
 
 
 def _mix(plan: Plan, wanted: list[WantedRequest], request: Request, url: Url, check: Checker) -> Mix | None:

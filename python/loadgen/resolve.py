@@ -18,6 +18,7 @@ from loadgen.engine_plan import EnginePlan
 from loadgen.errors import TargetError, UsageError
 from loadgen.units import format_duration
 from loadgen.url import Url, parse_url
+from loadgen.wire import Proxy
 
 # A target that takes longer than this to accept one connection is not going to take load.
 PATIENCE_S = 5.0
@@ -32,7 +33,9 @@ async def find_addresses(plan: EnginePlan) -> EnginePlan:
     if wire.unix_socket is not None:
         await _reach_socket(wire.unix_socket)
         return plan
-    if wire.proxy is not None:
+    if wire.proxy is not None and _leaves_all_out(plan, wire.proxy):
+        plan = replace(plan, wire=replace(wire, proxy=None))
+    elif wire.proxy is not None:
         (address, *_), _ = await reach(parse_url(wire.proxy.address))
         plan = replace(plan, wire=replace(wire, proxy=replace(wire.proxy, address=address)))
     if plan.mix is not None:
@@ -44,6 +47,14 @@ async def find_addresses(plan: EnginePlan) -> EnginePlan:
         return plan
     addresses, dns_ns = await _find(plan, parse_url(plan.target_url))
     return replace(plan, addresses=addresses, dns_ns=dns_ns)
+
+
+def _leaves_all_out(plan: EnginePlan, proxy: Proxy) -> bool:
+    """Nothing goes through it, so it need not be there. Where requests go, only a script itself knows."""
+    if plan.script is not None:
+        return False
+    urls = [plan.target_url] if plan.mix is None else [host.url for host in plan.mix.hosts]
+    return all(proxy.leaves_out(parse_url(url).host) for url in urls)
 
 
 async def _find(plan: EnginePlan, url: Url) -> tuple[list[str], int | None]:

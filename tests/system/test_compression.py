@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tests.conftest import NginxFactory
     from tests.support.command import Loadgen
 
-pytestmark = pytest.mark.skip(reason="the option is not there yet")
-
 GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 PIECE = bytes(1 << 24)
 PIECES = 72

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import RawServerFactory
+    from tests.support.certificates import Certificates
     from tests.support.command import CommandResult, Loadgen
     from tests.support.raw_server import RawConnection
 
@@ -121,6 +122,20 @@ def test_vegetas_text_comes_in_turn_and_to_several_hosts(
         result = blast(loadgen, "--targets", str(targets), workers=workers)
         assert uris(other) == {"POST /two": 100}, result
         assert uris(nginx) == {"GET /one": 100, "HEAD /three": 100}, result
+
+
+@needs_nginx
+def test_a_file_may_mix_schemes(
+    loadgen: Loadgen, nginx: Nginx, certificates: Certificates, tmp_path: Path
+) -> None:
+    with Nginx(tmp_path / "secure", locations=ECHO, tls=certificates.good, http2=True) as secure:
+        targets = tmp_path / "targets"
+        targets.write_text(f"GET {nginx.url}/clear\nGET {secure.url}/secret\n")
+        result = blast(loadgen, "--targets", str(targets), "--cacert", str(certificates.authority))
+        assert uris(secure) == {"GET /secret": 150}, result
+        assert {line.protocol for line in secure.access_log()} == {"HTTP/2.0"}
+        assert uris(nginx) == {"GET /clear": 150}, result
+        assert result.summary["requests"]["status"] == {"200": 300}, result
 
 
 def test_a_host_that_stands_still_does_not_keep_the_others_waiting(loadgen: Loadgen, tmp_path: Path) -> None:

@@ -172,6 +172,8 @@ def test_the_environment_names_a_proxy(
     assert_ok(blast(loadgen, server.url, "auto", **{name: url, "NO_PROXY": "example.com,127.0.0.1"}))
     assert_ok(blast(loadgen, server.url, "auto", "--noproxy", "127.0.0.1", **{name: url}))
     assert len(http_proxy.requests()) == COUNT
+    # One that nothing goes through need not be there.
+    assert_ok(blast(loadgen, server.url, "auto", "--noproxy", "127.0.0.1", **{name: "http://127.0.0.1:9"}))
     assert_ok(blast(loadgen, server.url, "auto", "--proxy", url, **{name: "http://127.0.0.1:9"}))
     assert len(http_proxy.requests()) == 2 * COUNT
 

@@ -182,3 +182,47 @@ def test_a_busy_connection_is_renewed_without_a_loss(
     assert requests["status"] == {"200": len(lines)}, result
     assert not requests["errors"], result
     assert len({line.connection for line in lines}) > 2, "more than one for each user"
+
+
+# Over HTTP/2, where a connection that is to be used no more may still carry requests.
+
+
+def test_a_shared_connection_is_renewed_without_a_loss(loadgen: Loadgen, nginx: NginxFactory) -> None:
+    server = nginx(http2=True)
+    result = loadgen(
+        *("blast", server.url, "--http2", "--max-lifetime", "30ms", "--workers", "1"),
+        *("--users", "20", "--duration", "400ms"),
+    )
+    requests = balanced(result)["requests"]
+    lines = server.access_log()
+    assert requests["status"] == {"200": len(lines)}, result
+    assert not requests["errors"], result
+    assert len({line.connection for line in lines}) > 2, "one is enough for all users at a time"
+
+
+@pytest.mark.parametrize("limit", ["20ms", "1h"])
+def test_a_shared_connection_that_was_idle_for_long_is_not_used(
+    loadgen: Loadgen, nginx: NginxFactory, limit: str
+) -> None:
+    """The requests are due 100 ms apart."""
+    server = nginx(http2=True)
+    load = ("--tps", "10", "--duration", "600ms", "--connections", "1", "--workers", "1")
+    result = loadgen("blast", server.url, "--http2", "--max-idle", limit, *load)
+    lines = server.access_log()
+    assert balanced(result)["requests"]["status"] == {"200": 6} == {"200": len(lines)}, result
+    # A machine that stands still lets two come at once.
+    connections = len({line.connection for line in lines})
+    assert (4 <= connections <= 6) if limit == "20ms" else connections == 1, lines
+
+
+@pytest.mark.parametrize("load", [("--tps", "400"), ("--users", "3")], ids=["rate", "users"])
+def test_without_keep_alive_nothing_is_shared(
+    loadgen: Loadgen, nginx: NginxFactory, load: tuple[str, str]
+) -> None:
+    server = nginx(http2=True)
+    result = loadgen("blast", server.url, "--http2", "--no-keepalive", *load, "--duration", "200ms")
+    requests = balanced(result)["requests"]
+    lines = server.access_log()
+    assert requests["status"] == {"200": len(lines)}, result
+    assert not requests["errors"], result
+    assert len({line.connection for line in lines}) == len(lines) > 3

@@ -28,7 +28,13 @@ _SAME = (
     *("targets", "data"),
 )
 _FIELDS = {"tps": "rate", "stage": "stages", "json_text": "body", "body_file": "body"}
-_FIELDS |= {"form": "body", "multipart": "body", "auth": "headers", "bearer": "headers"}
+_FIELDS |= {
+    "compressed": "compression",
+    "form": "body",
+    "multipart": "body",
+    "auth": "headers",
+    "bearer": "headers",
+}
 _EPILOG = f"""\b
 Examples:
   loadgen blast --tps 5000
@@ -102,6 +108,7 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
         url=url,
         headers=headers,
         body=body,
+        compression=values["compressed"],
         rate=values["tps"],
         stages=read_stages(values["stage"], found["stage"]),
         origins={_FIELDS.get(name, name): origin for name, origin in found.items() if origin != "default"}

@@ -151,6 +151,7 @@ _METHOD = option(
 _HEADER = option(
     "-H", "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header. Repeatable."
 )
+_COMPRESSED = option("--compressed", is_flag=True, help="Offer gzip, deflate, br and zstd.")
 _BODY: list[Callable[[Any], Any]] = [
     option("--body", metavar="TEXT", help="The body."),
     option("--body-file", metavar="FILE", help="The body from a file; - is stdin."),
@@ -194,13 +195,13 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
 
 def blast_options(command: F) -> F:
     """All options of a blast, in the order of the help."""
-    what = [_METHOD, _HEADER, *_AUTHORIZATION, *_BODY, *_MANY]
+    what = [_METHOD, _HEADER, _COMPRESSED, *_AUTHORIZATION, *_BODY, *_MANY]
     return _add([*_HOW_MUCH, *_HOW, *_WIRE, *what, *_WHAT_OF_IT], command)
 
 
 def script_options(command: F) -> F:
     """Those that a script leaves open: what is sent, it says itself."""
-    return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, *_WIRE, _HEADER, *_WHAT_OF_IT], command)
+    return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, *_WIRE, _HEADER, _COMPRESSED, *_WHAT_OF_IT], command)
 
 
 def _add(options: list[Callable[[Any], Any]], command: F) -> F:

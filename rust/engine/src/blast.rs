@@ -410,7 +410,8 @@ impl<R: Reactor> Worker<R> {
         let mut most_wanted = 0;
         for origin in 0..self.lanes.count() {
             let connecting = self.client.pool().connecting(origin);
-            let wanted = self.lanes.length(origin).saturating_sub(connecting).min(self.lanes.room(origin, connecting));
+            let wanted = self.client.wanted(origin, self.lanes.length(origin));
+            let wanted = wanted.min(self.lanes.room(origin, connecting));
             for _ in 0..wanted.min(CONNECT_BATCH) {
                 let Some(happened) = self.client.connect(origin, now) else {
                     self.recorder.add(Word::CapHits, 1);

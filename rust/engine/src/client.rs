@@ -105,6 +105,8 @@ pub struct Origin {
     pub next: usize,
     /// What lies between a socket and HTTP.
     pub layers: layers::Plan,
+    /// Whether its connections carry several requests at once; `None` until the peer has said so.
+    pub shares: Option<bool>,
 }
 
 /// Where the bytes of the last response are that was kept.
@@ -422,18 +424,21 @@ impl<R: Reactor> Client<R> {
         let streams = self.origins[origin].layers.streams;
         let may_share = self.may_share(origin);
         // One at a time where it may carry many: what waits is soon on its way.
-        let needed = if may_share {
-            waiting.div_ceil(streams.map_or(Limits::default().streams, |streams| streams as usize))
-        } else {
-            waiting
-        };
+        let needed = if may_share { waiting.div_ceil(self.limits(streams).streams) } else { waiting };
         needed.saturating_sub(self.pool.connecting(origin))
     }
 
     /// Whether a connection may carry several requests at once.
     fn may_share(&self, origin: usize) -> bool {
-        let layers::Plan { http, ref tls, .. } = self.origins[origin].layers;
-        !self.wear.once && (http == Version::Two || http == Version::Auto && tls.is_some())
+        let Origin { layers: layers::Plan { http, ref tls, .. }, shares, .. } = self.origins[origin];
+        !self.wear.once && shares.unwrap_or(http == Version::Two || http == Version::Auto && tls.is_some())
+    }
+
+    /// What a shared connection may carry.
+    fn limits(&self, streams: Option<u32>) -> Limits {
+        let usual = Limits::default();
+        let streams = if self.wear.once { 1 } else { streams.map_or(usual.streams, |streams| streams as usize) };
+        Limits { streams, ..usual }
     }
 
     /// Begins one more connection; `None` where the cap forbids it.
@@ -489,13 +494,15 @@ impl<R: Reactor> Client<R> {
     /// The layers stand: what is spoken above them?
     fn ready(&mut self, slot: Slot, now: u64) -> Happened {
         let connection = self.pool.get(slot);
-        let layers::Plan { http, streams, .. } = self.origins[connection.origin].layers;
-        match connection.layers.as_ref().map_or(Ok(Version::One), |layers| layers.version(http)) {
+        let origin = &mut self.origins[connection.origin];
+        let layers::Plan { http, streams, .. } = origin.layers;
+        let version = connection.layers.as_ref().map_or(Ok(Version::One), |layers| layers.version(http));
+        origin.shares = Some(version == Ok(Version::Two));
+        match version {
             Err(kind) => self.fail(slot, now, kind),
             Ok(Version::Two) => {
-                let usual = Limits::default();
-                let streams = streams.map_or(usual.streams, |streams| streams as usize);
-                connection.http2 = Some(Box::new(Http2::new(Limits { streams, ..usual })));
+                let limits = self.limits(streams);
+                self.pool.get(slot).http2 = Some(Box::new(Http2::new(limits)));
                 self.unflushed.push(slot);
                 Happened::Nothing
             }
@@ -597,6 +604,7 @@ impl<R: Reactor> Client<R> {
                 Some(failure) => self.fail(slot, now, failure.kind()),
                 None if is_done => self.fail(slot, now, ErrorKind::GoAway),
                 None if is_ready => {
+                    connection.idle_since_ns = now;
                     self.pool.share(slot);
                     self.has_connected(slot, now)
                 }

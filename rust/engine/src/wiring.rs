@@ -106,7 +106,7 @@ impl Wiring {
         if ways.is_empty() {
             return Err(format!("{}: no address", place.host));
         }
-        Ok(Origin { addresses: ways, next: first, layers })
+        Ok(Origin { addresses: ways, next: first, layers, shares: None })
     }
 
     fn lead_through(&self, proxy: &Proxy, place: &Place, addresses: &[SocketAddr], layers: &mut layers::Plan) {
