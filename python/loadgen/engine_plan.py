@@ -41,6 +41,8 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     headers: list[tuple[str, str]]
     body: bytes | None  # base64 in JSON
+    body_file: str | None = None  # absolute: read while it is sent, instead
+    expect_continue: bool = False  # the body is sent when the peer wants it
 
 
 class Target(Struct, frozen=True, forbid_unknown_fields=True):

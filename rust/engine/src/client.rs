@@ -18,6 +18,7 @@ use crate::layers::{self, Layers};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::{Connection, Pool, Sending, State};
 use crate::reactor::{Address, Event, Reactor, Slot};
+use crate::upload::{PIECE_BYTES, Sender, Upload};
 use crate::wire::Version;
 
 /// What an event means for whoever waits.
@@ -38,6 +39,13 @@ pub enum Happened {
         origin: usize,
         /// Why not.
         kind: ErrorKind,
+    },
+    /// A request that one write did not take as a whole is written.
+    Sent {
+        /// The label under which it counts.
+        label: usize,
+        /// From its first byte to its last.
+        took_ns: u64,
     },
     /// A request ended.
     Ended(Outcome),
@@ -176,13 +184,20 @@ impl<R: Reactor> Client<R> {
         over(wear.lifetime_ns, connection.born_ns) || over(wear.idle_ns, connection.idle_since_ns)
     }
 
-    /// Writes a request on a connection that was acquired. How many bytes that are; what HTTP/2 makes of it, the outcome
-    /// tells.
+    /// Writes a request on a connection that was acquired; a body that is read while it is sent follows piece by piece.
+    /// How many bytes that are; what HTTP/2 makes of it, and how long that body was, the outcome tells.
     #[inline]
-    pub fn send(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) -> u64 {
+    pub fn send(
+        &mut self,
+        slot: Slot,
+        now: u64,
+        request: &Rc<[u8]>,
+        upload: Option<&Rc<Upload>>,
+        sending: Sending,
+    ) -> u64 {
         let connection = self.pool.get(slot);
         if connection.state == State::Shared {
-            self.send_shared(slot, now, request, sending);
+            self.send_shared(slot, now, request, upload, sending);
             return 0;
         }
         connection.state = State::Busy;
@@ -192,12 +207,18 @@ impl<R: Reactor> Client<R> {
         connection.first_byte_ns = 0;
         connection.received = 0;
         connection.reader.expect(sending.is_head);
+        connection.upload = upload.map(|upload| Box::new(Sender::new(upload, now)));
         let is_layered = connection.layers.is_some();
         self.mind(sending.timeout_ns);
         if is_layered {
             self.send_through_layers(slot, request);
         } else {
             self.reactor.send(slot, request);
+        }
+        match upload {
+            Some(upload) if !upload.expects_continue => self.reactor.tell_written(slot),
+            None if self.reactor.is_sending(slot) => self.reactor.tell_written(slot),
+            _ => {}
         }
         request.len() as u64
     }
@@ -213,16 +234,14 @@ impl<R: Reactor> Client<R> {
     }
 
     /// One of several requests on a connection. It is written with the next [`Client::flush`].
-    fn send_shared(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) {
+    fn send_shared(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, upload: Option<&Rc<Upload>>, sending: Sending) {
         self.mind(sending.timeout_ns);
-        let known = self.translated.get(&request.as_ptr()).is_some_and(|(bytes, _)| Rc::ptr_eq(bytes, request));
-        if !known && let Err(kind) = self.translate(slot, request) {
-            self.pool.offer(slot);
-            return self.not_sent(now, now, sending, kind);
-        }
-        if let Some((_, rendered)) = self.translated.get(&request.as_ptr()) {
-            let rendered = Rc::clone(rendered);
-            self.send_rendered(slot, now, rendered, sending);
+        match self.translate(slot, request, upload) {
+            Ok(rendered) => self.send_rendered(slot, now, rendered, sending),
+            Err(kind) => {
+                self.pool.offer(slot);
+                self.not_sent(now, now, sending, kind);
+            }
         }
     }
 
@@ -240,14 +259,28 @@ impl<R: Reactor> Client<R> {
         }
     }
 
-    fn translate(&mut self, slot: Slot, request: &Rc<[u8]>) -> Result<(), ErrorKind> {
+    fn translate(
+        &mut self,
+        slot: Slot,
+        request: &Rc<[u8]>,
+        upload: Option<&Rc<Upload>>,
+    ) -> Result<Rc<Rendered>, ErrorKind> {
+        let known = self.translated.get(&request.as_ptr()).filter(|(bytes, _)| Rc::ptr_eq(bytes, request));
+        if let (Some((_, rendered)), None) = (known, upload) {
+            return Ok(Rc::clone(rendered));
+        }
         let is_secure = self.origins[self.pool.get(slot).origin].layers.tls.is_some();
         let rendered = translate(request, is_secure).map_err(|_| ErrorKind::ProtocolError)?;
+        let rendered = Rc::new(rendered.with_upload(upload));
+        // What is remembered keeps its body: no file should stay open for that.
+        if upload.is_some() {
+            return Ok(rendered);
+        }
         if self.translated.len() >= TRANSLATED {
             self.translated.clear();
         }
-        self.translated.insert(request.as_ptr(), (Rc::clone(request), Rc::new(rendered)));
-        Ok(())
+        self.translated.insert(request.as_ptr(), (Rc::clone(request), Rc::clone(&rendered)));
+        Ok(rendered)
     }
 
     /// A request that was acquired for, and will not be sent.
@@ -348,7 +381,11 @@ impl<R: Reactor> Client<R> {
         let connection = self.pool.get(slot);
         let Some(mut http2) = connection.http2.take() else { return };
         self.plain.clear();
-        http2.flush(now, &mut self.plain, &mut self.ended);
+        let may_upload = !self.reactor.is_sending(slot);
+        let has_uploaded = http2.flush(now, may_upload, &mut self.plain, &mut self.ended);
+        let sent_whole = http2.take_sent().map(|(label, took_ns)| (Happened::Sent { label, took_ns }, Answer::None));
+        self.more.extend(sent_whole);
+        let goes_on = has_uploaded || !may_upload && http2.has_uploads();
         let sent = match &mut connection.layers {
             Some(layers) if !self.plain.is_empty() => layers.send(&self.plain, &mut self.out),
             _ => Ok(()),
@@ -358,6 +395,9 @@ impl<R: Reactor> Client<R> {
         }
         connection.http2 = Some(http2);
         self.send_out(slot);
+        if goes_on {
+            self.reactor.tell_written(slot);
+        }
         if !self.ended.is_empty() {
             self.tell_ended(slot, now);
         }
@@ -430,6 +470,7 @@ impl<R: Reactor> Client<R> {
             Event::Received(slot) => self.received(slot, now),
             Event::Connected(slot) => self.connected(slot, now),
             Event::Ended(slot, error) => self.ended(slot, now, error),
+            Event::Written(slot) => self.written(slot, now),
             Event::Control | Event::Foreign(..) => Happened::Nothing,
         };
         (happened, now)
@@ -470,6 +511,52 @@ impl<R: Reactor> Client<R> {
                 self.idle(slot, now);
                 self.has_connected(slot, now)
             }
+        }
+    }
+
+    /// All that was to be sent is written: now the next piece of the body, if there is one.
+    fn written(&mut self, slot: Slot, now: u64) -> Happened {
+        let connection = self.pool.get(slot);
+        match connection.state {
+            State::Busy => {}
+            State::Shared => {
+                self.unflushed.push(slot);
+                return Happened::Nothing;
+            }
+            _ => return Happened::Nothing,
+        }
+        let Some(sender) = connection.upload.as_mut().filter(|sender| !sender.is_done()) else {
+            let took_ns = now.saturating_sub(connection.since_ns);
+            return Happened::Sent { label: connection.sending.label, took_ns };
+        };
+        self.plain.clear();
+        if let Err(kind) = sender.next(PIECE_BYTES, &mut self.plain) {
+            return self.fail(slot, now, kind);
+        }
+        match &mut connection.layers {
+            None => self.reactor.send(slot, &Rc::from(&self.plain[..])),
+            Some(layers) => {
+                let sent = layers.send_more(&self.plain, &mut self.out);
+                self.send_out(slot);
+                if let Err(kind) = sent {
+                    return self.fail(slot, now, kind);
+                }
+            }
+        }
+        self.reactor.tell_written(slot);
+        Happened::Nothing
+    }
+
+    /// The peer wants the body of a request, or has had its time to say that it does not.
+    fn begin_upload(&mut self, slot: Slot) {
+        let connection = self.pool.get(slot);
+        let Some(sender) = &mut connection.upload else { return };
+        if connection.reader.is_continued() || connection.reader.is_untouched() {
+            sender.waits_until_ns = 0;
+            self.reactor.tell_written(slot);
+        } else {
+            // It has begun with another answer.
+            sender.waits_until_ns = u64::MAX;
         }
     }
 
@@ -596,7 +683,15 @@ impl<R: Reactor> Client<R> {
 
     fn advance(&mut self, slot: Slot, now: u64, progress: Result<Progress, ErrorKind>) -> Happened {
         match progress {
-            Ok(Progress::More) => Happened::Nothing,
+            Ok(Progress::More) => {
+                let connection = self.pool.get(slot);
+                if connection.reader.is_continued()
+                    && connection.upload.as_ref().is_some_and(|sender| sender.waits_until_ns > 0)
+                {
+                    self.begin_upload(slot);
+                }
+                Happened::Nothing
+            }
             // Swept late or not: an answer after the timeout is no answer.
             Ok(Progress::Complete { .. }) if now > self.pool.get(slot).deadline_ns => {
                 self.fail(slot, now, ErrorKind::Timeout)
@@ -605,8 +700,9 @@ impl<R: Reactor> Client<R> {
                 if self.pool.get(slot).sending.keeps {
                     self.keep(slot);
                 }
+                let is_sent = self.pool.get(slot).upload.as_ref().is_none_or(|sender| sender.is_done());
                 let outcome = self.outcome(slot, now, End::Response(status));
-                let goes_on = !self.reactor.is_sending(slot) && !self.reactor.is_ending(slot);
+                let goes_on = is_sent && !self.reactor.is_sending(slot) && !self.reactor.is_ending(slot);
                 if reusable && !self.wear.once && goes_on {
                     self.idle(slot, now);
                 } else {
@@ -669,13 +765,18 @@ impl<R: Reactor> Client<R> {
             && let Some(http2) = &mut connection.http2
         {
             http2.expire(now, &mut self.ended);
-            if !self.ended.is_empty() {
+            if !self.ended.is_empty() || http2.has_uploads() {
                 self.unflushed.push(slot);
                 self.tell_ended(slot, now);
             }
             return Happened::Nothing;
         }
-        let connecting = self.pool.get(slot).state == State::Connecting;
+        let connection = self.pool.get(slot);
+        if connection.state == State::Busy && connection.deadline_ns >= now {
+            self.begin_upload(slot);
+            return Happened::Nothing;
+        }
+        let connecting = connection.state == State::Connecting;
         self.fail(slot, now, if connecting { ErrorKind::ConnectTimeout } else { ErrorKind::Timeout })
     }
 
@@ -692,6 +793,8 @@ impl<R: Reactor> Client<R> {
     #[inline]
     fn outcome(&mut self, slot: Slot, now: u64, end: End) -> Outcome {
         let connection = self.pool.get(slot);
+        // The rest was counted when it was sent.
+        let bytes_sent = connection.upload.take().map_or(0, |sender| sender.sent());
         Outcome {
             due_ns: connection.sending.due_ns,
             sent_ns: connection.since_ns,
@@ -699,7 +802,7 @@ impl<R: Reactor> Client<R> {
             done_ns: now,
             label: connection.sending.label,
             token: connection.sending.token,
-            bytes_sent: 0, // counted when it was sent
+            bytes_sent,
             bytes_received: connection.received,
             end,
         }
