@@ -164,10 +164,6 @@ impl Epoll {
                 }
             }
         }
-        if std::mem::take(&mut connection.tells) {
-            self.written.push_back((slot, connection.generation));
-            self.written_now += 1;
-        }
         Ok(())
     }
 
@@ -189,7 +185,9 @@ impl Epoll {
         }
         let rest = connection.rest.take()?;
         self.send_from(slot, &rest.bytes, rest.from);
-        None
+        let connection = &mut self.connections[slot as usize];
+        let tells = connection.rest.is_none() && std::mem::take(&mut connection.tells);
+        tells.then_some(Event::Written(slot))
     }
 }
 
@@ -283,6 +281,14 @@ impl Reactor for Epoll {
             }
             return Some(Event::Ended(slot, Some(error)));
         }
+        // Before what has come meanwhile: no answer is told of before its request was written.
+        while self.written_now > 0 {
+            self.written_now -= 1;
+            let Some((slot, generation)) = self.written.pop_front() else { break };
+            if self.connections[slot as usize].generation == generation {
+                return Some(Event::Written(slot));
+            }
+        }
         while self.at < self.events.len() {
             let event = &mut self.events[self.at];
             let (slot, generation) = undo(event.data);
@@ -316,12 +322,9 @@ impl Reactor for Epoll {
             if found.is_some() {
                 return found;
             }
-        }
-        while self.written_now > 0 {
-            self.written_now -= 1;
-            let Some((slot, generation)) = self.written.pop_front() else { break };
-            if self.connections[slot as usize].generation == generation {
-                return Some(Event::Written(slot));
+            // What broke the write says more than what a read would say now.
+            if !self.failed.is_empty() {
+                return self.next();
             }
         }
         // Last, and each once: one that floods is no quicker served than the others.
