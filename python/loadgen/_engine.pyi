@@ -224,7 +224,9 @@ class _Options(TypedDict, total=False):
     name: str | None
     timeout: float | str | None
     json: Any
-    content: _Content | PathLike[str] | Sequence[_Content | PathLike[str]] | None  # files are read while they are sent
+    content: (
+        _Content | PathLike[str] | Sequence[_Content | PathLike[str]] | None
+    )  # files are read while they are sent
     data: _Query | None
     files: _Files | None
     tags: _Fields | None

@@ -310,7 +310,18 @@ def _check_kind(plan: Plan, check: Checker) -> None:
 
 def _check_types(plan: Plan, check: Checker) -> None:
     """What a script got wrong by kind. Numbers and lengths of time are left to their parsers."""
-    texts = ("url", "method", "body_file", "base_url", "targets", "data", "preset", "name", "arrivals", "command")
+    texts = (
+        "url",
+        "method",
+        "body_file",
+        "base_url",
+        "targets",
+        "data",
+        "preset",
+        "name",
+        "arrivals",
+        "command",
+    )
     for field in (*texts, "cacert", "cert", "key", "unix_socket", "proxy", "noproxy"):
         value, required = getattr(plan, field), field in ("arrivals", "command")
         if not isinstance(value, str) and (required or value is not None):

@@ -61,7 +61,9 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
             or (plan.body_file is not None or plan.expect_continue)
         )
     ):
-        check.wrong("reactor", "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy, no body in pieces")
+        check.wrong(
+            "reactor", "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy, no body in pieces"
+        )
     wire = Wire(
         tls=tls,
         http=check("http", one_of(get_args(Version)), str(plan.http)) or "auto",  # type: ignore[arg-type]

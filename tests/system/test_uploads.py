@@ -7,6 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.http2_connection import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    MAX_CONCURRENT_STREAMS,
+    RST_STREAM,
+    Http2Connection,
+    Http2Request,
+    frame,
+    on_each_request,
+)
 from tests.support.sink import CONTINUE, OK, Sink, read_head
 
 if TYPE_CHECKING:
@@ -127,7 +139,9 @@ def test_an_answer_before_the_end_is_an_answer(
     loadgen: Loadgen, nginx: NginxFactory, tmp_path: Path, http: str
 ) -> None:
     """nginx says 413 at once, and reads on for a while or not at all."""
-    server = nginx(http2=http == "--http2", locations='client_max_body_size 1m; location / { return 200 "x"; }')
+    server = nginx(
+        http2=http == "--http2", locations='client_max_body_size 1m; location / { return 200 "x"; }'
+    )
     body, _ = large(tmp_path / "body", 30_000_000)
     result = blast(loadgen, server.url, http, "--body-file", str(body))
     assert (result.summary["requests"]["status"], errors(result)) == ({"413": 4}, {}), result
@@ -217,6 +231,34 @@ def test_a_body_is_sent_to_who_keeps_silent_over_http2(
     assert (result.summary["requests"]["status"], errors(result)) == ({"200": 4}, {}), result
     assert [one.body_bytes for one in sink.taken] == [2000] * 4
     assert result.summary["latency"]["service"]["min_ms"] >= 1000, result
+
+
+@pytest.mark.parametrize("status", ["100", "417"])
+def test_http2_asks_too(loadgen: Loadgen, raw_server: RawServerFactory, status: str) -> None:
+    followed: list[int] = []
+
+    def ask(connection: Http2Connection, request: Http2Request) -> None:
+        assert request.headers["expect"] == "100-continue"
+        assert not request.whole
+        flags = END_HEADERS if status == "100" else END_HEADERS | END_STREAM
+        connection.send(frame(HEADERS, flags, request.stream, connection.head((":status", status))))
+        body = b""
+        while received := connection.read_frame():
+            kind, flags, stream, payload = received
+            if stream == request.stream:
+                followed.append(kind)
+                body += payload if kind == DATA else b""
+                if kind == RST_STREAM:
+                    return None
+                if kind == DATA and flags & END_STREAM:
+                    assert body == b"x" * 2000
+                    return connection.respond(request.stream)
+
+    server = raw_server(on_each_request(ask, {MAX_CONCURRENT_STREAMS: 1}))
+    result = blast(loadgen, server.url, "--http2", "--body", "x" * 2000, "--expect-continue")
+    expected = "200" if status == "100" else "417"
+    assert (result.summary["requests"]["status"], errors(result)) == ({expected: 4}, {}), result
+    assert followed == [DATA if status == "100" else RST_STREAM] * 4
 
 
 def test_a_body_that_is_refused_is_not_sent(loadgen: Loadgen, raw_server: RawServerFactory) -> None:
