@@ -34,7 +34,7 @@ def _words(start: str, end: str, duration_ns: int) -> str:
     return f"{level} for {format_duration(duration_ns)}"
 
 
-class Request(Struct, frozen=True, forbid_unknown_fields=True):
+class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The one request of a blast."""
 
     method: str

@@ -245,14 +245,16 @@ def test_http2_asks_too(loadgen: Loadgen, raw_server: RawServerFactory, status: 
         body = b""
         while received := connection.read_frame():
             kind, flags, stream, payload = received
-            if stream == request.stream:
-                followed.append(kind)
-                body += payload if kind == DATA else b""
-                if kind == RST_STREAM:
-                    return None
-                if kind == DATA and flags & END_STREAM:
-                    assert body == b"x" * 2000
-                    return connection.respond(request.stream)
+            if stream != request.stream:
+                continue
+            followed.append(kind)
+            body += payload if kind == DATA else b""
+            if kind == RST_STREAM:
+                return
+            if kind == DATA and flags & END_STREAM:
+                assert body == b"x" * 2000
+                connection.respond(request.stream)
+                return
 
     server = raw_server(on_each_request(ask, {MAX_CONCURRENT_STREAMS: 1}))
     result = blast(loadgen, server.url, "--http2", "--body", "x" * 2000, "--expect-continue")
