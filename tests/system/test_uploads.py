@@ -221,19 +221,21 @@ def test_a_body_waits_until_it_is_wanted(loadgen: Loadgen, raw_server: RawServer
         assert result.summary["latency"]["service"]["min_ms"] >= 1000, result
 
 
-def test_a_body_is_sent_to_who_keeps_silent_over_http2(
-    loadgen: Loadgen, nginx: NginxFactory, raw_server: RawServerFactory
+@pytest.mark.parametrize("http", ["--http1", "--http2"])
+def test_nginx_wants_the_body(
+    loadgen: Loadgen, nginx: NginxFactory, raw_server: RawServerFactory, http: str
 ) -> None:
-    """nginx says 100 over HTTP/1.1 alone."""
     sink = Sink(raw_server)
-    server = nginx(http2=True, locations=f"location / {{ proxy_pass {sink.url}; proxy_http_version 1.1; }}")
-    result = blast(loadgen, server.url, "--http2", "--body", "x" * 2000, "--expect-continue")
+    server = nginx(
+        http2=http == "--http2",
+        locations=f"location / {{ proxy_pass {sink.url}; proxy_http_version 1.1; }}",
+    )
+    result = blast(loadgen, server.url, http, "--body", "x" * 2000, "--expect-continue")
     assert (result.summary["requests"]["status"], errors(result)) == ({"200": 4}, {}), result
     assert [one.body_bytes for one in sink.taken] == [2000] * 4
-    assert result.summary["latency"]["service"]["min_ms"] >= 1000, result
 
 
-@pytest.mark.parametrize("status", ["100", "417"])
+@pytest.mark.parametrize("status", ["100", "417", "none"])
 def test_http2_asks_too(loadgen: Loadgen, raw_server: RawServerFactory, status: str) -> None:
     followed: list[int] = []
 
@@ -241,7 +243,8 @@ def test_http2_asks_too(loadgen: Loadgen, raw_server: RawServerFactory, status: 
         assert request.headers["expect"] == "100-continue"
         assert not request.whole
         flags = END_HEADERS if status == "100" else END_HEADERS | END_STREAM
-        connection.send(frame(HEADERS, flags, request.stream, connection.head((":status", status))))
+        if status != "none":
+            connection.send(frame(HEADERS, flags, request.stream, connection.head((":status", status))))
         body = b""
         while received := connection.read_frame():
             kind, flags, stream, payload = received
@@ -258,9 +261,12 @@ def test_http2_asks_too(loadgen: Loadgen, raw_server: RawServerFactory, status: 
 
     server = raw_server(on_each_request(ask, {MAX_CONCURRENT_STREAMS: 1}))
     result = blast(loadgen, server.url, "--http2", "--body", "x" * 2000, "--expect-continue")
-    expected = "200" if status == "100" else "417"
+    expected = "417" if status == "417" else "200"
     assert (result.summary["requests"]["status"], errors(result)) == ({expected: 4}, {}), result
-    assert followed == [DATA if status == "100" else RST_STREAM] * 4
+    # The end of the run may come before the last reset.
+    assert set(followed) == {RST_STREAM if status == "417" else DATA}
+    if status == "none":
+        assert result.summary["latency"]["service"]["min_ms"] >= 1000, result
 
 
 def test_a_body_that_is_refused_is_not_sent(loadgen: Loadgen, raw_server: RawServerFactory) -> None:

@@ -310,7 +310,8 @@ def take_large_body(url: str | None, values: dict[str, Any]) -> str | None:
         large = name not in (None, "-") and Path(str(name)).stat().st_size > HELD_BYTES
     except OSError:
         return None  # reading it will say why
-    if not large or any(others):
+    # io_uring sends a request as a whole.
+    if not large or any(others) or values["reactor"] == "uring":
         return None
     values["body_file"] = None
     return name

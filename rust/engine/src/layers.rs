@@ -158,13 +158,11 @@ impl Layers {
 
     /// Wraps what follows a request's head.
     pub fn send_more(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), ErrorKind> {
-        match &mut self.tls {
-            Some(tls) => tls.send(plain, out),
-            None => {
-                out.extend_from_slice(plain);
-                Ok(())
-            }
+        if let Some(tls) = &mut self.tls {
+            return tls.send(plain, out);
         }
+        out.extend_from_slice(plain);
+        Ok(())
     }
 
     /// There is nothing to wait for.

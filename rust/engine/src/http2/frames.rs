@@ -16,6 +16,7 @@ const END_STREAM: u8 = 1;
 const HEAD_BYTES: usize = 9;
 
 /// What [`Frames`] says of some bytes.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of the frame")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     /// The stream that they are for; 0 is the connection.
