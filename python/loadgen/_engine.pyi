@@ -4,6 +4,7 @@ from asyncio import AbstractEventLoop, Future
 from asyncio import Handle as AsyncioHandle
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import Context
+from os import PathLike
 from typing import IO, Any, Self, TypeAlias, TypedDict, Unpack, final, overload
 
 from typing_extensions import disjoint_base
@@ -97,8 +98,8 @@ class Snapshot:
     def label_statuses(self, label: str) -> dict[int, int]: ...
     def label_errors(self, label: str) -> dict[str, int]: ...
     def histogram(self, kind: str, label: str | None = None) -> Histogram:
-        """`kind`: response, service, connect, first_byte, receive, lateness; and the two parts of lateness:
-        dispatch, until the loop got round to it, and pool_wait, from then on for a connection.
+        """`kind`: response, service, connect, send, first_byte, receive, lateness; and the two parts of
+        lateness: dispatch, until the loop got round to it, and pool_wait, from then on for a connection.
         """
     def role(self, label: str) -> str:
         """What a label counts: request, operation, group, iteration or trend."""
@@ -223,12 +224,15 @@ class _Options(TypedDict, total=False):
     name: str | None
     timeout: float | str | None
     json: Any
-    content: bytes | str | None
+    content: (
+        _Content | PathLike[str] | Sequence[_Content | PathLike[str]] | None
+    )  # files are read while they are sent
     data: _Query | None
     files: _Files | None
     tags: _Fields | None
     retry: Retry | None
     follow_redirects: bool | None
+    expect_continue: bool | None  # ask whether the body is wanted, before it is sent
 
 @disjoint_base
 class Client:

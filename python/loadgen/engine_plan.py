@@ -34,13 +34,15 @@ def _words(start: str, end: str, duration_ns: int) -> str:
     return f"{level} for {format_duration(duration_ns)}"
 
 
-class Request(Struct, frozen=True, forbid_unknown_fields=True):
+class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The one request of a blast."""
 
     method: str
     url: str
     headers: list[tuple[str, str]]
     body: bytes | None  # base64 in JSON
+    body_file: str | None = None  # absolute: read while it is sent, instead
+    expect_continue: bool = False  # the body is sent when the peer wants it
 
 
 class Target(Struct, frozen=True, forbid_unknown_fields=True):

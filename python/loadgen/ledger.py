@@ -187,6 +187,7 @@ class Ledger:
             dns=self.latency("dns"),
             connect=self.latency("connect"),
             tls=self.latency("tls"),
+            send=self.latency("send"),
             first_byte=self.latency("first_byte"),
             receive=self.latency("receive"),
         )

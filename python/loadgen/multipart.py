@@ -1,35 +1,47 @@
-"""`files=`: a form with files in it, as httpx takes it, made in memory. It opens no file by itself."""
+"""`files=`: a form with files in it, as httpx takes it. Files on a disk stay there until they are sent.
+
+It opens no file by itself.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from mimetypes import guess_type
 from typing import Any
 
 from loadgen.units import format_bytes
 
-# Of one request: each user that uploads holds as much.
+# Of one request, files on a disk apart: each user that uploads holds as much.
 LIMIT = 256_000_000
 _EXPECTED = "expected bytes, text, an open file, or (name, content) or (name, content, type)"
 
 
-def encode(data: Any, files: Any, boundary: str | None = None) -> tuple[str, bytes]:
-    """Content type and body. `boundary` is drawn unless given."""
+def encode(data: Any, files: Any, boundary: str | None = None) -> tuple[str, list[Any]]:
+    """Content type and body, the latter in pieces: bytes and open files. `boundary` is drawn unless given."""
     boundary = boundary or os.urandom(16).hex()
-    parts: list[bytes] = []
+    pieces: list[Any] = []
+    held = bytearray()
     size = 0
     for head, content in (*_fields(data), *_files(files)):
-        size += len(head) + len(content)
+        size += len(head) + (len(content) if isinstance(content, bytes) else 0)
         if size > LIMIT:
             raise ValueError(
-                f"files: a body is made in memory, of at most {format_bytes(LIMIT)}; this is more"
+                f"files: a body is made in memory, of at most {format_bytes(LIMIT)}; this is more: "
+                "give files on a disk, open as binary"
             )
-        parts += [b"--", boundary.encode(), b"\r\n", head, b"\r\n\r\n", content, b"\r\n"]
-    return f"multipart/form-data; boundary={boundary}", b"".join(
-        [*parts, b"--", boundary.encode(), b"--\r\n"]
-    )
+        held += b"--%b\r\n%b\r\n\r\n" % (boundary.encode(), head)
+        if isinstance(content, bytes):
+            held += content
+        else:
+            pieces += [bytes(held), content]
+            held.clear()
+        held += b"\r\n"
+    held += b"--%b--\r\n" % boundary.encode()
+    return f"multipart/form-data; boundary={boundary}", [*pieces, bytes(held)]
 
 
 def _fields(data: Any) -> Iterable[tuple[bytes, bytes]]:
@@ -39,7 +51,7 @@ def _fields(data: Any) -> Iterable[tuple[bytes, bytes]]:
             yield f'Content-Disposition: form-data; name="{_quoted(name)}"'.encode(), content
 
 
-def _files(files: Any) -> Iterable[tuple[bytes, bytes]]:
+def _files(files: Any) -> Iterable[tuple[bytes, Any]]:
     for field, file in _pairs(files):
         name, content, kind = _file(field, file)
         head = f'Content-Disposition: form-data; name="{_quoted(field)}"'
@@ -53,7 +65,7 @@ def _files(files: Any) -> Iterable[tuple[bytes, bytes]]:
         yield head.encode(), content
 
 
-def _file(field: str, file: Any) -> tuple[str | None, bytes, str | None]:
+def _file(field: str, file: Any) -> tuple[str | None, Any, str | None]:
     if isinstance(file, (tuple, list)):
         if not 2 <= len(file) <= 3:
             raise TypeError(f"files[{field!r}]: {_EXPECTED}")
@@ -64,7 +76,9 @@ def _file(field: str, file: Any) -> tuple[str | None, bytes, str | None]:
     return name, _content(field, file), None
 
 
-def _content(field: str, content: Any) -> bytes:
+def _content(field: str, content: Any) -> Any:
+    if _is_on_disk(content):
+        return content
     if hasattr(content, "read"):
         # One byte more than would do is enough to see that it does not.
         content = content.read(LIMIT + 1)
@@ -73,6 +87,12 @@ def _content(field: str, content: Any) -> bytes:
     if isinstance(content, (bytes, bytearray, memoryview)):
         return bytes(content)
     raise TypeError(f"files[{field!r}]: {_EXPECTED}, got {type(content).__name__}")
+
+
+def _is_on_disk(content: Any) -> bool:
+    file = getattr(content, "file", content)  # what a temporary file with a name is wrapped around
+    raw = getattr(file, "raw", file)
+    return isinstance(raw, io.FileIO) and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
 
 
 def _pairs(given: Any) -> Iterable[tuple[str, Any]]:

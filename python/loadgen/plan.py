@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -63,12 +65,15 @@ MAX_HOPS = 100
 ENCODINGS = "gzip, deflate, br, zstd"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Fields that only blast has, and those that only a script has.
-_OF_BLAST = ("url", "method", "body", "targets", "data")
+_OF_BLAST = ("url", "method", "body", "body_file", "expect_continue", "targets", "data")
 _OF_SCRIPTS = (
     *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "dead_after"),
     *("retry", "breaker", "arguments"),
     *("auth", "cookies", "follow_redirects", "max_redirects"),
 )
+
+# Those of blast that need one request, the same every time.
+_OF_ONE = ("body_file", "expect_continue")
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -82,6 +87,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     url: str | None = None  # None: the embedded target; "/path": that path on it
     method: str | None = None  # default GET, or POST where there is a body
     body: bytes | str | None = None
+    body_file: str | None = None  # read while it is sent, however large; nothing in it is a {{name}}
+    expect_continue: bool = False  # ask whether the body is wanted, before it is sent
     targets: str | None = None  # a file of requests, with weights; see loadgen.targets
     data: str | None = None  # a file of rows for {{name}} in URL, headers and body
 
@@ -303,7 +310,18 @@ def _check_kind(plan: Plan, check: Checker) -> None:
 
 def _check_types(plan: Plan, check: Checker) -> None:
     """What a script got wrong by kind. Numbers and lengths of time are left to their parsers."""
-    texts = ("url", "method", "base_url", "targets", "data", "preset", "name", "arrivals", "command")
+    texts = (
+        "url",
+        "method",
+        "body_file",
+        "base_url",
+        "targets",
+        "data",
+        "preset",
+        "name",
+        "arrivals",
+        "command",
+    )
     for field in (*texts, "cacert", "cert", "key", "unix_socket", "proxy", "noproxy"):
         value, required = getattr(plan, field), field in ("arrivals", "command")
         if not isinstance(value, str) and (required or value is not None):
@@ -320,7 +338,7 @@ def _check_types(plan: Plan, check: Checker) -> None:
         for name, text in arguments.items():
             if not isinstance(name, str) or not isinstance(text, str):
                 check.wrong(f"arguments[{name!r}]", f"expected text, as --set gives it, got {quoted(text)}")
-    for field in ("cookies", "follow_redirects", "compression"):
+    for field in ("cookies", "follow_redirects", "compression", "expect_continue"):
         if not isinstance(switch := getattr(plan, field), bool):
             check.wrong(field, f"expected True or False, got {quoted(switch)}")
     for field in ("retry", "breaker"):
@@ -387,7 +405,8 @@ def _text_of_base(url: Url) -> str:
 
 def _request(plan: Plan, url: Url | None, headers: list[tuple[str, str]], check: Checker) -> Request | None:
     """The one request; of a script, what all requests have in common."""
-    method = plan.method or ("GET" if plan.body is None else "POST")
+    has_body = plan.body is not None or plan.body_file is not None
+    method = plan.method or ("POST" if has_body else "GET")
     if not _TOKEN.fullmatch(method):
         check.wrong("method", f'expected a method such as "POST", got {quoted(method)}')
     if url is None:
@@ -397,7 +416,31 @@ def _request(plan: Plan, url: Url | None, headers: list[tuple[str, str]], check:
     if url.userinfo is not None and "authorization" not in named and plan.script is None:
         headers = [*headers, ("Authorization", basic_authorization(url.userinfo))]
     body = plan.body.encode(errors="surrogateescape") if isinstance(plan.body, str) else plan.body
-    return Request(method=method, url=url.text, headers=_offering(plan, headers), body=body)
+    if body is not None and plan.body_file is not None:
+        check.wrong("body_file", f"cannot be used with {check.named('body')}")
+    if plan.expect_continue and not has_body:
+        check.wrong("expect_continue", "there is no body to ask about: give --body or --body-file")
+    return Request(
+        method=method,
+        url=url.text,
+        headers=_offering(plan, headers),
+        body=body,
+        body_file=check.optional("body_file", _readable, plan.body_file),
+        expect_continue=plan.expect_continue,
+    )
+
+
+def _readable(name: str) -> str:
+    """A file that can be read now, by its absolute name."""
+    path = Path(name).expanduser().absolute()
+    try:
+        with path.open("rb") as file:
+            regular = S_ISREG(os.fstat(file.fileno()).st_mode)
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read: {error.strerror or error}") from None
+    if not regular:
+        raise ValueError(f"{name} is no regular file")
+    return str(path)
 
 
 def _mix(plan: Plan, wanted: list[WantedRequest], request: Request, url: Url, check: Checker) -> Mix | None:
@@ -407,8 +450,11 @@ def _mix(plan: Plan, wanted: list[WantedRequest], request: Request, url: Url, ch
     if plan.targets is None:
         if plan.data is None and not is_mix(request):
             return None
+        for field in _OF_ONE:
+            if getattr(plan, field):
+                check.wrong(field, "is for one request, the same every time: without --data and {{name}}")
         return make_mix([("url", request)], [None], plan.data, seed, check)
-    for field in ("method", "body"):
+    for field in ("method", "body", *_OF_ONE):
         if plan.origin(field) != "default":
             check.wrong(field, f"cannot be used with {check.named('targets')}: the file says what is sent")
     paths = any(one.url.startswith("/") for one in wanted)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urljoin, urlsplit
 
 STATUSES = frozenset((301, 302, 303, 307, 308))
-_BODIES = ("json", "content", "data")
+_BODIES = ("json", "content", "data", "expect_continue")
 # What only counts for the first request: it is in the URL by now, or was for this host.
 _SPENT = ("params", "path", "name")
 _CREDENTIALS = frozenset(("authorization", "cookie", "proxy-authorization"))

@@ -62,6 +62,7 @@ class Phases(Struct, frozen=True, kw_only=True):
     dns: Latency
     connect: Latency
     tls: Latency
+    send: Latency
     first_byte: Latency
     receive: Latency
 

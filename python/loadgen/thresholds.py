@@ -6,7 +6,7 @@
     requests ok dropped cancelled unfinished           a count
     rate                                               requests sent per second: 500/s
 
-KIND is response (the default), service, lateness, connect, first_byte, receive or connection_wait.
+KIND is response (the default), service, lateness, connect, send, first_byte, receive or connection_wait.
 
 Of a script's run also:
 
@@ -48,7 +48,7 @@ from loadgen.units import (
 Outcome = Literal["pass", "fail", "no data"]
 Scale = Literal["ms", "share", "count", "per_second", "number"]
 
-KINDS = ("response", "service", "lateness", "connect", "first_byte", "receive", "connection_wait")
+KINDS = ("response", "service", "lateness", "connect", "send", "first_byte", "receive", "connection_wait")
 _COUNTS = ("requests", "ok", "dropped", "cancelled", "unfinished")
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,

@@ -56,9 +56,14 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
     if (
         plan.reactor == "uring"
         and plan.script is None
-        and (proxy is not None or plan.http == "2" or (url is not None and url.scheme == "https"))
+        and (
+            (proxy is not None or plan.http == "2" or (url is not None and url.scheme == "https"))
+            or (plan.body_file is not None or plan.expect_continue)
+        )
     ):
-        check.wrong("reactor", "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy")
+        check.wrong(
+            "reactor", "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy, no body in pieces"
+        )
     wire = Wire(
         tls=tls,
         http=check("http", one_of(get_args(Version)), str(plan.http)) or "auto",  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ SUMMARY: dict[str, Any] = {
     "arrivals": {"scheduled", "sent", "completed", "failed", "dropped", "cancelled", "unfinished"},
     "requests": REQUESTS,
     "latency": LATENCIES,
-    "phases": {"dns", "connect", "tls", "first_byte", "receive"},
+    "phases": {"dns", "connect", "tls", "send", "first_byte", "receive"},
     "labels": None,
     "checks": None,
     "metrics": None,

@@ -82,7 +82,7 @@ def test_the_summary_has_the_fields_of_its_schema_in_their_order() -> None:
     assert " ".join(document["latency"]["response"]) == (
         "count mean_ms stddev_ms min_ms p50_ms p75_ms p90_ms p95_ms p99_ms p999_ms p9999_ms max_ms"
     )
-    assert " ".join(document["phases"]) == "dns connect tls first_byte receive"
+    assert " ".join(document["phases"]) == "dns connect tls send first_byte receive"
     assert " ".join(document["labels"][0]) == "label kind requests latency"
     assert " ".join(document["thresholds"][0]) == "expression value passed aborted_at_s"
     assert " ".join(document["workers"][0]) == "pid exit cpu_s max_rss_mb"

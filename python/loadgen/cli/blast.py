@@ -17,6 +17,7 @@ from loadgen.cli.options import (
     read_headers,
     read_stages,
     read_wire_options,
+    take_large_body,
 )
 from loadgen.cli.running import print_schedule, run_and_report
 from loadgen.plan import Plan
@@ -98,20 +99,24 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     found = origins(ctx)
     prefer_flags(values, found)
     headers = read_headers(values["headers"], found["headers"])
+    body_file = take_large_body(url, values)
     body = read_body(values, found, headers)
     add_authorization(values, found, headers)
     if headers and found["headers"] == "default":  # some were brought along
         bringing = ("json_text", "form", "multipart")
         found["headers"] = next((found[name] for name in bringing if found[name] != "default"), "default")
     wire = read_wire_options(values, found)
+    fields = _FIELDS if body_file is None else {**_FIELDS, "body_file": "body_file"}
     return Plan(
         url=url,
         headers=headers,
         body=body,
         compression=values["compressed"],
+        body_file=body_file,
+        expect_continue=values["expect_continue"],
         rate=values["tps"],
         stages=read_stages(values["stage"], found["stage"]),
-        origins={_FIELDS.get(name, name): origin for name, origin in found.items() if origin != "default"}
+        origins={fields.get(name, name): origin for name, origin in found.items() if origin != "default"}
         | ({"url": "URL"} if url is not None else {}),
         **{name: values[name] for name in _SAME},
         **wire,

@@ -155,6 +155,7 @@ _COMPRESSED = option("--compressed", is_flag=True, help="Offer gzip, deflate, br
 _BODY: list[Callable[[Any], Any]] = [
     option("--body", metavar="TEXT", help="The body."),
     option("--body-file", metavar="FILE", help="The body from a file; - is stdin."),
+    option("--expect-continue", is_flag=True, help="Ask whether the body is wanted before sending it."),
     option("--json", "json_text", metavar="JSON", help="A JSON body, with its Content-Type and Accept."),
     option("--form", multiple=True, metavar="NAME=VALUE", help="A field of a form. Repeatable."),
     option(
@@ -295,6 +296,26 @@ def add_authorization(values: dict[str, Any], found: dict[str, str], headers: li
 
 
 _BODIES = ("body", "body_file", "json_text", "form", "multipart")
+
+
+# A file up to this size is held in memory, and may have values in it.
+HELD_BYTES = 1_000_000
+
+
+def take_large_body(url: str | None, values: dict[str, Any]) -> str | None:
+    """The file of the body, if it is to be read while it is sent; it is a body to be read here no more."""
+    name: str | None = values["body_file"]
+    others = [values[other] for other in ("data", "targets", *_BODIES) if other != "body_file"]
+    others += [text for text in (url or "", *values["headers"]) if has_values(text)]
+    try:
+        large = name not in (None, "-") and Path(str(name)).stat().st_size > HELD_BYTES
+    except OSError:
+        return None  # reading it will say why
+    # io_uring sends a request as a whole.
+    if not large or any(others) or values["reactor"] == "uring":
+        return None
+    values["body_file"] = None
+    return name
 
 
 def read_body(values: dict[str, Any], found: dict[str, str], headers: list[tuple[str, str]]) -> bytes | None:

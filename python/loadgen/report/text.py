@@ -57,6 +57,7 @@ _ERROR_WORDS = {
     "protocol_error": "the peer broke the rules of HTTP/2, or does not speak it",
     "stream_reset": "the peer gave up the request",
     "goaway": "the peer gave up the connection before it looked at the request",
+    "body_unreadable": "the file of the body has become shorter, or cannot be read",
     "breaker_open": "held back by the circuit breaker",
     "too_many_redirects": "redirected too often",
 }
@@ -186,7 +187,7 @@ def _latencies(result: Result) -> list[str]:
     wait = result.metrics.get("connection_wait")
     if isinstance(wait, Latency) and wait.count:
         rows["conn. wait"] = wait
-    for name in ("dns", "connect", "tls"):
+    for name in ("dns", "connect", "tls", "send"):
         phase: Latency = getattr(result.phases, name)
         if phase.count:
             rows[name] = phase

@@ -40,7 +40,7 @@ fn main() {
             assert!(connection.send(&request, Sending { timeout_ns: u64::MAX, ..Sending::default() }, now_ns()));
         }
         written.clear();
-        connection.flush(now_ns(), &mut written, &mut ended);
+        connection.flush(now_ns(), true, &mut written, &mut ended);
         connection.feed(bytes, now_ns(), &mut ended);
         assert!(ended.len() == STREAMS as usize && ended.iter().all(|ended| ended.result == Ok(200)));
         ended.clear();

@@ -52,11 +52,15 @@ pub fn run(plan: &[u8], block: OwnedFd, index: u32, orders: OwnedFd, reports: Ow
     let block = Block::attach(block)?;
     let control = Control::new(orders, reports)?;
     let thrifty = plan.pacing == Pacing::Eco;
+    let needs_queue = plan.needs_layers() || plan.uploads();
     let uring = match plan.reactor {
         ReactorChoice::Epoll => None,
-        ReactorChoice::Auto if !Uring::QUEUES_SENDS && plan.needs_layers() => None,
-        ReactorChoice::Uring if !Uring::QUEUES_SENDS && plan.needs_layers() => {
-            return Err(io::Error::other("io_uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy"));
+        ReactorChoice::Auto if needs_queue && !Uring::QUEUES_SENDS => None,
+        ReactorChoice::Uring if needs_queue && !Uring::QUEUES_SENDS => {
+            return Err(io::Error::other(
+                "io_uring carries plain HTTP/1.1 only, each request at once: no TLS, no HTTP/2, no proxy, \
+                 no body in pieces",
+            ));
         }
         ReactorChoice::Auto if thrifty => None,
         ReactorChoice::Auto => Uring::new(control.descriptor()?).ok(),
@@ -374,14 +378,14 @@ impl<R: Reactor> Worker<R> {
     #[inline]
     fn send(&mut self, slot: Slot, chosen: Chosen, due_ns: u64, now: u64) {
         let Chosen { label, is_head, .. } = chosen;
-        let request = self.requests.bytes(chosen);
+        let (request, upload) = self.requests.bytes(chosen);
         self.recorder.sent(label, due_ns, now, request.len() as u64);
         let token = chosen.origin as u64;
         let sending = Sending { due_ns, timeout_ns: self.timeout_ns, label, is_head, token, ..Sending::default() };
         if self.lanes.count() > 1 {
             self.lanes.sent(chosen.origin);
         }
-        self.client.send(slot, now, request, sending);
+        self.client.send(slot, now, request, upload, sending);
     }
 
     /// Begins as many connections as there are requests waiting for one, a few at a time. When to look again: at the
@@ -429,6 +433,7 @@ impl<R: Reactor> Worker<R> {
     fn account(&mut self, happened: Happened, now: u64) {
         match happened {
             Happened::Nothing => return,
+            Happened::Sent { label, took_ns } => return self.recorder.sample(label, Kind::Send, took_ns),
             Happened::Ended(outcome) => {
                 if self.lanes.count() > 1 {
                     self.lanes.ended(outcome.token as usize);

@@ -13,12 +13,13 @@ use crate::http::head::HeadReader;
 use crate::http::response::{Progress, Shape};
 use crate::http2::Failure;
 use crate::http2::connection::{Connection as Http2, Ended, Limits};
-use crate::http2::request::Rendered;
+use crate::http2::request::{Rendered, translate};
 use crate::http2::translations::Translations;
 use crate::layers::{self, Layers};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::{Connection, Pool, Sending, State};
 use crate::reactor::{Address, Event, Reactor, Slot};
+use crate::upload::{PIECE_BYTES, Sender, Upload};
 use crate::wire::Version;
 
 /// What an event means for whoever waits.
@@ -41,6 +42,13 @@ pub enum Happened {
         kind: ErrorKind,
         /// Who has waited since before then fails with it: it was to carry all of them. At least one does.
         since_ns: u64,
+    },
+    /// A request that one write did not take as a whole is written.
+    Sent {
+        /// The label under which it counts.
+        label: usize,
+        /// From its first byte to its last.
+        took_ns: u64,
     },
     /// A request ended.
     Ended(Outcome),
@@ -182,13 +190,20 @@ impl<R: Reactor> Client<R> {
             || !connection.is_in_use() && over(wear.idle_ns, connection.idle_since_ns)
     }
 
-    /// Writes a request on a connection that was acquired. How many bytes that are; what HTTP/2 makes of it, the outcome
-    /// tells.
+    /// Writes a request on a connection that was acquired; a body that is read while it is sent follows piece by piece.
+    /// How many bytes that are; what HTTP/2 makes of it, and how long that body was, the outcome tells.
     #[inline]
-    pub fn send(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) -> u64 {
+    pub fn send(
+        &mut self,
+        slot: Slot,
+        now: u64,
+        request: &Rc<[u8]>,
+        upload: Option<&Rc<Upload>>,
+        sending: Sending,
+    ) -> u64 {
         let connection = self.pool.get(slot);
         if connection.state == State::Shared {
-            self.send_shared(slot, now, request, sending);
+            self.send_shared(slot, now, request, upload, sending);
             return 0;
         }
         connection.state = State::Busy;
@@ -198,12 +213,18 @@ impl<R: Reactor> Client<R> {
         connection.first_byte_ns = 0;
         connection.received = 0;
         connection.reader.expect(sending.is_head);
+        connection.upload = upload.map(|upload| Box::new(Sender::new(upload, now)));
         let is_layered = connection.layers.is_some();
         self.mind(sending.timeout_ns);
         if is_layered {
             self.send_through_layers(slot, request);
         } else {
             self.reactor.send(slot, request);
+        }
+        match upload {
+            Some(upload) if !upload.expects_continue => self.reactor.tell_written(slot),
+            None if self.reactor.is_sending(slot) => self.reactor.tell_written(slot),
+            _ => {}
         }
         request.len() as u64
     }
@@ -219,14 +240,14 @@ impl<R: Reactor> Client<R> {
     }
 
     /// One of several requests on a connection. It is written with the next [`Client::flush`].
-    fn send_shared(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, sending: Sending) {
+    fn send_shared(&mut self, slot: Slot, now: u64, request: &Rc<[u8]>, upload: Option<&Rc<Upload>>, sending: Sending) {
         self.mind(sending.timeout_ns);
-        let is_secure = self.origins[self.pool.get(slot).origin].layers.tls.is_some();
-        if let Ok(rendered) = self.translations.of(request, is_secure) {
-            self.send_rendered(slot, now, rendered, sending);
-        } else {
-            self.pool.offer(slot);
-            self.not_sent(now, now, sending, ErrorKind::ProtocolError);
+        match self.translate(slot, request, upload) {
+            Ok(rendered) => self.send_rendered(slot, now, rendered, sending),
+            Err(kind) => {
+                self.pool.offer(slot);
+                self.not_sent(now, now, sending, kind);
+            }
         }
     }
 
@@ -245,6 +266,21 @@ impl<R: Reactor> Client<R> {
             let origin = self.pool.get(slot).origin;
             self.again.push_back(Again { origin, request, sending, sent_ns });
         }
+    }
+
+    fn translate(
+        &mut self,
+        slot: Slot,
+        request: &Rc<[u8]>,
+        upload: Option<&Rc<Upload>>,
+    ) -> Result<Rc<Rendered>, ErrorKind> {
+        let is_secure = self.origins[self.pool.get(slot).origin].layers.tls.is_some();
+        if upload.is_none() {
+            return self.translations.of(request, is_secure).map_err(|_| ErrorKind::ProtocolError);
+        }
+        // What is remembered keeps its body: no file should stay open for that.
+        let rendered = translate(request, is_secure).map_err(|_| ErrorKind::ProtocolError)?;
+        Ok(Rc::new(rendered.with_upload(upload)))
     }
 
     /// A request that was acquired for, and will not be sent.
@@ -370,10 +406,14 @@ impl<R: Reactor> Client<R> {
         let connection = self.pool.get(slot);
         let Some(mut http2) = connection.http2.take() else { return };
         self.plain.clear();
-        if !self.reactor.is_sending(slot) {
+        let may_upload = !self.reactor.is_sending(slot);
+        if may_upload {
             http2.all_sent();
         }
-        http2.flush(now, &mut self.plain, &mut self.ended);
+        let has_uploaded = http2.flush(now, may_upload, &mut self.plain, &mut self.ended);
+        let sent_whole = http2.take_sent().map(|(label, took_ns)| (Happened::Sent { label, took_ns }, Answer::None));
+        self.more.extend(sent_whole);
+        let goes_on = has_uploaded || !may_upload && http2.has_uploads();
         let sent = match &mut connection.layers {
             Some(layers) if !self.plain.is_empty() => layers.send(&self.plain, &mut self.out),
             _ => Ok(()),
@@ -383,6 +423,9 @@ impl<R: Reactor> Client<R> {
         }
         connection.http2 = Some(http2);
         self.send_out(slot);
+        if goes_on {
+            self.reactor.tell_written(slot);
+        }
     }
 
     /// What else has happened: over HTTP/2 one event may tell of many requests.
@@ -468,6 +511,7 @@ impl<R: Reactor> Client<R> {
             Event::Received(slot) => self.received(slot, now),
             Event::Connected(slot) => self.connected(slot, now),
             Event::Ended(slot, error) => self.ended(slot, now, error),
+            Event::Written(slot) => self.written(slot, now),
             Event::Control | Event::Foreign(..) => Happened::Nothing,
         };
         (happened, now)
@@ -510,6 +554,52 @@ impl<R: Reactor> Client<R> {
                 self.idle(slot, now);
                 self.has_connected(slot, now)
             }
+        }
+    }
+
+    /// All that was to be sent is written: now the next piece of the body, if there is one.
+    fn written(&mut self, slot: Slot, now: u64) -> Happened {
+        let connection = self.pool.get(slot);
+        match connection.state {
+            State::Busy => {}
+            State::Shared => {
+                self.unflushed.push(slot);
+                return Happened::Nothing;
+            }
+            _ => return Happened::Nothing,
+        }
+        let Some(sender) = connection.upload.as_mut().filter(|sender| !sender.is_done()) else {
+            let took_ns = now.saturating_sub(connection.since_ns);
+            return Happened::Sent { label: connection.sending.label, took_ns };
+        };
+        self.plain.clear();
+        if let Err(kind) = sender.next(PIECE_BYTES, &mut self.plain) {
+            return self.fail(slot, now, kind);
+        }
+        match &mut connection.layers {
+            None => self.reactor.send(slot, &Rc::from(&self.plain[..])),
+            Some(layers) => {
+                let sent = layers.send_more(&self.plain, &mut self.out);
+                self.send_out(slot);
+                if let Err(kind) = sent {
+                    return self.fail(slot, now, kind);
+                }
+            }
+        }
+        self.reactor.tell_written(slot);
+        Happened::Nothing
+    }
+
+    /// The peer wants the body of a request, or has had its time to say that it does not.
+    fn begin_upload(&mut self, slot: Slot) {
+        let connection = self.pool.get(slot);
+        let Some(sender) = &mut connection.upload else { return };
+        if connection.reader.is_continued() || connection.reader.is_untouched() {
+            sender.waits_until_ns = 0;
+            self.reactor.tell_written(slot);
+        } else {
+            // It has begun with another answer.
+            sender.waits_until_ns = u64::MAX;
         }
     }
 
@@ -639,7 +729,15 @@ impl<R: Reactor> Client<R> {
 
     fn advance(&mut self, slot: Slot, now: u64, progress: Result<Progress, ErrorKind>) -> Happened {
         match progress {
-            Ok(Progress::More) => Happened::Nothing,
+            Ok(Progress::More) => {
+                let connection = self.pool.get(slot);
+                if connection.reader.is_continued()
+                    && connection.upload.as_ref().is_some_and(|sender| sender.waits_until_ns > 0)
+                {
+                    self.begin_upload(slot);
+                }
+                Happened::Nothing
+            }
             // Swept late or not: an answer after the timeout is no answer.
             Ok(Progress::Complete { .. }) if now > self.pool.get(slot).deadline_ns => {
                 self.fail(slot, now, ErrorKind::Timeout)
@@ -648,8 +746,9 @@ impl<R: Reactor> Client<R> {
                 if self.pool.get(slot).sending.keeps {
                     self.keep(slot);
                 }
+                let is_sent = self.pool.get(slot).upload.as_ref().is_none_or(|sender| sender.is_done());
                 let outcome = self.outcome(slot, now, End::Response(status));
-                let goes_on = !self.reactor.is_sending(slot) && !self.reactor.is_ending(slot);
+                let goes_on = is_sent && !self.reactor.is_sending(slot) && !self.reactor.is_ending(slot);
                 if reusable && !self.wear.once && goes_on {
                     self.idle(slot, now);
                 } else {
@@ -712,7 +811,7 @@ impl<R: Reactor> Client<R> {
             && let Some(http2) = &mut connection.http2
         {
             http2.expire(now, &mut self.ended);
-            if !self.ended.is_empty() {
+            if !self.ended.is_empty() || http2.has_uploads() {
                 self.unflushed.push(slot);
                 self.tell_ended(slot, now);
             }
@@ -723,6 +822,10 @@ impl<R: Reactor> Client<R> {
         match state {
             State::Connecting if is_over => self.fail(slot, now, ErrorKind::ConnectTimeout),
             State::Busy if is_over => self.fail(slot, now, ErrorKind::Timeout),
+            State::Busy => {
+                self.begin_upload(slot);
+                Happened::Nothing
+            }
             _ => Happened::Nothing,
         }
     }
@@ -756,6 +859,8 @@ impl<R: Reactor> Client<R> {
     #[inline]
     fn outcome(&mut self, slot: Slot, now: u64, end: End) -> Outcome {
         let connection = self.pool.get(slot);
+        // The rest was counted when it was sent.
+        let bytes_sent = connection.upload.take().map_or(0, |sender| sender.sent());
         Outcome {
             due_ns: connection.sending.due_ns,
             sent_ns: connection.since_ns,
@@ -763,7 +868,7 @@ impl<R: Reactor> Client<R> {
             done_ns: now,
             label: connection.sending.label,
             token: connection.sending.token,
-            bytes_sent: 0, // counted when it was sent
+            bytes_sent,
             bytes_received: connection.received,
             end,
         }

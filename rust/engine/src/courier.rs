@@ -21,6 +21,7 @@ use crate::pool::Sending;
 use crate::reactor::{Event, Reactor, Slot};
 use crate::record::block::{Kind, Word};
 use crate::record::recorder::Recorder;
+use crate::upload::Upload;
 
 /// A request that somebody asked for.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Parcel {
     pub origin: usize,
     /// Head and body.
     pub request: Rc<[u8]>,
+    /// A body that is read while it is sent, behind them.
+    pub upload: Option<Rc<Upload>>,
     /// What the connection must know.
     pub sending: Sending,
     /// When it was asked for: its due time, but for the first request of an arrival.
@@ -82,8 +85,8 @@ impl<R: Reactor> Courier<R> {
 
     #[inline]
     fn send(&mut self, recorder: &Recorder, slot: Slot, parcel: &Parcel, now: u64) {
-        let Parcel { request, sending, asked_ns, .. } = parcel;
-        let bytes = self.client.send(slot, now, request, *sending);
+        let Parcel { request, upload, sending, asked_ns, .. } = parcel;
+        let bytes = self.client.send(slot, now, request, upload.as_ref(), *sending);
         recorder.sent(sending.label, sending.due_ns, now, bytes);
         recorder.sample(sending.label, Kind::Dispatch, asked_ns.saturating_sub(sending.due_ns));
         if now > *asked_ns {
@@ -109,6 +112,10 @@ impl<R: Reactor> Courier<R> {
     ) -> Option<Outcome> {
         let outcome = match happened {
             Happened::Nothing => return None,
+            Happened::Sent { label, took_ns } => {
+                recorder.sample(label, Kind::Send, took_ns);
+                return None;
+            }
             Happened::Ended(outcome) => {
                 recorder.finished(outcome.label, &outcome);
                 Some(outcome)
@@ -170,8 +177,13 @@ impl<R: Reactor> Courier<R> {
         if let Some(outcome) = self.failed.pop_front() {
             return Some(outcome);
         }
-        let happened = self.client.next_more()?;
-        self.account(recorder, happened, now_ns(), is_wanted)
+        while let Some(happened) = self.client.next_more() {
+            let ended = self.account(recorder, happened, now_ns(), is_wanted);
+            if ended.is_some() {
+                return ended;
+            }
+        }
+        None
     }
 
     /// How many requests are on their way, or wait to be.

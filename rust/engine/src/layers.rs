@@ -156,6 +156,15 @@ impl Layers {
         Ok(())
     }
 
+    /// Wraps what follows a request's head.
+    pub fn send_more(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), ErrorKind> {
+        if let Some(tls) = &mut self.tls {
+            return tls.send(plain, out);
+        }
+        out.extend_from_slice(plain);
+        Ok(())
+    }
+
     /// There is nothing to wait for.
     pub fn is_built(&self) -> bool {
         self.built

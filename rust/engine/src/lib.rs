@@ -34,5 +34,6 @@ pub mod streams;
 pub mod template;
 pub mod tls;
 pub mod tunnel;
+pub mod upload;
 pub mod wire;
 pub mod wiring;

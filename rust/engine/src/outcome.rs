@@ -52,11 +52,13 @@ pub enum ErrorKind {
     StreamReset,
     /// The peer gave up the connection before it looked at the request.
     GoAway,
+    /// A file that was being sent became shorter, or could not be read.
+    BodyUnreadable,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -80,6 +82,7 @@ impl ErrorKind {
         Self::ProtocolError,
         Self::StreamReset,
         Self::GoAway,
+        Self::BodyUnreadable,
     ];
 
     /// The name that summaries and reports use.
@@ -108,6 +111,7 @@ impl ErrorKind {
             Self::ProtocolError => "protocol_error",
             Self::StreamReset => "stream_reset",
             Self::GoAway => "goaway",
+            Self::BodyUnreadable => "body_unreadable",
         }
     }
 }

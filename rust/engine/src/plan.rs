@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -113,6 +114,19 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body in base64.
     pub body: Option<String>,
+    /// A file whose content is the body, read while it is sent.
+    #[serde(default)]
+    pub body_file: Option<PathBuf>,
+    /// Asks the peer whether it wants the body, before it is sent.
+    #[serde(default)]
+    pub expect_continue: bool,
+}
+
+impl Request {
+    /// Whether its body is sent in pieces.
+    pub fn uploads(&self) -> bool {
+        self.body_file.is_some() || self.expect_continue
+    }
 }
 
 /// Many requests of a blast, and the rows whose values they take.
@@ -297,6 +311,11 @@ impl Plan {
         let is_secure =
             self.request.iter().map(|request| &request.url).chain(hosts).any(|url| url.starts_with("https:"));
         is_secure || self.wire.proxy.is_some() || self.wire.http == Version::Two
+    }
+
+    /// Whether bodies are sent in pieces.
+    pub fn uploads(&self) -> bool {
+        self.request.as_ref().is_some_and(Request::uploads)
     }
 
     fn check(&self) -> Result<(), PlanError> {

@@ -4,6 +4,7 @@ use crate::http::response::ResponseReader;
 use crate::http2;
 use crate::layers::Layers;
 use crate::reactor::Slot;
+use crate::upload::Sender;
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Connection {
     pub reader: ResponseReader,
     /// Its bytes, where they are kept and came in several pieces.
     pub kept: Vec<u8>,
+    /// The body of its request, while that is being sent in pieces.
+    pub upload: Option<Box<Sender>>,
     /// What lies between the socket and HTTP; `None` where nothing does.
     pub layers: Option<Box<Layers>>,
     /// What carries several requests at once.
@@ -173,6 +176,7 @@ impl Pool {
             received: 0,
             reader: ResponseReader::default(),
             kept: Vec::new(),
+            upload: None,
             layers: None,
             http2: None,
             is_offered: false,
@@ -217,6 +221,7 @@ impl Pool {
         let (origin, was) = (connection.origin, connection.state);
         connection.state = State::Closed;
         connection.kept = Vec::new();
+        connection.upload = None;
         connection.layers = None;
         connection.http2 = None;
         self.leave(origin, was, slot);
@@ -254,7 +259,8 @@ impl Pool {
     /// Slots whose present step, connecting or a request, has taken too long.
     pub fn expired(&self, now: u64) -> Vec<Slot> {
         let slow = |c: &Connection| match c.state {
-            State::Connecting | State::Busy => c.deadline_ns < now,
+            State::Connecting => c.deadline_ns < now,
+            State::Busy => c.deadline_ns < now || c.upload.as_ref().is_some_and(|upload| upload.is_over(now)),
             // Each of its requests has a time of its own.
             State::Shared => true,
             State::Idle | State::Closed => false,

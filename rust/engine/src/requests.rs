@@ -12,12 +12,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::clock::time_of_day_ms;
-use crate::http::request::{Rendered, decode_body, render, render_parts};
+use crate::http::request::{Rendered, decode_body, open_body, render, render_parts};
 use crate::plan::{Encoding, Mix, Plan, PlanError, Request, Target};
 use crate::random;
 use crate::record::block::Role;
 use crate::record::recorder::Recorder;
 use crate::template::{Template, Value, Values};
+use crate::upload::Upload;
 
 /// What may be rendered before the run; beyond, requests are rendered when they are sent.
 const PRERENDERED_BYTES: usize = 64 << 20;
@@ -45,6 +46,8 @@ pub struct Requests {
     /// The one request of most runs; of others, whatever was chosen last.
     current: Rc<[u8]>,
     first: Chosen,
+    /// Of the one request, where its body is read while it is sent.
+    upload: Option<Rc<Upload>>,
     many: Option<Box<Many>>,
 }
 
@@ -74,14 +77,15 @@ impl Requests {
     /// One worker's view of what a plan sends.
     pub fn new(plan: &Plan, recorder: &Recorder, index: u32) -> Result<Self, PlanError> {
         if let Some(request) = &plan.request {
-            let Rendered { bytes, is_head } = render(request)?;
+            let upload = open_body(request)?.map(Rc::new);
+            let Rendered { bytes, is_head } = render(request, upload.as_deref())?;
             let label = recorder.label(&plan.label, Role::Request);
             let first = Chosen { number: 0, origin: 0, label, is_head, target: 0 };
-            return Ok(Self { current: bytes.into(), first, many: None });
+            return Ok(Self { current: bytes.into(), first, upload, many: None });
         }
         let mix = plan.mix.as_ref().ok_or_else(|| PlanError("a plan without a request".into()))?;
         let many = Many::new(mix, recorder, u64::from(index), u64::from(plan.workers))?;
-        Ok(Self { current: Rc::new([]), first: many.targets[0].chosen, many: Some(Box::new(many)) })
+        Ok(Self { current: Rc::new([]), first: many.targets[0].chosen, upload: None, many: Some(Box::new(many)) })
     }
 
     /// The target of an arrival. Without a number it is the next that this worker begins.
@@ -93,13 +97,13 @@ impl Requests {
         }
     }
 
-    /// The bytes of what was chosen.
+    /// The bytes of what was chosen, and the body that follows them where it is read while it is sent.
     #[inline]
-    pub fn bytes(&mut self, chosen: Chosen) -> &Rc<[u8]> {
+    pub fn bytes(&mut self, chosen: Chosen) -> (&Rc<[u8]>, Option<&Rc<Upload>>) {
         if let Some(many) = &mut self.many {
             self.current = many.bytes(chosen);
         }
-        &self.current
+        (&self.current, self.upload.as_ref())
     }
 
     /// Whether arrivals differ in their labels.
@@ -289,7 +293,7 @@ mod tests {
 
     fn text(requests: &mut Requests, number: Option<u64>) -> String {
         let chosen = requests.choose(number);
-        String::from_utf8(requests.bytes(chosen).to_vec()).unwrap()
+        String::from_utf8(requests.bytes(chosen).0.to_vec()).unwrap()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The requests of a virtual user. `loadgen.user.User` is made on top of it.
 
+use std::rc::Rc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -47,7 +48,7 @@ impl Client {
                 return this.submit(py, prepared, None);
             }
         }
-        let wanted = this.wanted(method, text, options)?;
+        let mut wanted = this.wanted(method, text, options)?;
         let mut core = engine.core()?;
         let Some(origin) = core.requests.origin(&wanted.site) else {
             drop(core);
@@ -57,7 +58,8 @@ impl Client {
         let (bytes, is_head) = core.requests.render(&wanted)?;
         let label = core.request_label(&wanted.label)?;
         let url_text = PyString::new(py, &wanted.url).unbind();
-        let prepared = Prepared { origin, label, is_head, method, bytes, url: url_text };
+        let upload = wanted.upload.take().map(Rc::new);
+        let prepared = Prepared { origin, label, is_head, method, bytes, upload, url: url_text };
         if options.is_some() {
             drop(core);
             return engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies);

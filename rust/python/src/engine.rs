@@ -416,7 +416,13 @@ impl Engine {
             keeps: true,
             is_second: false,
         };
-        let parcel = Parcel { origin: prepared.origin, request: prepared.bytes.clone(), sending, asked_ns: now };
+        let parcel = Parcel {
+            origin: prepared.origin,
+            request: prepared.bytes.clone(),
+            upload: prepared.upload.clone(),
+            sending,
+            asked_ns: now,
+        };
         let Core { courier, recorder, .. } = &mut *core;
         courier.submit(recorder, parcel, now);
         core.native_ns += now_ns() - now;

@@ -11,6 +11,7 @@ mod response;
 mod schedule;
 mod snapshot;
 mod target;
+mod upload;
 mod waiters;
 mod worker;
 

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use loadgen_engine::http::cookies::{Place, check_pair};
-use loadgen_engine::http::request::{render_parts, split};
+use loadgen_engine::http::request::{render_parts, split, with_upload};
+use loadgen_engine::upload::Upload;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+
+use crate::upload::Content;
 
 /// Headers that another origin must not see.
 const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
@@ -22,7 +25,7 @@ const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"
 const REMEMBERED: usize = 4096;
 
 /// The options that requests take, those of the conversation around them included.
-const OPTIONS: [&str; 14] = [
+const OPTIONS: [&str; 15] = [
     "params",
     "headers",
     "cookies",
@@ -37,6 +40,7 @@ const OPTIONS: [&str; 14] = [
     "tags",
     "retry",
     "follow_redirects",
+    "expect_continue",
 ];
 
 /// A request that can be sent.
@@ -46,12 +50,14 @@ pub(crate) struct Prepared {
     pub(crate) is_head: bool,
     pub(crate) method: &'static str,
     pub(crate) bytes: Rc<[u8]>,
+    /// The body, where it is read while it is sent.
+    pub(crate) upload: Option<Rc<Upload>>,
     pub(crate) url: Py<PyString>,
 }
 
 impl Prepared {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self { bytes: Rc::clone(&self.bytes), url: self.url.clone_ref(py), ..*self }
+        Self { bytes: Rc::clone(&self.bytes), upload: self.upload.clone(), url: self.url.clone_ref(py), ..*self }
     }
 
     /// Puts a `Cookie` header at the end of the head of a request without a body.
@@ -73,6 +79,8 @@ pub(crate) struct Wanted {
     pub(crate) label: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Vec<u8>>,
+    /// A body that is read while it is sent, instead.
+    pub(crate) upload: Option<Upload>,
     pub(crate) timeout_ns: Option<u64>,
     /// Besides the user's own.
     pub(crate) cookies: Vec<(String, String)>,
@@ -166,6 +174,9 @@ impl Requests {
         {
             headers.push(("Authorization".into(), authorization.clone()));
         }
+        if let Some(upload) = &wanted.upload {
+            headers = with_upload(&headers, upload);
+        }
         let rendered = render_parts(wanted.method, &wanted.url, &headers, wanted.body.as_deref())
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok((rendered.bytes.into(), rendered.is_head))
@@ -199,6 +210,7 @@ impl Wanted {
             site: String::new(),
             headers: Vec::new(),
             body: None,
+            upload: None,
             timeout_ns: None,
             cookies: Vec::new(),
             is_trusted: true,
@@ -230,6 +242,8 @@ impl Wanted {
         let py = options.py();
         let encode = |value| py.import("urllib.parse")?.getattr("urlencode")?.call1((value, true))?.extract::<String>();
         let (mut body, mut tags, mut auth) = (None, Vec::new(), None);
+        let asks = options.get_item("expect_continue")?.map_or(Ok(false), |asks| asks.is_truthy())?;
+        let held = |bytes| Content::of_bytes(bytes, asks);
         for (key, value) in options {
             let key: String = key.extract()?;
             if value.is_none() {
@@ -266,17 +280,16 @@ impl Wanted {
                 "auth" => auth = Some(authorization(&value)?),
                 "name" => self.label = value.extract()?,
                 "timeout" => self.timeout_ns = Some(nanoseconds(&value)?),
-                "json" => body = Some(("application/json", encode_json(&value)?)),
+                "json" => body = Some(("application/json", held(encode_json(&value)?))),
                 "content" => {
-                    body = Some(match value.cast::<PyString>() {
-                        Ok(text) => ("text/plain; charset=utf-8", text.to_str()?.as_bytes().to_vec()),
-                        Err(_) => ("application/octet-stream", value.extract()?),
-                    });
+                    let is_text = value.is_instance_of::<PyString>();
+                    let kind = if is_text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
+                    body = Some((kind, Content::read(&value, asks)?));
                 }
-                "data" => body = Some(("application/x-www-form-urlencoded", encode(value)?.into_bytes())),
+                "data" => body = Some(("application/x-www-form-urlencoded", held(encode(value)?.into_bytes()))),
                 "tags" => tags = pairs(&value)?,
                 "_trusted" => self.is_trusted = value.is_truthy()?,
-                "retry" | "follow_redirects" => {}
+                "retry" | "follow_redirects" | "expect_continue" => {}
                 unknown => {
                     return Err(PyTypeError::new_err(format!(
                         "{}() got an unexpected option {unknown}; there are {}",
@@ -295,7 +308,10 @@ impl Wanted {
             if !self.has_header("content-type") {
                 self.headers.push(("Content-Type".into(), kind.into()));
             }
-            self.body = Some(body);
+            match body {
+                Content::Held(bytes) => self.body = Some(bytes),
+                Content::Streamed(upload) => self.upload = Some(upload),
+            }
         }
         if !tags.is_empty() {
             let mut tags: Vec<String> = tags.into_iter().map(|(name, value)| format!("{name}={value}")).collect();

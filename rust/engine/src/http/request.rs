@@ -1,7 +1,10 @@
 //! Renders a request to the bytes that go over the wire. For `blast` once in a run, for scripts whenever they ask for
 //! something new.
 
+use std::fs::File;
+
 use crate::plan::{PlanError, Request};
+use crate::upload::{Part, Upload};
 
 /// A rendered request.
 #[derive(Clone, Debug)]
@@ -12,11 +15,38 @@ pub struct Rendered {
     pub is_head: bool,
 }
 
-/// Renders a request. Headers of the plan replace the defaults of the same name.
-pub fn render(request: &Request) -> Result<Rendered, PlanError> {
-    decode_body(request)
-        .and_then(|body| render_parts(&request.method, &request.url, &request.headers, body.as_deref()))
-        .map_err(|PlanError(text)| PlanError(format!("request.{text}")))
+/// Renders a request. Headers of the plan replace the defaults of the same name. An upload is not among the bytes.
+pub fn render(request: &Request, upload: Option<&Upload>) -> Result<Rendered, PlanError> {
+    let Request { method, url, headers, .. } = request;
+    let rendered = match upload {
+        Some(upload) => render_parts(method, url, &with_upload(headers, upload), None),
+        None => decode_body(request).and_then(|body| render_parts(method, url, headers, body.as_deref())),
+    };
+    rendered.map_err(|PlanError(text)| PlanError(format!("request.{text}")))
+}
+
+/// The headers of a request and those that announce its upload.
+pub fn with_upload(headers: &[(String, String)], upload: &Upload) -> Vec<(String, String)> {
+    let mut headers = headers.to_vec();
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+        headers.push(("Content-Length".into(), upload.length().to_string()));
+    }
+    if upload.expects_continue {
+        headers.push(("Expect".into(), "100-continue".into()));
+    }
+    headers
+}
+
+/// The body of a request that is sent in pieces, if it is.
+pub fn open_body(request: &Request) -> Result<Option<Upload>, PlanError> {
+    let part = if let Some(path) = &request.body_file {
+        let opened = File::open(path).and_then(|file| Part::of_file(file, 0));
+        opened.map_err(|error| PlanError(format!("request.body_file: {}: {error}", path.display())))?
+    } else {
+        Part::Bytes(decode_body(request)?.unwrap_or_default().into())
+    };
+    let upload = Upload::new(vec![part], request.expect_continue);
+    Ok((request.uploads() && upload.length() > 0).then_some(upload))
 }
 
 /// The body of a request, if it has one.
@@ -86,8 +116,10 @@ mod tests {
 
     fn rendered(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>) -> Result<String, PlanError> {
         let headers = headers.iter().map(|&(name, value)| (name.into(), value.into())).collect();
-        let request = Request { method: method.into(), url: url.into(), headers, body: body.map(Into::into) };
-        render(&request).map(|rendered| String::from_utf8(rendered.bytes.into()).unwrap())
+        let body = body.map(Into::into);
+        let request =
+            Request { method: method.into(), url: url.into(), headers, body, body_file: None, expect_continue: false };
+        render(&request, None).map(|rendered| String::from_utf8(rendered.bytes.into()).unwrap())
     }
 
     #[test]

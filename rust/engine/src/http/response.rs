@@ -57,6 +57,8 @@ pub struct ResponseReader {
     partial: Vec<u8>,
     /// Bytes of interim responses before this one.
     interim: usize,
+    /// One of them said that the body of the request is wanted.
+    continued: bool,
     shape: Shape,
 }
 
@@ -79,6 +81,16 @@ impl ResponseReader {
         if matches!(self.body, Body::Close(_)) { Ok(self.complete(true)) } else { Err(ErrorKind::Closed) }
     }
 
+    /// The peer has said that it wants the body of the request.
+    pub fn is_continued(&self) -> bool {
+        self.continued
+    }
+
+    /// Nothing is known of the response yet: no byte of it, or of none but interim ones, has come.
+    pub fn is_untouched(&self) -> bool {
+        matches!(self.body, Body::Head) && self.partial.is_empty()
+    }
+
     /// Where the parts of the last complete response lie.
     pub fn shape(&self) -> Shape {
         self.shape
@@ -89,6 +101,7 @@ impl ResponseReader {
         self.body = Body::Head;
         self.partial = Vec::new();
         self.interim = 0;
+        self.continued = false;
         Progress::Complete { status: self.status, reusable }
     }
 
@@ -110,6 +123,7 @@ impl ResponseReader {
             self.body = match head.framing {
                 // The real response follows, before long.
                 Framing::Interim => {
+                    self.continued |= head.status == 100;
                     self.interim += head.bytes;
                     if self.interim > HEAD_LIMIT {
                         return Err(ErrorKind::HeaderTooLarge);

@@ -86,6 +86,10 @@ pub struct Connection {
     limits: Limits,
     /// How many requests the peer takes at a time; none before it has said so.
     peer_streams: usize,
+    /// Streams whose requests have bodies that are read while they are sent.
+    uploads: usize,
+    /// Requests that took more than one write: their labels, and how long the writing took.
+    sent: Vec<(usize, u64)>,
     /// The protocol may have something to write that it was not asked for yet.
     is_dirty: bool,
     is_retired: bool,
@@ -120,6 +124,8 @@ impl Connection {
             touched: Vec::new(),
             limits,
             peer_streams: 0,
+            uploads: 0,
+            sent: Vec::new(),
             is_dirty: true,
             is_retired: false,
             is_left: false,
@@ -171,8 +177,8 @@ impl Connection {
         if self.room() == 0 || !matches!(self.requests.poll_ready(&mut idle()), Poll::Ready(Ok(()))) {
             return false;
         }
-        let Ok((response, mut upload)) = self.requests.send_request(request.head.clone(), request.body.is_empty())
-        else {
+        let is_bodiless = request.body.is_empty() && request.upload.is_none();
+        let Ok((response, mut body)) = self.requests.send_request(request.head.clone(), is_bodiless) else {
             // The peer is leaving, or has been left without numbers for streams.
             self.is_retired = true;
             return false;
@@ -180,11 +186,16 @@ impl Connection {
         let id = u32::from(response.stream_id());
         if !request.body.is_empty() {
             // Refused only on a stream that is closed already, whose response says why.
-            let _ = upload.send_data(request.body.clone(), true);
+            let _ = body.send_data(request.body.clone(), true);
         }
         self.is_retired = id >= LAST_STREAM;
         self.is_dirty = true;
-        self.streams.push(Stream::new(id, request, response, sending, now));
+        let mut stream = Stream::new(id, request, response, sending, now);
+        if request.upload.is_some() {
+            stream.upload_into(body, now);
+            self.uploads += 1;
+        }
+        self.streams.push(stream);
         true
     }
 
@@ -223,21 +234,29 @@ impl Connection {
     }
 
     /// Appends what is to be written to `out`. To be asked after [`Connection::send`] and [`Connection::feed`]; several
-    /// requests before it go out together.
-    pub fn flush(&mut self, now: u64, out: &mut Vec<u8>, ended: &mut Vec<Ended>) {
+    /// requests before it go out together. `may_upload`: pieces of bodies too; whether there were any.
+    pub fn flush(&mut self, now: u64, may_upload: bool, out: &mut Vec<u8>, ended: &mut Vec<Ended>) -> bool {
+        let has_uploaded = may_upload && self.has_uploads() && self.upload(now, ended);
         if self.is_dirty && self.over.is_none() {
             self.drive(now, ended);
         }
         let before = out.len();
         self.transport.take(out);
-        let Self { outbound, streams, unasked, .. } = self;
+        let Self { outbound, streams, sent, unasked, .. } = self;
         outbound.follow(&out[before..], |part| match streams.iter_mut().find(|stream| stream.id == part.stream) {
-            Some(stream) => stream.bytes_sent += part.bytes,
+            Some(stream) => {
+                stream.bytes_sent += part.bytes;
+                stream.begun_ns = if stream.begun_ns == 0 { now } else { stream.begun_ns };
+                if part.is_end && stream.begun_ns < now {
+                    sent.push((stream.sending.label, now.saturating_sub(stream.sent_ns)));
+                }
+            }
             None => *unasked += part.bytes,
         });
         if *unasked > UNASKED_LIMIT && self.over.is_none() {
             self.give_up(now, Failure::Protocol, ended);
         }
+        has_uploaded
     }
 
     /// All that was written so far has been sent: the peer reads.
@@ -249,6 +268,29 @@ impl Connection {
     /// It takes no more requests; those on it go on.
     pub fn retire(&mut self) {
         self.is_retired = true;
+    }
+
+    /// Whether bodies are read while they are sent.
+    pub fn has_uploads(&self) -> bool {
+        self.uploads > 0
+    }
+
+    /// Requests that took more than one write and are written by now: their labels, and how long that took.
+    pub fn take_sent(&mut self) -> impl Iterator<Item = (usize, u64)> {
+        self.sent.drain(..)
+    }
+
+    /// Gives the protocol the next pieces of bodies, as far as the peer takes them. Whether there were any.
+    fn upload(&mut self, now: u64, ended: &mut Vec<Ended>) -> bool {
+        let mut has_uploaded = false;
+        for place in (0..self.streams.len()).rev() {
+            match self.streams[place].upload(now) {
+                Ok(is_any) => has_uploaded |= is_any,
+                Err(kind) => self.end(place, now, Err(Failure::Other(kind)), ended),
+            }
+        }
+        self.is_dirty |= has_uploaded;
+        has_uploaded
     }
 
     /// Ends what has taken longer than its timeout; the peer is told with the next [`Connection::flush`].
@@ -296,6 +338,7 @@ impl Connection {
 
     fn end(&mut self, place: usize, now: u64, result: Result<u16, Failure>, ended: &mut Vec<Ended>) {
         let mut stream = self.streams.swap_remove(place);
+        self.uploads -= usize::from(stream.request.upload.is_some());
         // Released windows, and a cancellation of what was not complete.
         self.is_dirty = true;
         let is_late = result.is_ok() && now > stream.deadline_ns;

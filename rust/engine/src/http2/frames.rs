@@ -7,13 +7,16 @@
 //!   └───────────┴────────┴────────┴─────────────────┴────────────────┘
 //! ```
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const GO_AWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
 const HEAD_BYTES: usize = 9;
 
 /// What [`Frames`] says of some bytes.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of the frame")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     /// The stream that they are for; 0 is the connection.
@@ -22,6 +25,8 @@ pub(super) struct Part {
     pub(super) bytes: u64,
     /// They belong to the head of a response.
     pub(super) is_head: bool,
+    /// The last of a message.
+    pub(super) is_end: bool,
     /// The last of what the peer says it takes.
     pub(super) is_settings: bool,
     /// The peer will take no more requests.
@@ -63,11 +68,12 @@ impl Frames {
             let part = bytes.len().min(self.payload_left);
             bytes = &bytes[part..];
             self.payload_left -= part;
-            let [_, _, _, kind, _, stream @ ..] = self.head;
+            let [_, _, _, kind, flags, stream @ ..] = self.head;
             on(Part {
                 stream: u32::from_be_bytes(stream) & (u32::MAX >> 1),
                 bytes: (taken + part) as u64,
                 is_head: matches!(kind, HEADERS | CONTINUATION),
+                is_end: matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 && self.payload_left == 0,
                 is_settings: kind == SETTINGS && self.payload_left == 0,
                 is_go_away: kind == GO_AWAY,
             });

@@ -1,17 +1,22 @@
 //! Renders a request for HTTP/2: checked once, sent as often as wanted. The same defaults as in HTTP/1.1, and the same
 //! headers of a plan serve both.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Uri};
 
 use crate::plan::PlanError;
+use crate::upload::Upload;
 
 /// A rendered request. A clone shares its body.
 #[derive(Clone, Debug)]
 pub struct Rendered {
     pub(super) head: http::Request<()>,
     pub(super) body: Bytes,
+    /// A body that is read while it is sent, instead.
+    pub(super) upload: Option<Rc<Upload>>,
 }
 
 /// Headers that speak of one HTTP/1.1 connection. HTTP/2 has its own ways and forbids them.
@@ -64,7 +69,14 @@ pub fn render_parts(
     *head.method_mut() = method;
     *head.uri_mut() = uri;
     *head.headers_mut() = map;
-    Ok(Rendered { head, body: Bytes::copy_from_slice(body.unwrap_or_default()) })
+    Ok(Rendered { head, body: Bytes::copy_from_slice(body.unwrap_or_default()), upload: None })
+}
+
+impl Rendered {
+    /// With this body; its length is among the headers already.
+    pub(crate) fn with_upload(self, upload: Option<&Rc<Upload>>) -> Self {
+        Self { upload: upload.cloned(), ..self }
+    }
 }
 
 /// The same of a request that was rendered for HTTP/1.1.

@@ -4,8 +4,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use h2::RecvStream;
+use bytes::Bytes;
 use h2::client::ResponseFuture;
+use h2::{RecvStream, SendStream};
 
 use super::Failure;
 use super::request::Rendered;
@@ -13,6 +14,7 @@ use crate::http::head::{HEAD_LIMIT, HEADER_LIMIT};
 use crate::http::response::Shape;
 use crate::outcome::ErrorKind;
 use crate::pool::Sending;
+use crate::upload::{PIECE_BYTES, Sender};
 
 /// Where the response is.
 pub(super) enum Receiving {
@@ -34,6 +36,10 @@ pub(super) struct Stream {
     pub(super) bytes_received: u64,
     /// Those of its heads: interim ones, the real one, trailers.
     pub(super) head_received: u64,
+    /// When its first byte was written; 0 before.
+    pub(super) begun_ns: u64,
+    /// Where its body goes and where it comes from, while it is sent in pieces.
+    uploading: Option<(SendStream<Bytes>, Sender)>,
     receiving: Receiving,
     status: u16,
     body_bytes: u64,
@@ -54,12 +60,43 @@ impl Stream {
             bytes_sent: 0,
             bytes_received: 0,
             head_received: 0,
+            begun_ns: 0,
+            uploading: None,
             receiving: Receiving::Head(response),
             status: 0,
             body_bytes: 0,
             kept: Vec::new(),
             body_at: 0,
         }
+    }
+
+    /// Its body is read while it is sent.
+    pub(super) fn upload_into(&mut self, into: SendStream<Bytes>, now: u64) {
+        self.uploading = self.request.upload.as_ref().map(|upload| (into, Sender::new(upload, now)));
+    }
+
+    /// Sends the next piece of its body, if the peer takes any now. Whether it did.
+    pub(super) fn upload(&mut self, now: u64) -> Result<bool, ErrorKind> {
+        let Some((into, from)) = &mut self.uploading else { return Ok(false) };
+        let is_answered = matches!(self.receiving, Receiving::Body(_));
+        if from.waits_until_ns > now || from.waits_until_ns > 0 && is_answered {
+            return Ok(false);
+        }
+        from.waits_until_ns = 0;
+        into.reserve_capacity(PIECE_BYTES);
+        let room = into.capacity();
+        if room == 0 && !from.is_done() {
+            return Ok(false);
+        }
+        let mut piece = Vec::new();
+        from.next(room, &mut piece)?;
+        let is_end = from.is_done();
+        // Refused only on a stream that is closed already, whose response says why.
+        let _ = into.send_data(piece.into(), is_end);
+        if is_end {
+            self.uploading = None;
+        }
+        Ok(true)
     }
 
     /// Reads as far as the bytes go: the status when the response is complete, `None` before.
@@ -76,7 +113,13 @@ impl Stream {
             match Pin::new(response).poll(context) {
                 // Interim responses without end, or one head without end.
                 Poll::Pending if self.head_received > HEAD_LIMIT as u64 => return Err(HEADER_TOO_LARGE),
-                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Pending => {
+                    // A head that is none yet is an interim one: the peer wants the body.
+                    if let Some((_, from)) = &mut self.uploading {
+                        from.waits_until_ns = 0;
+                    }
+                    return Ok(Poll::Pending);
+                }
                 Poll::Ready(Err(error)) => return Err(self.head_failure(&error)),
                 Poll::Ready(Ok(response)) => self.begin_body(response)?,
             }

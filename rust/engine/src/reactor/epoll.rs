@@ -51,6 +51,8 @@ struct Connection {
     connecting: bool,
     ending: bool,
     rest: Option<Rest>,
+    /// Somebody wants to know when there is no rest.
+    tells: bool,
 }
 
 /// See the module.
@@ -67,6 +69,10 @@ pub struct Epoll {
     again_now: usize,
     /// Connections whose write failed; told on the next call of `next`.
     failed: Vec<(Slot, Generation, Errno)>,
+    /// Connections on which all was written, and somebody wants to know.
+    written: VecDeque<(Slot, Generation)>,
+    /// How many of them have their turn before the kernel is asked anew.
+    written_now: usize,
     buffer: Box<[u8]>,
     filled: usize,
     thrifty: bool,
@@ -92,6 +98,8 @@ impl Epoll {
             again: VecDeque::new(),
             again_now: 0,
             failed: Vec::new(),
+            written: VecDeque::new(),
+            written_now: 0,
             buffer: vec![0; READ_BYTES].into(),
             filled: 0,
             thrifty: false,
@@ -149,10 +157,20 @@ impl Epoll {
                     return Ok(());
                 }
                 Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // What is left stays: nothing else may be sent behind it.
+                    connection.rest = Some(Rest { bytes: Rc::clone(bytes), from });
+                    return Err(error);
+                }
             }
         }
         Ok(())
+    }
+
+    fn send_from(&mut self, slot: Slot, bytes: &Rc<[u8]>, from: usize) {
+        if let Err(error) = self.write(slot, bytes, from) {
+            self.failed.push((slot, self.connections[slot as usize].generation, error));
+        }
     }
 
     fn writable(&mut self, slot: Slot) -> Option<Event> {
@@ -166,7 +184,10 @@ impl Epoll {
             });
         }
         let rest = connection.rest.take()?;
-        self.write(slot, &rest.bytes, rest.from).err().map(|error| Event::Ended(slot, Some(error)))
+        self.send_from(slot, &rest.bytes, rest.from);
+        let connection = &mut self.connections[slot as usize];
+        let tells = connection.rest.is_none() && std::mem::take(&mut connection.tells);
+        tells.then_some(Event::Written(slot))
     }
 }
 
@@ -194,9 +215,7 @@ impl Reactor for Epoll {
 
     #[inline]
     fn send(&mut self, slot: Slot, bytes: &Rc<[u8]>) {
-        if let Err(error) = self.write(slot, bytes, 0) {
-            self.failed.push((slot, self.connections[slot as usize].generation, error));
-        }
+        self.send_from(slot, bytes, 0);
     }
 
     fn is_sending(&self, slot: Slot) -> bool {
@@ -206,6 +225,14 @@ impl Reactor for Epoll {
     #[inline]
     fn is_ending(&self, slot: Slot) -> bool {
         self.connections[slot as usize].ending
+    }
+
+    fn tell_written(&mut self, slot: Slot) {
+        let connection = &mut self.connections[slot as usize];
+        connection.tells = connection.rest.is_some();
+        if !connection.tells {
+            self.written.push_back((slot, connection.generation));
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -227,7 +254,8 @@ impl Reactor for Epoll {
         self.events.clear();
         self.at = 0;
         self.again_now = self.again.len();
-        let ready = !self.again.is_empty() || !self.failed.is_empty();
+        self.written_now = self.written.len();
+        let ready = !self.again.is_empty() || !self.failed.is_empty() || !self.written.is_empty();
         let timeout = match deadline_ns {
             _ if ready => Some(clock::timespec(0)),
             Some(0) => Some(clock::timespec(0)),
@@ -243,8 +271,22 @@ impl Reactor for Epoll {
     #[inline]
     fn next(&mut self) -> Option<Event> {
         while let Some((slot, generation, error)) = self.failed.pop() {
+            if self.connections[slot as usize].generation != generation {
+                continue;
+            }
+            // The peer may have answered before it closed: what it said counts first.
+            if let Some(received @ Event::Received(_)) = self.read(slot) {
+                self.failed.push((slot, generation, error));
+                return Some(received);
+            }
+            return Some(Event::Ended(slot, Some(error)));
+        }
+        // Before what has come meanwhile: no answer is told of before its request was written.
+        while self.written_now > 0 {
+            self.written_now -= 1;
+            let Some((slot, generation)) = self.written.pop_front() else { break };
             if self.connections[slot as usize].generation == generation {
-                return Some(Event::Ended(slot, Some(error)));
+                return Some(Event::Written(slot));
             }
         }
         while self.at < self.events.len() {
@@ -280,6 +322,10 @@ impl Reactor for Epoll {
             if found.is_some() {
                 return found;
             }
+            // What broke the write says more than what a read would say now.
+            if !self.failed.is_empty() {
+                return self.next();
+            }
         }
         // Last, and each once: one that floods is no quicker served than the others.
         while self.again_now > 0 {
@@ -310,7 +356,8 @@ impl Reactor for Epoll {
 
     fn rest(&mut self, now: u64, until_ns: u64) -> bool {
         let unstamped = self.connecting > 0 || self.watched.get() > OWN_WATCHED;
-        let all_told = self.at == self.events.len() && self.again.is_empty() && self.failed.is_empty();
+        let queues_empty = self.again.is_empty() && self.failed.is_empty() && self.written.is_empty();
+        let all_told = self.at == self.events.len() && queues_empty;
         let rests = self.thrifty && all_told && !unstamped && until_ns.saturating_sub(now) <= LONGEST_REST_NS;
         rests && clock_nanosleep_absolute(ClockId::Monotonic, &clock::timespec(until_ns)).is_ok()
     }

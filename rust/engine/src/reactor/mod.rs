@@ -34,6 +34,8 @@ pub enum Event {
     Received(Slot),
     /// The peer will send no more (`None`), or the connection failed.
     Ended(Slot, Option<Errno>),
+    /// Everything was written: [`Reactor::tell_written`] has asked for it.
+    Written(Slot),
     /// The control descriptor can be read.
     Control,
     /// A descriptor that somebody else watches can be read, or written.
@@ -76,6 +78,10 @@ pub trait Reactor {
 
     /// Whether the peer is known to have closed behind what was read: it will answer no other request.
     fn is_ending(&self, slot: Slot) -> bool;
+
+    /// Asks for one [`Event::Written`] as soon as all that was given to [`Reactor::send`] is written. Unless sends are
+    /// queued, only while [`Reactor::is_sending`].
+    fn tell_written(&mut self, slot: Slot);
 
     /// Hands over what was queued, where sends are queued.
     fn flush(&mut self) -> io::Result<()>;

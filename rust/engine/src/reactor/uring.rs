@@ -58,6 +58,8 @@ struct Connection {
     sending: Option<Rc<[u8]>>,
     /// They are many, and the kernel has not reported that it has taken them.
     unsent: bool,
+    /// Somebody wants to know when it has.
+    tells: bool,
 }
 
 impl Connection {
@@ -195,7 +197,10 @@ impl Uring {
                     Some(error) => Some(Event::Ended(slot, Some(error))),
                 }
             }
-            Operation::Send => error.map(|error| Event::Ended(slot, Some(error))),
+            Operation::Send => match error {
+                Some(error) => Some(Event::Ended(slot, Some(error))),
+                None => std::mem::take(&mut connection.tells).then_some(Event::Written(slot)),
+            },
             Operation::Cancel | Operation::Control => None,
         }
     }
@@ -258,6 +263,12 @@ impl Reactor for Uring {
 
     fn is_ending(&self, _: Slot) -> bool {
         false // the end comes as an event of its own, at once
+    }
+
+    fn tell_written(&mut self, slot: Slot) {
+        // Of a small send nothing is heard; who asks has seen that there is something to wait for.
+        let connection = &mut self.connections[slot as usize];
+        connection.tells = connection.unsent;
     }
 
     fn flush(&mut self) -> io::Result<()> {

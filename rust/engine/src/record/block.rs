@@ -83,7 +83,7 @@ pub enum Word {
 
 const HEADER_WORDS: usize = 512;
 /// Layout version: a reader and a writer of different builds refuse each other.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// Words of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,11 +196,13 @@ pub enum Kind {
     Dns,
     /// The handshake of TLS.
     Tls,
+    /// From the first byte written to the last, where one write did not take all.
+    Send,
 }
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Response,
         Self::Service,
         Self::Lateness,
@@ -211,6 +213,7 @@ impl Kind {
         Self::PoolWait,
         Self::Dns,
         Self::Tls,
+        Self::Send,
     ];
 
     /// The name that summaries use.
@@ -226,6 +229,7 @@ impl Kind {
             Self::PoolWait => "pool_wait",
             Self::Dns => "dns",
             Self::Tls => "tls",
+            Self::Send => "send",
         }
     }
 }

@@ -104,7 +104,7 @@ impl Client {
     }
 
     fn flush(&mut self) {
-        self.connection.flush(self.now, &mut self.written, &mut self.ended);
+        self.connection.flush(self.now, true, &mut self.written, &mut self.ended);
     }
 
     /// (token, how it ended), in the order in which they did.
