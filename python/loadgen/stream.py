@@ -1,4 +1,4 @@
-"""Responses that a script reads while they come: server-sent events, lines, bytes. The engine stamps what arrives."""
+"""Responses that a script reads while they come: events, lines, bytes. The engine stamps what arrives."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class Stream:
             if options.get(name) is not None:
                 raise ValueError(f"stream: {name} is not supported, a stream is one request")
         if isinstance(options.get("auth"), DigestAuth):
-            raise ValueError("stream: DigestAuth is not supported, its challenge takes a second request")
+            raise ValueError(  # noqa: TRY004 - the type is right elsewhere
+                "stream: DigestAuth is not supported, its challenge takes a second request"
+            )
         self._user = user
         self._request = method, url, options
         self._measure = measure
@@ -72,6 +74,7 @@ class Stream:
         # What the run's end breaks off is unfinished: the engine counts it so where it still goes on.
         if not (broken_off and self._user._engine.phase in ENDED):
             self._response._leave()
+        self._response._pace.end()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         async with self as response:
@@ -80,16 +83,15 @@ class Stream:
 
 
 class StreamedResponse:
-    """A response whose head has come. Its body is read once, by one of `events`, `aiter_bytes`, `aiter_lines`, `aread`.
+    """A response whose head has come. Its body is read once: by events, aiter_bytes, aiter_lines or aread.
 
     They end with the body. Where it was broken off they end too, and `error` says why.
     """
 
     def __init__(self, user: User, stream: EngineStream | None, head: Response, measure: str) -> None:
-        self._user = user
         self._stream = stream
         self._head = head
-        self._measure = measure
+        self._pace = Pace(user, measure)
 
     @property
     def status(self) -> int:
@@ -128,14 +130,10 @@ class StreamedResponse:
 
     async def events(self) -> AsyncIterator[Event]:
         """Server-sent events as they come, each measured by when its last byte arrived."""
-        pace = Pace(self._user, self._measure)
-        try:
-            while (stream := await self._next()) is not None:
-                for at_ns, event in stream.take_events():
-                    pace.event(at_ns, stream.sent_ns)
-                    yield event
-        finally:
-            pace.end()
+        while (stream := await self._next()) is not None:
+            for at_ns, event in stream.take_events():
+                self._pace.event(at_ns, stream.sent_ns)
+                yield event
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The body in the pieces in which it came, without the frames of its chunks."""
@@ -166,7 +164,9 @@ class StreamedResponse:
             return None
         coding = self.headers.get("content-encoding", "identity")
         if coding != "identity":
-            raise ValueError(f"{self.method} {self.url}: {coding} is not decoded in a stream: do not ask for it")
+            raise ValueError(
+                f"{self.method} {self.url}: {coding} is not decoded in a stream: do not ask for it"
+            )
         waiting = stream.wait()
         if waiting is not None:
             await waiting
@@ -203,4 +203,3 @@ class Pace:
         lasted_ns = self._last_ns - self._first_ns
         if lasted_ns > 0:
             self._user.trend(self._rate, (self._events - 1) * SECOND_NS / lasted_ns)
-

@@ -1,8 +1,9 @@
-"""Responses that are read while they come: what scripts see of them, and what is counted, through the front door."""
+"""Responses read while they come: what scripts see of them, and what is counted, through the front door."""
 
 from __future__ import annotations
 
 import csv
+import itertools
 import statistics
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,8 @@ def test_events_are_counted_exactly_and_measured(scripts: Scripts) -> None:
 
         @scenario
         async def feed(user: User) -> None:
-            numbers = [event.json()["number"] async for event in user.stream("GET", "/events?count=20&every=5")]
+            feed = user.stream("GET", "/events?count=20&every=5")
+            numbers = [event.json()["number"] async for event in feed]
             user.expect(numbers == list(range(1, 21)), "all of them, in order")
         """,
         *("--users", "3", "--iterations", "12", "--workers", "1", "--drain", "5s"),
@@ -97,7 +99,7 @@ def test_gaps_are_the_servers_though_the_script_is_slow(
     target.interrupt()
     target.wait()
     sent = [int(line["sent_ns"]) for line in csv.DictReader(log.open()) if line["path"].startswith("/events")]
-    gaps_ms = [(after - before) / 1e6 for before, after in zip(sent, sent[1:], strict=False)]
+    gaps_ms = [(after - before) / 1e6 for before, after in itertools.pairwise(sent)]
     seen = trend(told, "gap between tokens")
     assert seen["count"] == len(gaps_ms) == 39, told.result
     # Both ends of a mean are single stamps: what held one of them back is spread over all the gaps.
@@ -107,10 +109,15 @@ def test_gaps_are_the_servers_though_the_script_is_slow(
 
 @pytest.mark.parametrize(
     "body",
-    [b"\xef\xbb\xbfid: 7\r\ndata: Gr\xc3\xbc\xc3\x9fe\r\n: no\r\nretry: 5\r\n\r\n", b"id:7\rdata:Gr\xc3\xbc\xc3\x9fe\rretry:5\r\r"],
+    [
+        b"\xef\xbb\xbfid: 7\r\ndata: Gr\xc3\xbc\xc3\x9fe\r\n: no\r\nretry: 5\r\n\r\n",
+        b"id:7\rdata:Gr\xc3\xbc\xc3\x9fe\rretry:5\r\r",
+    ],
     ids=["CRLF", "CR"],
 )
-def test_a_byte_at_a_time_makes_no_difference(scripts: Scripts, raw_server: RawServerFactory, body: bytes) -> None:
+def test_a_byte_at_a_time_makes_no_difference(
+    scripts: Scripts, raw_server: RawServerFactory, body: bytes
+) -> None:
     def behave(connection: RawConnection) -> None:
         connection.read_request()
         for byte in CHUNKED + b"".join(chunk(bytes([byte])) for byte in body) + b"0\r\n\r\n":
@@ -129,7 +136,9 @@ def test_a_byte_at_a_time_makes_no_difference(scripts: Scripts, raw_server: RawS
 def test_bytes_lines_and_all_of_it(scripts: Scripts, raw_server: RawServerFactory) -> None:
     def behave(connection: RawConnection) -> None:
         while connection.read_request():
-            connection.send(CHUNKED + chunk(b"a\r") + chunk(b"\nb\xc3") + chunk(b"\xbc\n\nlast") + b"0\r\n\r\n")
+            connection.send(
+                CHUNKED + chunk(b"a\r") + chunk(b"\nb\xc3") + chunk(b"\xbc\n\nlast") + b"0\r\n\r\n"
+            )
 
     told = scripts(
         """\
@@ -220,7 +229,10 @@ def test_a_stream_that_never_begins_says_why(scripts: Scripts, free_port: int) -
 
 @pytest.mark.parametrize(
     ("what", "says"),
-    [("events()", "more than 4 MB in one event"), ("aiter_bytes()", "more than 16 MB of the response lay unread")],
+    [
+        ("events()", "more than 4 MB in one event"),
+        ("aiter_bytes()", "more than 16 MB of the response lay unread"),
+    ],
 )
 def test_what_is_too_large_is_refused_clearly(
     scripts: Scripts, raw_server: RawServerFactory, what: str, says: str
@@ -288,7 +300,19 @@ def test_over_http2_streams_share_a_connection(scripts: Scripts, tmp_path: Path)
                 page = await user.get("/")
                 user.expect(page.ok, "others go on")
             """,
-            *("--url", server.url, "--http2", "--users", "3", "--iterations", "6", "--workers", "1", "--drain", "5s"),
+            *(
+                "--url",
+                server.url,
+                "--http2",
+                "--users",
+                "3",
+                "--iterations",
+                "6",
+                "--workers",
+                "1",
+                "--drain",
+                "5s",
+            ),
         )
         requests = assert_seen(told)
         assert (requests["total"], requests["ok"], requests["errors"]) == (18, 18, {}), told.result
