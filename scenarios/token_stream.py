@@ -12,4 +12,4 @@ async def chat(user: User) -> None:
     user.expect(numbers == list(range(1, 11)), "every token came")
 
 
-plan = Plan(rate="20/s", duration="5s", thresholds=["time to first token: p95 < 250"])
+plan = Plan(rate="100/s", duration="5s", thresholds=["time to first token: p95 < 250"])

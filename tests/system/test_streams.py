@@ -98,7 +98,11 @@ def test_gaps_are_the_servers_though_the_script_is_slow(
     assert_seen(told)
     target.interrupt()
     target.wait()
-    sent = [int(line["sent_ns"]) for line in csv.DictReader(log.open()) if line["path"].startswith("/events")]
+    sent = [
+        int(line["sent_ns"])
+        for line in csv.DictReader(log.read_text().splitlines())
+        if line["path"].startswith("/events")
+    ]
     gaps_ms = [(after - before) / 1e6 for before, after in itertools.pairwise(sent)]
     seen = trend(told, "gap between tokens")
     assert seen["count"] == len(gaps_ms) == 39, told.result
@@ -165,10 +169,11 @@ def test_a_stream_that_is_left_is_ok_and_closes_its_connection(
     left = []
 
     def behave(connection: RawConnection) -> None:
-        connection.read_request()
+        if not connection.read_request():
+            return  # only looked whether somebody listens
         connection.send(CHUNKED + chunk(b"data: 1\n\n"))
         connection.wait_until_client_closes()  # it never ends
-        left.append(connection.number)
+        left.append(True)
 
     server = raw_server(behave)
     told = scripts(
@@ -187,7 +192,7 @@ def test_a_stream_that_is_left_is_ok_and_closes_its_connection(
     requests = assert_seen(told)
     assert (requests["total"], requests["ok"], requests["errors"]) == (3, 3, {}), told.result
     server.stop()
-    assert sorted(left) == [0, 1, 2]
+    assert len(left) == 3
 
 
 @pytest.mark.parametrize(
@@ -215,16 +220,18 @@ def test_a_stream_that_breaks_ends_with_its_error_and_fails(
     assert assert_seen(told)["errors"] == {error: 1}, told.result
 
 
-def test_a_stream_that_never_begins_says_why(scripts: Scripts, free_port: int) -> None:
+def test_a_stream_that_never_begins_says_why(scripts: Scripts, raw_server: RawServerFactory) -> None:
+    def behave(connection: RawConnection) -> None:
+        connection.read_request()  # and closes
+
     told = scripts(
         reading(
             "e async for e in response.events()",
-            'found == [] and response.status == 0 and response.error == "connect_refused"',
+            'found == [] and response.status == 0 and response.error == "closed"',
         ),
-        *("--url", f"http://127.0.0.1:{free_port}", *ONE),
+        *("--url", raw_server(behave).url, *ONE),
     )
-    assert told.summary["requests"]["errors"] == {"connect_refused": 1}, told.result
-    assert all(check["failed"] == 0 for check in told.summary["checks"]), told.result
+    assert assert_seen(told)["errors"] == {"closed": 1}, told.result
 
 
 @pytest.mark.parametrize(
@@ -265,14 +272,17 @@ def test_what_is_too_large_is_refused_clearly(
 
 
 def test_what_a_stream_cannot_do_is_refused(scripts: Scripts, raw_server: RawServerFactory) -> None:
+    asked = []
+
     def behave(connection: RawConnection) -> None:
-        assert b"Accept-Encoding: identity\r\n" in connection.read_request()
+        asked.append(connection.read_request())
         connection.send(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx")
         connection.wait_until_client_closes()
 
     url = ("--url", raw_server(behave).url)
     told = scripts(reading("e async for e in response.events()", "found"), *url, *ONE)
     told.assert_says("gzip is not decoded in a stream")
+    assert b"Accept-Encoding: identity\r\n" in b"".join(asked)
     told = scripts(
         reading("e async for e in response.events()", "found", ", follow_redirects=True"), *url, *ONE
     )
