@@ -19,10 +19,12 @@ __all__ = [
     "Cookies",
     "Engine",
     "EngineError",
+    "Event",
     "Histogram",
     "Response",
     "Schedule",
     "Snapshot",
+    "Stream",
     "__version__",
     "monotonic_ns",
     "run_worker",
@@ -192,6 +194,41 @@ class Response:
         """Raises loadgen.StatusError unless `ok`."""
 
 @final
+class Event:
+    """A server-sent event."""
+
+    @property
+    def event(self) -> str:
+        """Its type: "message" where the server does not say."""
+    @property
+    def data(self) -> str: ...
+    @property
+    def id(self) -> str:
+        """The last that the server has given."""
+    @property
+    def retry(self) -> int | None:
+        """How many milliseconds to wait before connecting again, where this event says so."""
+    def json(self) -> Any:
+        """The data, read as JSON. Raises a ValueError that says where it is not."""
+
+@final
+class Stream:
+    """A response that is taken while it comes. `loadgen.stream` is made on top of it."""
+
+    @property
+    def head(self) -> Future[Response]: ...
+    @property
+    def sent_ns(self) -> int: ...
+    @property
+    def is_drained(self) -> bool: ...
+    @property
+    def error(self) -> str | None: ...
+    def wait(self) -> Future[None] | None: ...
+    def take(self) -> list[tuple[int, bytes]]: ...
+    def take_events(self) -> list[tuple[int, Event]]: ...
+    def leave(self) -> None: ...
+
+@final
 class Cookies:
     """The cookies of one user, sent where RFC 6265 says."""
 
@@ -251,6 +288,7 @@ class Client:
     def request(self, method: str, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a request."""
     def _send(self, method: str, url: str, **options: Any) -> Awaitable[Response]: ...
+    def _stream(self, method: str, url: str, **options: Any) -> Stream | str: ...
     def _render(self, method: str, url: str, **options: Any) -> bytes: ...
     def _refuse(self, method: str, url: str, options: dict[str, Any], error: str) -> Response: ...
     def get(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:

@@ -13,6 +13,7 @@ import msgspec
 
 from loadgen._engine import Client, Engine, Response, monotonic_ns
 from loadgen.data import Exhausted
+from loadgen.stream import ENDED, Stream
 from loadgen.url import PORTS
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ __all__ = ["Response", "User"]
 
 # A name that could not be resolved is asked for again after so long.
 UNRESOLVED_S = 1.0
-# Phases of the engine in which users are cancelled.
-ENDED = ("over", "stopped")
 # Metrics of every run, which a script's would be hidden by.
 RESERVED = frozenset({"connection_wait", "completed_rate_per_s"})
 
@@ -90,6 +89,14 @@ class User(Client):
         """
         return Measure(self, name)
 
+    def stream(self, method: str, url: str, *, measure: str = "event", **options: Any) -> Stream:
+        """A request whose response is read while it comes: `async with` it, or `async for event in` it.
+
+        `measure` says what its events are in the results: "time to first event", "gap between events",
+        "events per second". Takes what other requests take, but for what makes several requests of one.
+        """
+        return Stream(self, method, url, measure, options)
+
     def counter(self, name: str, amount: float = 1) -> None:
         """Adds to a sum."""
         self._engine.counter(_free(name), amount)
@@ -112,18 +119,22 @@ class User(Client):
         self, site: str, method: str, url: str, options: dict[str, Any] | None
     ) -> Response:
         """A request to a site that is not known yet: its name is looked up first, once for all users."""
+        if not await self._find(site):
+            return self._refuse(method, url, options or {}, "name_not_resolved")
+        return await super()._send(method, url, **options or {})
+
+    async def _find(self, site: str) -> bool:
+        """Makes a site known; whether it has an address."""
         loop = cast("LoadgenLoop", asyncio.get_running_loop())
         known = self._engine.known_addresses(site)
         if known is not None:
             self._engine.add_origin(site, known)
-            return await super()._send(method, url, **options or {})
+            return True
         lookup = loop.lookups.get(site)
         if lookup is None:
             lookup = loop.lookups[site] = loop.create_task(self._look_up(site))
         # One user that goes must not take the answer from the others.
-        if not await asyncio.shield(lookup):
-            return self._refuse(method, url, options or {}, "name_not_resolved")
-        return await super()._send(method, url, **options or {})
+        return await asyncio.shield(lookup)
 
     async def _look_up(self, site: str) -> bool:
         """Makes a site known to the engine; whether it has an address."""

@@ -5,6 +5,7 @@ This file is also the application that it serves, which writes each request down
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -23,7 +24,7 @@ LOG = "HYPERCORN_TEST_LOG"
 
 
 class Hypercorn(ServerProcess):
-    """Answers "hello world" to everything."""
+    """Answers "hello world" to everything but `/events/N`, which sends so many events."""
 
     def __init__(self, folder: Path, *, tls: Leaf | None = None) -> None:
         self._access_log = folder / "access.log"
@@ -65,6 +66,14 @@ async def application(
     }
     with Path(os.environ[LOG]).open("a") as log:  # noqa: ASYNC230 - nothing else is to happen meanwhile
         log.write(json.dumps(line) + "\n")
+    if scope["path"].startswith("/events/"):
+        kind = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": kind})
+        for number in range(1, int(scope["path"].rpartition("/")[2]) + 1):
+            await send({"type": "http.response.body", "body": b"data: %d\n\n" % number, "more_body": True})
+            await asyncio.sleep(0.001)
+        await send({"type": "http.response.body"})
+        return
     headers = [(b"content-length", b"12"), (b"content-type", b"text/plain")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"hello world\n"})

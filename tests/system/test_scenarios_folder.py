@@ -44,6 +44,7 @@ EXPECTED = {
     "ramp": expected("GET /", options=()),  # its stages say how long
     "retries": expected(*("GET /", "GET /status/503", "POST /echo"), checks=("page ok", "still broken")),
     "thresholds": expected("GET /delay/2", checks=("page ok",)),
+    "token_stream": expected("chat", checks=("it answers", "every token came")),
     "weighted": expected("GET /", "GET /delay/5", "upload"),
 }
 

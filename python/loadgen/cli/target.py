@@ -22,6 +22,7 @@ Examples:
 \b
 Paths: / and /health; /delay/MS answers after exactly that long; /status/CODE;
 /bytes/N; /echo; /chunked/N; /drop closes without an answer;
+/events?count=N&every=MS sends server-sent events;
 /stall?for=T&every=T freezes the whole server; /requests tells exact counts.
 """
 

@@ -19,6 +19,7 @@ use crate::layers::{self, Layers};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::{Connection, Pool, Sending, State};
 use crate::reactor::{Address, Event, Reactor, Slot};
+use crate::streamed::{Piece, Receiver};
 use crate::upload::{PIECE_BYTES, Sender, Upload};
 use crate::wire::Version;
 
@@ -81,6 +82,8 @@ pub struct Client<R> {
     again: VecDeque<Again>,
     /// What happened beside what was told of last.
     more: VecDeque<(Happened, Answer)>,
+    /// What came of responses that are streamed, before what is told of their ends.
+    pub pieces: Vec<Piece>,
 }
 
 /// A request to be sent once more.
@@ -151,6 +154,7 @@ impl<R: Reactor> Client<R> {
             ended: Vec::new(),
             again: VecDeque::new(),
             more: VecDeque::new(),
+            pieces: Vec::new(),
         }
     }
 
@@ -302,7 +306,11 @@ impl<R: Reactor> Client<R> {
 
     /// Requests that have ended on a shared connection, to be told of one by one.
     fn tell_ended(&mut self, slot: Slot, now: u64) {
-        let origin = self.pool.get(slot).origin;
+        let connection = self.pool.get(slot);
+        let origin = connection.origin;
+        if let Some(http2) = &mut connection.http2 {
+            self.pieces.append(&mut http2.pieces);
+        }
         for ended in self.ended.drain(..) {
             let Ended { request, mut sending, sent_ns, first_byte_ns, bytes_sent, bytes_received, result, answer } =
                 ended;
@@ -626,7 +634,7 @@ impl<R: Reactor> Client<R> {
             return self.unasked(slot);
         }
         let now = self.reactor.arrived_ns(now).max(connection.since_ns);
-        let progress = read(connection, &mut self.heads, self.reactor.received(), now);
+        let progress = read(connection, &mut self.heads, self.reactor.received(), now, &mut self.pieces);
         self.advance(slot, now, progress)
     }
 
@@ -656,7 +664,7 @@ impl<R: Reactor> Client<R> {
             }
             Ok(layers::Progress::Open) if self.plain.is_empty() => Happened::Nothing,
             Ok(progress) if connection.state == State::Busy => {
-                let read = match read(connection, &mut self.heads, &self.plain, now) {
+                let read = match read(connection, &mut self.heads, &self.plain, now, &mut self.pieces) {
                     Ok(Progress::More) if progress == layers::Progress::Closed => connection.reader.close(),
                     // What is closed carries no other request.
                     Ok(Progress::Complete { status, .. }) if progress == layers::Progress::Closed => {
@@ -830,6 +838,27 @@ impl<R: Reactor> Client<R> {
         }
     }
 
+    /// Ends a streamed request whose head has come: the rest of it is not wanted, or cannot be taken. A connection that
+    /// carries nothing else is closed with it. [`Client::next_more`] tells of it; what has ended already stays as it is.
+    pub fn leave(&mut self, token: u64, now: u64, why: Result<(), ErrorKind>) {
+        let Some(slot) = self.pool.streaming(token) else { return };
+        let connection = self.pool.get(slot);
+        if let Some(http2) = &mut connection.http2 {
+            http2.leave(token, now, why, &mut self.ended);
+            self.unflushed.push(slot);
+            return self.tell_ended(slot, now);
+        }
+        let Some(status) = connection.reader.status() else { return };
+        let end = match why {
+            _ if now > connection.deadline_ns => End::Error(ErrorKind::Timeout),
+            Ok(()) => End::Response(status),
+            Err(kind) => End::Error(kind),
+        };
+        let outcome = self.outcome(slot, now, end);
+        self.close(slot);
+        self.more.push_back((Happened::Ended(outcome), Answer::None));
+    }
+
     /// A connection fails, and with it the request that it carries.
     fn fail(&mut self, slot: Slot, now: u64, kind: ErrorKind) -> Happened {
         if self.pool.get(slot).state == State::Connecting {
@@ -882,11 +911,22 @@ impl<R: Reactor> Client<R> {
 
 /// Takes what has come of a response.
 #[inline]
-fn read(connection: &mut Connection, heads: &mut HeadReader, bytes: &[u8], now: u64) -> Result<Progress, ErrorKind> {
+fn read(
+    connection: &mut Connection,
+    heads: &mut HeadReader,
+    bytes: &[u8],
+    now: u64,
+    pieces: &mut Vec<Piece>,
+) -> Result<Progress, ErrorKind> {
     if connection.first_byte_ns == 0 {
         connection.first_byte_ns = now;
     }
     connection.received += bytes.len() as u64;
+    if connection.sending.streams {
+        let mut receiver =
+            Receiver { token: connection.sending.token, sent_ns: connection.since_ns, at_ns: now, pieces };
+        return connection.reader.feed_to(bytes, heads, &mut receiver);
+    }
     let progress = connection.reader.feed(bytes, heads);
     if connection.sending.keeps {
         let whole = connection.kept.is_empty() && matches!(progress, Ok(Progress::Complete { .. }));

@@ -30,6 +30,7 @@ pub mod record;
 pub mod requests;
 pub mod schedule;
 pub mod source;
+pub mod streamed;
 pub mod streams;
 pub mod template;
 pub mod tls;

@@ -65,6 +65,7 @@ impl Connection {
 
 /// A request, as far as the connection that carries it must know.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Sending {
     /// When it was due.
     pub due_ns: u64,
@@ -78,6 +79,8 @@ pub struct Sending {
     pub is_head: bool,
     /// Somebody wants to read the response.
     pub keeps: bool,
+    /// Somebody wants to read it as it comes.
+    pub streams: bool,
     /// A peer has already gone away without looking at it.
     pub is_second: bool,
 }
@@ -254,6 +257,13 @@ impl Pool {
         let single = |c: &Connection| (c.state == State::Busy).then_some(c.sending.label);
         let shared = |c: &Connection| c.http2.as_ref().map(|http2| http2.labels().collect::<Vec<_>>());
         self.connections.iter().flat_map(move |c| single(c).into_iter().chain(shared(c).into_iter().flatten()))
+    }
+
+    /// Where the request with a token is, among those that are streamed.
+    pub fn streaming(&self, token: u64) -> Option<Slot> {
+        let single = |c: &Connection| c.state == State::Busy && c.sending.streams && c.sending.token == token;
+        let shared = |c: &Connection| c.http2.as_ref().is_some_and(|http2| http2.is_streaming(token));
+        (0..).zip(&self.connections).find(|(_, c)| single(c) || shared(c)).map(|(slot, _)| slot)
     }
 
     /// Slots whose present step, connecting or a request, has taken too long.

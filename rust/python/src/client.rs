@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::refused;
 use crate::request::{Prepared, Wanted, is_simple_auth};
 use crate::response::Response;
+use crate::stream::Stream;
 
 #[pyclass(module = "loadgen._engine", subclass, frozen, weakref, dict)]
 pub(crate) struct Client {
@@ -62,7 +63,7 @@ impl Client {
         let prepared = Prepared { origin, label, is_head, method, bytes, upload, url: url_text };
         if options.is_some() {
             drop(core);
-            return engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies);
+            return engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies, None);
         }
         if core.has_begun() {
             core.requests.remember(method, text, prepared.clone_ref(py));
@@ -96,7 +97,7 @@ impl Client {
         if self.cookies.get().may_have_any() && !engine.core()?.requests.has_cookie_header {
             prepared.add_cookies(&self.cookies.get().line(prepared.url.bind(py).to_str()?, &[]));
         }
-        engine.submit(py, self.place, &prepared, timeout_ns, &self.cookies)
+        engine.submit(py, self.place, &prepared, timeout_ns, &self.cookies, None)
     }
 
     fn call<'py>(
@@ -168,6 +169,40 @@ impl Client {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         Self::attempt(slf, method_named(method)?, url, options.filter(|options| !options.is_empty()))
+    }
+
+    /// A request whose response is taken while it comes; or the site that must be made known first.
+    #[pyo3(signature = (method, url, **options))]
+    fn _stream<'py>(
+        slf: &Bound<'py, Self>,
+        method: &str,
+        url: &Bound<'py, PyString>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let this = slf.get();
+        let engine = this.engine.get();
+        let none = PyDict::new(py);
+        let method = method_named(method)?;
+        let mut wanted = this.wanted(method, url.to_str()?, Some(options.unwrap_or(&none)))?;
+        // It is read as it comes: nothing of it can be decoded.
+        wanted.set_default("Accept-Encoding", "identity");
+        let mut core = engine.core()?;
+        let Some(origin) = core.requests.origin(&wanted.site) else {
+            return Ok(PyString::new(py, &wanted.site).into_any());
+        };
+        let (bytes, is_head) = core.requests.render(&wanted)?;
+        let label = core.request_label(&wanted.label)?;
+        let keeps_cookies = core.requests.keeps_cookies;
+        drop(core);
+        this.made.fetch_add(1, Relaxed);
+        let url = PyString::new(py, &wanted.url).unbind();
+        let cookies = keeps_cookies.then(|| this.cookies.clone_ref(py));
+        let stream = Stream::new(this.engine.clone_ref(py), method, url.clone_ref(py), cookies);
+        let stream = Bound::new(py, stream)?;
+        let prepared = Prepared { origin, label, is_head, method, bytes, url };
+        engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies, Some(&stream))?;
+        Ok(stream.into_any())
     }
 
     /// The bytes of a request, which is not sent.

@@ -38,6 +38,7 @@ use crate::ready::{Handle, Ready};
 use crate::refused;
 use crate::request::{Prepared, Requests};
 use crate::response::Response;
+use crate::stream::Stream;
 use crate::waiters::{Waiter, Waiters};
 use crate::worker::duplicate;
 
@@ -93,6 +94,8 @@ pub(crate) struct Core {
     cpu_at_start_ns: u64,
     script_ns: u64,
     native_ns: u64,
+    /// Those for whom something has come.
+    roused: Vec<Py<Stream>>,
 }
 
 #[pyclass(module = "loadgen._engine", frozen, weakref)]
@@ -308,6 +311,31 @@ impl Core {
         Ok(())
     }
 
+    /// Hands what has come of streamed responses to those who take them.
+    #[cold]
+    fn hand_on(&mut self, py: Python<'_>) {
+        for piece in std::mem::take(&mut self.courier.client.pieces) {
+            let token = piece.token;
+            let Some(stream) = self.waiters.stream(token) else { continue };
+            let why = stream.get().take_in(piece);
+            if !self.roused.last().is_some_and(|last| last.is(stream)) {
+                self.roused.push(stream.clone_ref(py));
+            }
+            if let Some(why) = why {
+                self.courier.client.leave(token, now_ns(), why);
+            }
+        }
+    }
+
+    /// A script wants no more of a stream, or cannot take it.
+    pub(crate) fn leave(&mut self, stream: &Bound<'_, Stream>, why: Result<(), ErrorKind>) {
+        let token = stream.get().token();
+        // Once it has ended its token may be somebody else's.
+        if self.waiters.stream(token).is_some_and(|other| other.is(stream)) {
+            self.courier.client.leave(token, now_ns(), why);
+        }
+    }
+
     /// Who waited, and the response.
     fn deliver(&mut self, py: Python<'_>, outcome: &Outcome) -> Option<(Waiter, Response)> {
         let waiter = self.waiters.take(outcome)?;
@@ -389,6 +417,7 @@ impl Engine {
         prepared: &Prepared,
         timeout_ns: Option<u64>,
         cookies: &Py<Cookies>,
+        stream: Option<&Bound<'py, Stream>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let future = self.new_future(py)?;
         let mut core = self.core()?;
@@ -397,8 +426,12 @@ impl Engine {
             method: prepared.method,
             url: prepared.url.clone_ref(py),
             cookies: core.requests.keeps_cookies.then(|| cookies.clone_ref(py)),
+            stream: stream.map(|stream| stream.clone().unbind()),
         };
         let token = core.waiters.add(waiter);
+        if let Some(stream) = stream {
+            stream.get().begin(token, future.clone().unbind());
+        }
         let now = now_ns();
         let mut due_ns = now;
         if let Some(running) = core.users.get_mut(user).and_then(|user| user.running.as_mut())
@@ -413,7 +446,8 @@ impl Engine {
             label: prepared.label,
             token,
             is_head: prepared.is_head,
-            keeps: true,
+            keeps: stream.is_none(),
+            streams: stream.is_some(),
             is_second: false,
         };
         let parcel = Parcel {
@@ -429,7 +463,7 @@ impl Engine {
         Ok(future)
     }
 
-    fn resolve<'py>(py: Python<'py>, future: &Py<PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
+    pub(crate) fn resolve<'py>(py: Python<'py>, future: &Py<PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
         let set = future.bind(py).call_method1(pyo3::intern!(py, "set_result"), (value,));
         match set {
             // Whoever waited has been cancelled; the outcome is recorded all the same.
@@ -439,6 +473,9 @@ impl Engine {
     }
 
     fn answer(py: Python<'_>, waiter: &Waiter, response: Response) -> PyResult<()> {
+        if let Some(stream) = &waiter.stream {
+            return stream.get().end(py, response);
+        }
         if let Some(cookies) = &waiter.cookies {
             response.give_cookies(py, cookies.get());
         }
@@ -492,6 +529,9 @@ impl Engine {
                     _ => {
                         let Core { courier, recorder, waiters, .. } = &mut *core;
                         let outcome = courier.handle(recorder, event, &mut |token| waiters.wants(py, token));
+                        if !core.courier.client.pieces.is_empty() {
+                            core.hand_on(py);
+                        }
                         outcome.and_then(|outcome| core.deliver(py, &outcome))
                     }
                 }
@@ -510,15 +550,25 @@ impl Engine {
             let ended = {
                 let mut core = self.core()?;
                 let Core { courier, recorder, waiters, .. } = &mut *core;
-                let Some(outcome) = courier.next_ended(recorder, &mut |token| waiters.wants(py, token)) else { break };
+                let outcome = courier.next_ended(recorder, &mut |token| waiters.wants(py, token));
+                if !core.courier.client.pieces.is_empty() {
+                    core.hand_on(py);
+                }
+                let Some(outcome) = outcome else { break };
                 core.deliver(py, &outcome)
             };
             if let Some((waiter, response)) = ended {
                 Self::answer(py, &waiter, response)?;
             }
         }
-        let gone = std::mem::take(&mut self.core()?.waiters.gone);
+        let (gone, roused) = {
+            let core = &mut *self.core()?;
+            (std::mem::take(&mut core.waiters.gone), std::mem::take(&mut core.roused))
+        };
         drop(gone);
+        for stream in roused {
+            stream.get().rouse(py)?;
+        }
         Ok(())
     }
 }
@@ -584,6 +634,7 @@ impl Engine {
             cpu_at_start_ns: 0,
             script_ns: 0,
             native_ns: 0,
+            roused: Vec::new(),
         };
         for scenario in &script.scenarios {
             let label = core.label(Role::Iteration, &scenario.name);
@@ -967,6 +1018,8 @@ impl Engine {
             core.give_up_the_rest(now);
         }
         let Core { courier, recorder, users, iteration_labels, .. } = &mut *core;
+        // What has ended without an event of its own, and was not told of yet.
+        while courier.next_ended(recorder, &mut |_| true).is_some() {}
         courier.abandon(recorder);
         for running in users.iter_mut().filter_map(|user| user.running.take()) {
             recorder.unfinished(iteration_labels[running.scenario], 1);

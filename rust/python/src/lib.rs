@@ -10,6 +10,7 @@ mod request;
 mod response;
 mod schedule;
 mod snapshot;
+mod stream;
 mod target;
 mod upload;
 mod waiters;
@@ -49,6 +50,8 @@ mod _engine {
     use super::schedule::Schedule;
     #[pymodule_export]
     use super::snapshot::{Histogram, Snapshot};
+    #[pymodule_export]
+    use super::stream::{Event, Stream};
     #[pymodule_export]
     use super::target::serve_target;
     #[pymodule_export]

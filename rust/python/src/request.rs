@@ -321,6 +321,13 @@ impl Wanted {
         Ok(())
     }
 
+    /// A header that the script may have given otherwise.
+    pub(crate) fn set_default(&mut self, name: &str, value: &str) {
+        if !self.has_header(name) {
+            self.headers.push((name.into(), value.into()));
+        }
+    }
+
     fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }

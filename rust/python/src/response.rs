@@ -58,6 +58,35 @@ impl Response {
         Self { status, error, method, url, raw, shape, sent_ns, first_byte_ns, done_ns, content, headers, history }
     }
 
+    /// A response whose head has come, and whose body goes elsewhere.
+    pub(crate) fn of_head(
+        py: Python<'_>,
+        head: &[u8],
+        (sent_ns, at_ns): (u64, u64),
+        method: &'static str,
+        url: Py<PyString>,
+    ) -> Self {
+        // As the engine has read it: "HTTP/1.1 200 OK".
+        let status = head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0);
+        let shape = Shape { head_at: 0, body_at: head.len(), end_at: Some(head.len()), is_chunked: false };
+        let outcome = Outcome {
+            due_ns: sent_ns,
+            sent_ns,
+            first_byte_ns: at_ns,
+            done_ns: at_ns,
+            label: 0,
+            token: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            end: End::Response(status),
+        };
+        Self::new(py, &outcome, Some((shape, head)), method, url)
+    }
+
+    pub(crate) fn error_kind(&self) -> Option<&'static str> {
+        self.error
+    }
+
     /// Hands on what it sets. Most set nothing, and that is found out in one pass over the head.
     #[inline]
     pub(crate) fn give_cookies(&self, py: Python<'_>, cookies: &Cookies) {

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::cookies::Cookies;
+use crate::stream::Stream;
 
 /// Who waits for an answer.
 pub(crate) struct Waiter {
@@ -14,6 +15,8 @@ pub(crate) struct Waiter {
     pub(crate) url: Py<PyString>,
     /// Where cookies of the answer go, if they are kept.
     pub(crate) cookies: Option<Py<Cookies>>,
+    /// Who takes the answer while it comes. The future is then one of its head.
+    pub(crate) stream: Option<Py<Stream>>,
 }
 
 /// Waiters, by the token of their request.
@@ -43,6 +46,11 @@ impl Waiters {
         let waiter = self.places.get_mut(place)?.take()?;
         self.free.push(place);
         Some(waiter)
+    }
+
+    /// Who takes the answer to a request while it comes.
+    pub(crate) fn stream(&self, token: u64) -> Option<&Py<Stream>> {
+        self.places.get(token as usize)?.as_ref()?.stream.as_ref()
     }
 
     /// Whether somebody still wants the answer to a request that was not sent yet; if not, its token is free.

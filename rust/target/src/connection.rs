@@ -251,8 +251,21 @@ impl Connection {
         while self.outbox.has_room(BATCH_BYTES)
             && self.ending.is_none()
             && self.queue.front().is_some_and(|first| first.due_ns <= now_ns)
-            && let Some(exchange) = self.queue.pop_front()
+            && let Some(mut exchange) = self.queue.pop_front()
         {
+            if let Act::Events(events) = &mut exchange.act {
+                let is_event = events.has_begun();
+                let follows_ns = events.write(exchange.manner, &mut self.outbox.written);
+                if is_event {
+                    site.depart(&exchange, self.number, true);
+                }
+                match follows_ns {
+                    Some(after_ns) => self.queue.push_front(site.follow_up(exchange, after_ns)),
+                    None if !exchange.manner.keep_alive => self.ending = Some(Ending::Close),
+                    None => {}
+                }
+                continue;
+            }
             self.queue_bytes -= exchange.held_bytes();
             let answered = matches!(exchange.act, Act::Answer(_));
             let hold_ns = site.depart(&exchange, self.number, answered);
@@ -261,6 +274,7 @@ impl Connection {
                 Act::Answer(_) if exchange.is_refusal() => Some(Ending::Linger),
                 Act::Answer(_) | Act::Drop => Some(Ending::Close),
                 Act::Reset => Some(Ending::Reset),
+                Act::Events(_) => None,
             };
             if let Act::Answer(answer) = exchange.act {
                 self.outbox.tail = answer.write(exchange.manner, hold_ns, &mut self.outbox.written);

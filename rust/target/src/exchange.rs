@@ -3,6 +3,7 @@
 use crate::answers::Answer;
 use crate::clock::NEVER_NS;
 use crate::departures::Gate;
+use crate::events::Progress;
 use crate::request::Manner;
 
 /// One request on its way to its answer.
@@ -28,6 +29,8 @@ pub(crate) struct Exchange {
 #[derive(Debug)]
 pub(crate) enum Act {
     Answer(Answer),
+    /// One of several parts of an answer leaves, and the next is to follow.
+    Events(Progress),
     /// The connection ends without an answer.
     Drop,
     /// The connection is reset.
@@ -58,7 +61,7 @@ impl Exchange {
     pub(crate) fn held_bytes(&self) -> usize {
         match &self.act {
             Act::Answer(answer) => answer.held_bytes(),
-            Act::Drop | Act::Reset => 0,
+            Act::Events(_) | Act::Drop | Act::Reset => 0,
         }
     }
 

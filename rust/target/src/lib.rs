@@ -53,6 +53,7 @@ mod clock;
 mod connection;
 mod counts;
 mod departures;
+mod events;
 mod exchange;
 mod law;
 mod listener;

@@ -6,6 +6,8 @@ use crate::law::Law;
 pub(crate) const MOST_BYTES: u64 = 1 << 30;
 /// The longest time that any path accepts.
 const LONGEST_MS: f64 = 3_600_000.0;
+/// The most events of one response.
+const MOST_EVENTS: u64 = 1_000_000;
 const MOST_SEGMENTS: usize = 6;
 
 /// What a target asks for.
@@ -23,9 +25,17 @@ pub(crate) enum Route {
     Drop,
     Reset,
     Never,
+    Events(Events),
     Stall(Stall),
     Requests { reset: bool },
     Unknown,
+}
+
+/// Server-sent events, the first of them one interval after the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Events {
+    pub(crate) count: u64,
+    pub(crate) every_ns: u64,
 }
 
 /// A wish to freeze the server, relative to when it is received.
@@ -68,6 +78,7 @@ pub(crate) fn route(target: &str) -> Result<Route, &'static str> {
         ["drop"] => Route::Drop,
         ["reset"] => Route::Reset,
         ["never"] => Route::Never,
+        ["events"] => Route::Events(events(query)?),
         ["stall"] => Route::Stall(stall(query)?),
         ["requests"] => Route::Requests { reset: parameter(query, "reset") == Some("1") },
         _ => Route::Unknown,
@@ -117,6 +128,14 @@ fn stall(query: &str) -> Result<Stall, &'static str> {
         return Err("every: must be longer than for, or nothing would ever leave");
     }
     Ok(stall)
+}
+
+fn events(query: &str) -> Result<Events, &'static str> {
+    let count = parameter(query, "count").map_or(Ok(10), str::parse);
+    Ok(Events {
+        count: count.ok().filter(|count| *count <= MOST_EVENTS).ok_or("count: expected a number from 0 to 1000000")?,
+        every_ns: parameter(query, "every").map_or(Ok(10_000_000), milliseconds)?,
+    })
 }
 
 fn status(code: &str) -> Result<u16, &'static str> {
@@ -170,6 +189,8 @@ mod tests {
             ("/drop", Route::Drop),
             ("/reset", Route::Reset),
             ("/never", Route::Never),
+            ("/events", Route::Events(Events { count: 10, every_ns: 10_000_000 })),
+            ("/events?every=2.5&count=3", Route::Events(Events { count: 3, every_ns: 2_500_000 })),
             ("/requests", Route::Requests { reset: false }),
             ("/requests?reset=1", Route::Requests { reset: true }),
             ("/no/such/path", Route::Unknown),
@@ -207,6 +228,8 @@ mod tests {
             "/delay/exp/1?seed=x",
             "/delay/bimodal/1/2/0",
             "/queue/1.2.3",
+            "/events?count=1000001",
+            "/events?every=x",
             "/status/99",
             "/status/100",
             "/status/600",

@@ -7,6 +7,7 @@ use crate::answers::Answer;
 use crate::clock::{NEVER_NS, now_ns};
 use crate::counts::Counts;
 use crate::departures::{Gate, Line};
+use crate::events::Progress;
 use crate::exchange::{Act, Exchange};
 use crate::law::Law;
 use crate::log::{self, Log};
@@ -101,6 +102,13 @@ impl Site {
         held.then(|| sent_ns.saturating_sub(exchange.received_ns))
     }
 
+    /// The rest of an answer in parts, to leave so long after this one would have without any freeze.
+    pub(crate) fn follow_up(&self, mut exchange: Exchange, after_ns: u64) -> Exchange {
+        exchange.natural_ns += after_ns;
+        exchange.due_ns = self.gate.release_ns(exchange.natural_ns);
+        exchange
+    }
+
     /// The new gate, once after each time it was moved.
     pub(crate) fn moved_gate(&mut self) -> Option<Gate> {
         std::mem::take(&mut self.gate_moved).then_some(self.gate)
@@ -169,6 +177,9 @@ fn stateless(route: Route, request: &Request<'_, '_>, received_ns: u64) -> Plann
         Route::Chunked(bytes) => Act::Answer(Answer::Chunked(bytes)),
         Route::Echo => Act::Answer(Answer::echo(request.header("content-type"), request.body())),
         Route::Headers => Act::Answer(Answer::text(200, headers_as_text(request))),
+        // The version without chunks.
+        Route::Events(_) if request.manner.http_1_0 => Act::Answer(Answer::Status(505)),
+        Route::Events(events) => Act::Events(Progress::of(events)),
         Route::Drop => Act::Drop,
         Route::Reset => Act::Reset,
         Route::Unknown => Act::Answer(Answer::Status(404)),

@@ -55,12 +55,19 @@ impl Default for ChunkReader {
 impl ChunkReader {
     /// Takes the next bytes. `Some(n)`: the body ended with the n-th of them. `None`: more must come.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Option<usize>, ChunkError> {
+        self.feed_to(bytes, |_| ())
+    }
+
+    /// The same, and hands on the data among them.
+    #[inline]
+    pub fn feed_to(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<Option<usize>, ChunkError> {
         let mut at = 0;
         while at < bytes.len() {
             if self.state == State::Data {
                 let step = self.remaining.min((bytes.len() - at) as u64);
                 self.remaining -= step;
                 self.data_bytes += step;
+                data(&bytes[at..at + step as usize]);
                 at += step as usize;
                 if self.remaining == 0 {
                     self.state = State::DataCr;

@@ -3,6 +3,7 @@
 pub mod chunk;
 pub mod cookies;
 pub mod decoding;
+pub mod events;
 pub mod head;
 pub mod request;
 pub mod response;

@@ -46,6 +46,22 @@ enum Body {
     Close(u64),
 }
 
+/// Takes the parts of a response as they come.
+pub trait Sink {
+    /// The whole head.
+    fn head(&mut self, bytes: &[u8]);
+
+    /// The next bytes of the body, without framing.
+    fn data(&mut self, bytes: &[u8]);
+}
+
+/// Nobody wants them.
+impl Sink for () {
+    fn head(&mut self, _bytes: &[u8]) {}
+
+    fn data(&mut self, _bytes: &[u8]) {}
+}
+
 /// The state of one response between two slices.
 #[derive(Debug, Default)]
 pub struct ResponseReader {
@@ -73,7 +89,23 @@ impl ResponseReader {
     /// connection cannot be trusted any more.
     #[inline]
     pub fn feed(&mut self, bytes: &[u8], heads: &mut HeadReader) -> Result<Progress, ErrorKind> {
-        if matches!(self.body, Body::Head) { self.feed_head(bytes, heads) } else { self.feed_body(bytes) }
+        self.feed_to(bytes, heads, &mut ())
+    }
+
+    /// The same, and hands on what has come.
+    #[inline]
+    pub fn feed_to(
+        &mut self,
+        bytes: &[u8],
+        heads: &mut HeadReader,
+        sink: &mut impl Sink,
+    ) -> Result<Progress, ErrorKind> {
+        if matches!(self.body, Body::Head) { self.feed_head(bytes, heads, sink) } else { self.feed_body(bytes, sink) }
+    }
+
+    /// The status, once the head has come.
+    pub fn status(&self) -> Option<u16> {
+        (!matches!(self.body, Body::Head)).then_some(self.status)
     }
 
     /// The peer closed. The end of a response without a length; for any other an error.
@@ -106,9 +138,9 @@ impl ResponseReader {
     }
 
     #[inline]
-    fn feed_head(&mut self, bytes: &[u8], heads: &mut HeadReader) -> Result<Progress, ErrorKind> {
+    fn feed_head(&mut self, bytes: &[u8], heads: &mut HeadReader, sink: &mut impl Sink) -> Result<Progress, ErrorKind> {
         if !self.partial.is_empty() {
-            return self.feed_split_head(bytes, heads);
+            return self.feed_split_head(bytes, heads, sink);
         }
         let mut rest = bytes;
         loop {
@@ -119,7 +151,8 @@ impl ResponseReader {
                 self.partial.extend_from_slice(rest);
                 return Ok(Progress::More);
             };
-            rest = &rest[head.bytes..];
+            let (bytes, after) = rest.split_at(head.bytes);
+            rest = after;
             self.body = match head.framing {
                 // The real response follows, before long.
                 Framing::Interim => {
@@ -143,13 +176,19 @@ impl ResponseReader {
                 _ => None,
             };
             self.shape = Shape { head_at: self.interim, body_at, end_at, is_chunked };
-            return self.feed_body(rest);
+            sink.head(bytes);
+            return self.feed_body(rest, sink);
         }
     }
 
     /// A head that comes in pieces is parsed when its end has come, not at every byte: a server that sends it byte by
     /// byte must not cost the square of its length.
-    fn feed_split_head(&mut self, bytes: &[u8], heads: &mut HeadReader) -> Result<Progress, ErrorKind> {
+    fn feed_split_head(
+        &mut self,
+        bytes: &[u8],
+        heads: &mut HeadReader,
+        sink: &mut impl Sink,
+    ) -> Result<Progress, ErrorKind> {
         let seen = self.partial.len().saturating_sub(2);
         let room = HEAD_LIMIT.saturating_sub(self.partial.len());
         self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -160,20 +199,21 @@ impl ResponseReader {
         }
         let mut whole = std::mem::take(&mut self.partial);
         whole.extend_from_slice(&bytes[bytes.len().min(room)..]);
-        self.feed_head(&whole, heads)
+        self.feed_head(&whole, heads, sink)
     }
 
-    fn feed_body(&mut self, bytes: &[u8]) -> Result<Progress, ErrorKind> {
+    fn feed_body(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Result<Progress, ErrorKind> {
         match &mut self.body {
             Body::Length(left) => {
                 let taken = (*left).min(bytes.len() as u64);
                 *left -= taken;
+                sink.data(&bytes[..taken as usize]);
                 if *left == 0 {
                     return Ok(self.complete(taken == bytes.len() as u64));
                 }
             }
             Body::Chunked(reader) => {
-                let end = reader.feed(bytes).map_err(|error| match error {
+                let end = reader.feed_to(bytes, |data| sink.data(data)).map_err(|error| match error {
                     ChunkError::Malformed => ErrorKind::BadResponse,
                     ChunkError::LineTooLong => ErrorKind::HeaderTooLarge,
                 })?;
@@ -189,6 +229,7 @@ impl ResponseReader {
                 if *seen > BODY_LIMIT {
                     return Err(ErrorKind::BodyTooLarge);
                 }
+                sink.data(bytes);
             }
             Body::Head => unreachable!("feed_head is done before there is a body"),
         }

@@ -25,6 +25,7 @@ use crate::http::head::HEAD_LIMIT;
 use crate::http::response::{BODY_LIMIT, Shape};
 use crate::outcome::ErrorKind;
 use crate::pool::Sending;
+use crate::streamed::Piece;
 
 /// What the peer may send unasked: nothing waits here for a reader, so there is no reason to slow it down.
 const WINDOW_BYTES: u32 = 1 << 30;
@@ -98,6 +99,8 @@ pub struct Connection {
     /// Bytes written that no request asked for, such as answers to pings, since somebody said that all was sent.
     unasked: u64,
     over: Option<Failure>,
+    /// What came of responses that are streamed; the owner takes it.
+    pub pieces: Vec<Piece>,
 }
 
 impl Connection {
@@ -131,6 +134,7 @@ impl Connection {
             is_left: false,
             unasked: 0,
             over: None,
+            pieces: Vec::new(),
         }
     }
 
@@ -300,6 +304,25 @@ impl Connection {
         }
     }
 
+    /// Whether it carries the request with this token, streamed.
+    pub fn is_streaming(&self, token: u64) -> bool {
+        self.streaming(token).is_some()
+    }
+
+    fn streaming(&self, token: u64) -> Option<usize> {
+        self.streams.iter().position(|stream| stream.sending.streams && stream.sending.token == token)
+    }
+
+    /// Ends a streamed request whose head has come: the rest is not wanted, or the failure is the reader's. The peer is
+    /// told with the next [`Connection::flush`].
+    pub fn leave(&mut self, token: u64, now: u64, why: Result<(), ErrorKind>, ended: &mut Vec<Ended>) {
+        if let Some(place) = self.streaming(token)
+            && let Some(status) = self.streams[place].status()
+        {
+            self.end(place, now, why.map(|()| status).map_err(Failure::Other), ended);
+        }
+    }
+
     /// The connection was lost: so are the requests on it.
     pub fn lose(&mut self, now: u64, kind: ErrorKind, ended: &mut Vec<Ended>) {
         let kind = if self.is_left { ErrorKind::GoAway } else { kind };
@@ -312,10 +335,12 @@ impl Connection {
         let polled = Pin::new(&mut self.driver).poll(&mut idle());
         let mut touched = std::mem::take(&mut self.touched);
         for id in touched.drain(..) {
-            if let Some(place) = self.streams.iter().position(|stream| stream.id == id)
-                && let Some(result) = self.streams[place].advance(&mut idle(), self.limits.body_bytes)
-            {
-                self.end(place, now, result, ended);
+            if let Some(place) = self.streams.iter().position(|stream| stream.id == id) {
+                let result = self.streams[place].advance(&mut idle(), self.limits.body_bytes);
+                self.streams[place].take_pieces(now, &mut self.pieces);
+                if let Some(result) = result {
+                    self.end(place, now, result, ended);
+                }
             }
         }
         self.touched = touched;
@@ -332,6 +357,7 @@ impl Connection {
         while !self.streams.is_empty() {
             // What is complete among them is complete.
             let result = self.streams[0].advance(&mut idle(), self.limits.body_bytes);
+            self.streams[0].take_pieces(now, &mut self.pieces);
             self.end(0, now, result.unwrap_or(Err(failure)), ended);
         }
     }

@@ -14,6 +14,7 @@ use crate::http::head::{HEAD_LIMIT, HEADER_LIMIT};
 use crate::http::response::Shape;
 use crate::outcome::ErrorKind;
 use crate::pool::Sending;
+use crate::streamed::{Part, Piece};
 use crate::upload::{PIECE_BYTES, Sender};
 
 /// Where the response is.
@@ -138,7 +139,7 @@ impl Stream {
                     if self.body_bytes > body_limit {
                         return Err(Failure::Other(ErrorKind::BodyTooLarge));
                     }
-                    if self.sending.keeps {
+                    if self.sending.keeps || self.sending.streams {
                         self.kept.extend_from_slice(&data);
                     }
                     // The whole is always released: it cannot exceed what came.
@@ -159,7 +160,7 @@ impl Stream {
             return Err(HEADER_TOO_LARGE);
         }
         self.status = head.status.as_u16();
-        if self.sending.keeps {
+        if self.sending.keeps || self.sending.streams {
             // The version that readers of such a head know; they ask for headers and nothing else.
             self.kept.extend_from_slice(format!("HTTP/1.1 {}\r\n", self.status).as_bytes());
             for (name, value) in &head.headers {
@@ -181,6 +182,28 @@ impl Stream {
             Failure::Protocol if self.head_received > HEAD_LIMIT as u64 / 2 => HEADER_TOO_LARGE,
             failure => failure,
         }
+    }
+
+    /// What has come since the last look of a response that is streamed.
+    pub(super) fn take_pieces(&mut self, at_ns: u64, pieces: &mut Vec<Piece>) {
+        if !self.sending.streams || self.kept.is_empty() {
+            return;
+        }
+        let (token, sent_ns) = (self.sending.token, self.sent_ns);
+        let mut bytes = std::mem::take(&mut self.kept);
+        if self.body_at > 0 {
+            let data = bytes.split_off(std::mem::take(&mut self.body_at));
+            pieces.push(Piece { token, sent_ns, at_ns, part: Part::Head(bytes) });
+            bytes = data;
+        }
+        if !bytes.is_empty() {
+            pieces.push(Piece { token, sent_ns, at_ns, part: Part::Data(bytes) });
+        }
+    }
+
+    /// The status, once the head has come.
+    pub(super) fn status(&self) -> Option<u16> {
+        matches!(self.receiving, Receiving::Body(_)).then_some(self.status)
     }
 
     /// The response with where its parts lie, if it was to be kept.
