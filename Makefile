@@ -19,8 +19,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
-RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/engine rust/python rust/target \
-	-name target -prune -o -type f -print)
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/engine rust/python rust/target -type f -print)
 
 # pyo3 must see the same interpreter in every cargo call, or each call rebuilds what the last one built.
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python

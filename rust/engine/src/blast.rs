@@ -379,13 +379,13 @@ impl<R: Reactor> Worker<R> {
     fn send(&mut self, slot: Slot, chosen: Chosen, due_ns: u64, now: u64) {
         let Chosen { label, is_head, .. } = chosen;
         let (request, upload) = self.requests.bytes(chosen);
-        self.recorder.sent(label, due_ns, now, request.len() as u64);
         let token = chosen.origin as u64;
         let sending = Sending { due_ns, timeout_ns: self.timeout_ns, label, is_head, token, ..Sending::default() };
         if self.lanes.count() > 1 {
             self.lanes.sent(chosen.origin);
         }
-        self.client.send(slot, now, request, upload, sending);
+        let bytes = self.client.send(slot, now, request, upload, sending);
+        self.recorder.sent(label, due_ns, now, bytes);
     }
 
     /// Begins as many connections as there are requests waiting for one, a few at a time. When to look again: at the

@@ -200,7 +200,8 @@ impl Client {
         let cookies = keeps_cookies.then(|| this.cookies.clone_ref(py));
         let stream = Stream::new(this.engine.clone_ref(py), method, url.clone_ref(py), cookies);
         let stream = Bound::new(py, stream)?;
-        let prepared = Prepared { origin, label, is_head, method, bytes, url };
+        let upload = wanted.upload.take().map(Rc::new);
+        let prepared = Prepared { origin, label, is_head, method, bytes, upload, url };
         engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies, Some(&stream))?;
         Ok(stream.into_any())
     }
