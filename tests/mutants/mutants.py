@@ -24,6 +24,14 @@ LEDGER = "python/loadgen/ledger.py"
 RECORDER = "rust/engine/src/record/recorder.rs"
 SOURCE = "rust/engine/src/source.rs"
 
+# Where a blast on one place sends, and where it takes what is due.
+SEND = "\n            self.send(slot, chosen, due_ns, now);"
+TAKEN = (
+    "in 0..DISPATCH_BATCH {\n"
+    "            let due_ns = match self.source.due(now - self.start_ns) {\n"
+    "                "
+)
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -51,7 +59,7 @@ MUTANTS = (
     Mutant(
         "due-is-sent",
         "latency counts from when the request was sent",
-        (Patch(BLAST, "self.send(slot, due_ns, now);", "self.send(slot, now, now);"),),
+        (Patch(BLAST, SEND, "\n            self.send(slot, chosen, now, now);"),),
         (CAPPED, STOPPED),
     ),
     Mutant(
@@ -60,10 +68,9 @@ MUTANTS = (
         (
             Patch(
                 BLAST,
-                "for sends in 0..DISPATCH_BATCH {",
-                "let woke_ns = now;\n        for sends in 0..DISPATCH_BATCH {",
+                f"for sends {TAKEN}Due::Send(due_ns) => self.start_ns + due_ns,",
+                f"let woke_ns = now;\n        for sends {TAKEN}Due::Send(_) => woke_ns,",
             ),
-            Patch(BLAST, "Due::Send(due_ns) => self.start_ns + due_ns,", "Due::Send(_) => woke_ns,"),
         ),
         (CAPPED, STOPPED),
     ),
@@ -73,8 +80,8 @@ MUTANTS = (
         (
             Patch(
                 BLAST,
-                "self.send(slot, due_ns, now);",
-                "self.send(slot, if self.starved_since_ns.is_some() { now } else { due_ns }, now);",
+                SEND,
+                "\n            self.send(slot, chosen, if self.starved_since_ns.is_some() { now } else { due_ns }, now);",
             ),
         ),
         (CAPPED,),
