@@ -81,7 +81,8 @@ MUTANTS = (
             Patch(
                 BLAST,
                 SEND,
-                "\n            self.send(slot, chosen, if self.starved_since_ns.is_some() { now } else { due_ns }, now);",
+                "\n            let from_ns = if self.starved_since_ns.is_some() { now } else { due_ns };"
+                "\n            self.send(slot, chosen, from_ns, now);",
             ),
         ),
         (CAPPED,),
