@@ -16,6 +16,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::ClockId;
 
+use super::unsent::Unsent;
 use super::{Address, Event, Generation, Reactor, Readiness, Slot, borrow, connected, open, stamp};
 use crate::clock;
 
@@ -37,21 +38,14 @@ const CONTROL: Slot = Slot::MAX;
 /// Set in a slot that stands for a descriptor of somebody else's; the other bits are its number.
 const FOREIGN: Slot = 1 << 31;
 
-/// What is left of a write.
-#[derive(Debug)]
-struct Rest {
-    bytes: Rc<[u8]>,
-    from: usize,
-}
-
 #[derive(Debug, Default)]
 struct Connection {
     socket: Option<OwnedFd>,
     generation: Generation,
     connecting: bool,
     ending: bool,
-    rest: Option<Rest>,
-    /// Somebody wants to know when there is no rest.
+    unsent: Unsent,
+    /// Somebody wants to know when there is nothing unsent.
     tells: bool,
 }
 
@@ -139,36 +133,32 @@ impl Epoll {
         }
     }
 
-    /// Writes what is left; `Err` when the connection is broken.
-    fn write(&mut self, slot: Slot, bytes: &Rc<[u8]>, mut from: usize) -> Result<(), Errno> {
+    /// Writes behind what is left; `Err` when the connection is broken.
+    #[inline]
+    fn write(&mut self, slot: Slot, bytes: &Rc<[u8]>) -> Result<(), Errno> {
         let connection = &mut self.connections[slot as usize];
         let Some(socket) = borrow(connection.socket.as_ref()) else {
             return Ok(());
         };
-        if let Some(rest) = &mut connection.rest {
-            *rest = Rest { bytes: [&rest.bytes[rest.from..], &bytes[from..]].concat().into(), from: 0 };
+        if !connection.unsent.is_empty() {
+            connection.unsent.push(bytes, 0);
             return Ok(());
         }
-        while from < bytes.len() {
-            match send(socket, &bytes[from..], SendFlags::NOSIGNAL) {
-                Ok(written) => from += written,
-                Err(Errno::AGAIN) => {
-                    connection.rest = Some(Rest { bytes: Rc::clone(bytes), from });
-                    return Ok(());
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => {
-                    // What is left stays: nothing else may be sent behind it.
-                    connection.rest = Some(Rest { bytes: Rc::clone(bytes), from });
-                    return Err(error);
-                }
+        match retry_on_intr(|| send(socket, bytes, SendFlags::NOSIGNAL)) {
+            Ok(written) if written == bytes.len() => Ok(()),
+            Ok(written) => {
+                connection.unsent.push(bytes, written);
+                connection.unsent.write(socket)
+            }
+            Err(error) => {
+                connection.unsent.push(bytes, 0);
+                if error == Errno::AGAIN { Ok(()) } else { Err(error) }
             }
         }
-        Ok(())
     }
 
-    fn send_from(&mut self, slot: Slot, bytes: &Rc<[u8]>, from: usize) {
-        if let Err(error) = self.write(slot, bytes, from) {
+    fn wrote(&mut self, slot: Slot, result: Result<(), Errno>) {
+        if let Err(error) = result {
             self.failed.push((slot, self.connections[slot as usize].generation, error));
         }
     }
@@ -183,10 +173,9 @@ impl Epoll {
                 Err(error) => Event::Ended(slot, Some(error)),
             });
         }
-        let rest = connection.rest.take()?;
-        self.send_from(slot, &rest.bytes, rest.from);
-        let connection = &mut self.connections[slot as usize];
-        let tells = connection.rest.is_none() && std::mem::take(&mut connection.tells);
+        let written = connection.unsent.write(borrow(connection.socket.as_ref())?);
+        let tells = connection.unsent.is_empty() && std::mem::take(&mut connection.tells);
+        self.wrote(slot, written);
         tells.then_some(Event::Written(slot))
     }
 }
@@ -215,11 +204,12 @@ impl Reactor for Epoll {
 
     #[inline]
     fn send(&mut self, slot: Slot, bytes: &Rc<[u8]>) {
-        self.send_from(slot, bytes, 0);
+        let written = self.write(slot, bytes);
+        self.wrote(slot, written);
     }
 
     fn is_sending(&self, slot: Slot) -> bool {
-        self.connections[slot as usize].rest.is_some()
+        !self.connections[slot as usize].unsent.is_empty()
     }
 
     #[inline]
@@ -229,7 +219,7 @@ impl Reactor for Epoll {
 
     fn tell_written(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
-        connection.tells = connection.rest.is_some();
+        connection.tells = !connection.unsent.is_empty();
         if !connection.tells {
             self.written.push_back((slot, connection.generation));
         }
@@ -312,7 +302,7 @@ impl Reactor for Epoll {
             let flags = event.flags;
             event.flags = flags.difference(EventFlags::OUT);
             let connection = &self.connections[slot as usize];
-            let found = if flags.contains(EventFlags::OUT) && (connection.connecting || connection.rest.is_some()) {
+            let found = if flags.contains(EventFlags::OUT) && (connection.connecting || !connection.unsent.is_empty()) {
                 self.writable(slot)
             } else {
                 self.at += 1;

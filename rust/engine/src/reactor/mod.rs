@@ -20,6 +20,7 @@ use rustix::net::{
 
 pub mod epoll;
 mod stamp;
+mod unsent;
 pub mod uring;
 
 /// Number of a connection within a reactor: an index chosen by the caller, free again once it was closed.
