@@ -18,7 +18,7 @@ TURNS = ARRIVALS + "test_two_workers_take_turns"
 CAPPED = STALLS + "test_a_cap_on_connections_hides_no_stall"
 STOPPED = FAULTS + "test_a_stopped_worker_is_late_and_says_so"
 
-BLAST = "rust/engine/src/blast.rs"
+BLAST = "rust/engine/src/blast/due.rs"
 HISTOGRAM = "rust/engine/src/record/histogram.rs"
 LEDGER = "python/loadgen/ledger.py"
 RECORDER = "rust/engine/src/record/recorder.rs"

@@ -40,6 +40,12 @@ pub struct Plan {
     /// What a script brings along.
     #[serde(default)]
     pub script: Option<Script>,
+    /// Redirects that an arrival of a blast follows, at most; without it, none is followed.
+    #[serde(default)]
+    pub max_redirects: Option<u32>,
+    /// Who a blast is, towards servers that challenge it.
+    #[serde(default)]
+    pub digest: Option<Credentials>,
     /// Where connections go, dealt round-robin.
     pub addresses: Vec<SocketAddr>,
     /// When requests are sent.
@@ -88,6 +94,22 @@ pub struct Script {
     /// What is drawn where the load has no seed of its own.
     #[serde(default)]
     pub seed: u64,
+}
+
+/// A user and password.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// Their name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
 }
 
 /// One scenario.
@@ -305,12 +327,17 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Whether more than a socket may lie below HTTP/1.1.
+    /// Whether more than a socket may lie below HTTP/1.1. Where a redirect leads, nobody knows beforehand.
     pub fn needs_layers(&self) -> bool {
         let hosts = self.mix.iter().flat_map(|mix| &mix.hosts).map(|host| &host.url);
         let is_secure =
             self.request.iter().map(|request| &request.url).chain(hosts).any(|url| url.starts_with("https:"));
-        is_secure || self.wire.proxy.is_some() || self.wire.http == Version::Two
+        is_secure || self.max_redirects.is_some() || self.wire.proxy.is_some() || self.wire.http == Version::Two
+    }
+
+    /// Whether an arrival of a blast may take several requests.
+    pub fn converses(&self) -> bool {
+        self.max_redirects.is_some() || self.digest.is_some()
     }
 
     /// Whether bodies are sent in pieces.

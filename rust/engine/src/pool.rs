@@ -79,6 +79,8 @@ pub struct Sending {
     pub is_head: bool,
     /// Somebody wants to read the response.
     pub keeps: bool,
+    /// Of that, no more than its head.
+    pub only_head: bool,
     /// Somebody wants to read it as it comes.
     pub streams: bool,
     /// A peer has already gone away without looking at it.

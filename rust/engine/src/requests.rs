@@ -27,10 +27,10 @@ const TARGET_STREAM: u64 = 0x7A26_E700;
 const UUID_STREAMS: [u64; 2] = [0x0001_D000, 0x0002_D000];
 const RANDOM_STREAM: u64 = 0x0003_D000;
 
-/// What an arrival takes.
-#[derive(Clone, Copy, Debug)]
+/// What an arrival takes; of a hop, where it goes and as what it counts.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Chosen {
-    /// Its number.
+    /// The number of the arrival.
     pub number: u64,
     /// Where it goes, by number.
     pub origin: usize,
@@ -104,6 +104,13 @@ impl Requests {
             self.current = many.bytes(chosen);
         }
         (&self.current, self.upload.as_ref())
+    }
+
+    /// The labels that arrivals of a plan have.
+    pub fn labels(&self, plan: &Plan) -> HashMap<String, usize> {
+        let Some(many) = &self.many else { return HashMap::from([(plan.label.clone(), self.first.label)]) };
+        let targets = plan.mix.iter().flat_map(|mix| &mix.targets).zip(&many.targets);
+        targets.map(|(target, rendering)| (target.label.clone(), rendering.chosen.label)).collect()
     }
 
     /// Whether arrivals differ in their labels.

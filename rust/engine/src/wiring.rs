@@ -45,6 +45,19 @@ impl Place {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         (!host.is_empty()).then(|| Self { is_secure, host: host.to_owned(), port })
     }
+
+    /// Host and port, as a URL and the header `Host` have them.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let usual = if self.is_secure { 443 } else { 80 };
+        if self.port == usual { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Whether both are one origin.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let are = |place: &Self| (place.is_secure, place.port);
+        are(self) == are(other) && self.host.eq_ignore_ascii_case(&other.host)
+    }
 }
 
 /// See the module.
@@ -114,9 +127,7 @@ impl Wiring {
         let is_clear = !place.is_secure && self.wire.http != Version::Two;
         if proxy.kind == ProxyKind::Http && is_clear {
             let authorization = userinfo.map(|it| format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(it)));
-            let host = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
-            let port = if place.port == 80 { String::new() } else { format!(":{}", place.port) };
-            let prefix = format!("http://{host}{port}");
+            let prefix = format!("http://{}", place.authority());
             layers.forward = Some(Rc::new(Forward { prefix, authorization: authorization.unwrap_or_default() }));
             return;
         }

@@ -145,8 +145,11 @@ pub(super) fn read(
     }
     let progress = connection.reader.feed(bytes, heads);
     if connection.sending.keeps {
-        let whole = connection.kept.is_empty() && matches!(progress, Ok(Progress::Complete { .. }));
-        if !whole {
+        let is_complete = matches!(progress, Ok(Progress::Complete { .. }));
+        let whole = connection.kept.is_empty() && is_complete;
+        let has_head = (is_complete || connection.reader.status().is_some())
+            && connection.kept.len() >= connection.reader.shape().body_at;
+        if !(whole || has_head && connection.sending.only_head) {
             connection.kept.extend_from_slice(bytes);
         }
     }

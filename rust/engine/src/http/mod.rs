@@ -3,7 +3,10 @@
 pub mod chunk;
 pub mod cookies;
 pub mod decoding;
+pub mod digest;
 pub mod events;
 pub mod head;
+pub mod location;
+pub mod redirect;
 pub mod request;
 pub mod response;

@@ -139,7 +139,7 @@ impl Stream {
                     if self.body_bytes > body_limit {
                         return Err(Failure::Other(ErrorKind::BodyTooLarge));
                     }
-                    if self.sending.keeps || self.sending.streams {
+                    if self.sending.keeps && !self.sending.only_head || self.sending.streams {
                         self.kept.extend_from_slice(&data);
                     }
                     // The whole is always released: it cannot exceed what came.
