@@ -22,6 +22,7 @@ from loadgen.schedule import Schedules
 from loadgen.script_conclusion import (
     all_raised,
     closed_iterations,
+    iteration_figures,
     script_figures,
     script_result,
     script_share,
@@ -55,15 +56,15 @@ def conclude_run(
     news: ScriptNews | None = None,
 ) -> tuple[Result, list[str]]:
     """The result, and the accounting identities that do not hold (there should be none)."""
-    scripted = plan.script is not None
+    scripted, in_iterations = plan.script is not None, plan.counts_iterations
     lost = [worker for worker in workers if worker.lost]
     load_s = evidence.load_ns / 1e9
     at_gate = evidence.at_gate.counters
-    # Of arrivals: requests, or a script's iterations.
-    sent_in_time = at_gate["iterations_started" if scripted else "sent"]
+    # Of arrivals: requests, or iterations.
+    sent_in_time = at_gate["iterations_started" if in_iterations else "sent"]
     ledger = Ledger(
         evidence.final,
-        scripted=scripted,
+        scripted=in_iterations,
         abandoned=sum(_abandoned(plan, schedule, evidence, worker) for worker in lost),
         worker_lost=bool(lost),
         sent_in_time=at_gate["sent"],
@@ -113,8 +114,13 @@ def conclude_run(
         metrics={name: value for name, (_, value) in ledger.metrics().items()}
         | {
             "connection_wait": ledger.latency("connection_wait"),
-            "completed_rate_per_s": round(at_gate["iterations_ok" if scripted else "ok"] / load_s, 6),
-        },
+            "completed_rate_per_s": round(at_gate["iterations_ok" if in_iterations else "ok"] / load_s, 6),
+        }
+        | (
+            {"requests_rate_per_s": round(at_gate["sent"] / load_s, 6)}
+            if in_iterations and not scripted
+            else {}
+        ),
         thresholds=thresholds,
         workers=[
             WorkerResult(
@@ -130,7 +136,7 @@ def conclude_run(
             reasons=reasons,
             cpu_s=round(evidence.final.counters["cpu_ns"] / 1e9, 3),
             busy=None if busy is None else round(busy, 4),
-            lateness_p99_ms=_lateness_p99_ms(scripted, ledger),
+            lateness_p99_ms=_lateness_p99_ms(in_iterations, ledger),
             pacing=plan.pacing,
         ),
         script=script_result(evidence, ledger, cpu_share, news) if scripted else None,
@@ -205,7 +211,7 @@ def _measure(threshold: Threshold, plan: EnginePlan, evidence: Evidence, ledger:
         evidence.final,
         evidence.at_gate,
         evidence.load_ns,
-        scripted=plan.script is not None,
+        scripted=plan.counts_iterations,
         whole=ledger,
     )
     return None if stretch is None else threshold.measure(stretch)
@@ -215,12 +221,12 @@ def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float |
     final, gate = evidence.final.counters, evidence.at_gate.counters
     connecting = _connecting(evidence.final)
     own_lateness = "dispatch" if connecting else "lateness"
-    return GeneratorFigures(
+    figures = GeneratorFigures(
         open_model=plan.is_open,
         load_s=evidence.load_ns / 1e9,
         due=evidence.due,
         # An interrupt is heard a little after the gate's snapshot; what was dropped is judged by itself.
-        sent_in_time=min(gate["sent"], evidence.due),
+        sent_in_time=min(gate["iterations_started" if plan.counts_iterations else "sent"], evidence.due),
         sent=final["sent"],
         late_1ms=evidence.final.histogram(own_lateness).count_above(1_000_000),
         dropped=final["dropped"],
@@ -237,10 +243,13 @@ def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float |
         run_queue=evidence.strain.run_queue,
         throttled=evidence.strain.throttled,
     )
+    if plan.script is None and plan.counts_iterations:
+        return iteration_figures(figures, evidence, ledger, own_lateness)
+    return figures
 
 
-def _lateness_p99_ms(scripted: bool, ledger: Ledger) -> Milliseconds:
-    if not scripted:
+def _lateness_p99_ms(in_iterations: bool, ledger: Ledger) -> Milliseconds:
+    if not in_iterations:
         return ledger.latency("lateness").p99_ms
     value = ledger.iterations_percentile_ns("lateness", 99)
     return milliseconds(None if value is None else round(value / 1e6, 6))

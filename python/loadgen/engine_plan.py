@@ -27,6 +27,7 @@ Encoding = Literal["raw", "percent", "json"]  # how a value is written into the 
 SECRET = re.compile(r"auth|cookie|token|secret|session|passw|credential|api-?key|\bkey$", re.IGNORECASE)
 REDACTED = "(redacted)"
 MAX_REDIRECTS = 10  # unless a plan says otherwise
+ITERATION = "blast"  # the label of arrivals, in a blast whose arrivals may take several requests
 
 
 def _words(start: str, end: str, duration_ns: int) -> str:
@@ -155,6 +156,16 @@ class AuthPlan(Struct, frozen=True, forbid_unknown_fields=True):
         return f"AuthPlan({self.kind})"
 
 
+class Credentials(Struct, frozen=True, forbid_unknown_fields=True):
+    """A user and password for servers that challenge a blast. Workers need it; nothing else may have it."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+
 class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What only a scripted run has."""
 
@@ -218,6 +229,9 @@ class EnginePlan(
     dns_ns: int | None = None  # how long it took to find the addresses
     resolve: dict[str, str] = {}  # "host:port" to the address that the user says it has
     mix: Mix | None = None
+    # Of a blast. Where there is one of the two, an arrival may take several requests.
+    max_redirects: int | None = None  # None: none is followed
+    digest: Credentials | None = None
 
     def encode(self) -> bytes:
         """One line of JSON."""
@@ -232,6 +246,11 @@ class EnginePlan(
             return self.mix.hosts[0].url
         assert self.request is not None
         return self.request.url
+
+    @property
+    def counts_iterations(self) -> bool:
+        """Whether an arrival is an iteration, of any number of requests: the two count apart then."""
+        return self.script is not None or self.max_redirects is not None or self.digest is not None
 
     @property
     def loads(self) -> list[OpenLoad | ClosedLoad]:
@@ -283,8 +302,14 @@ class EnginePlan(
             )
         if mix is not None:
             mix = _without_secrets_of(mix)
-        wire = secretless(self.wire)
-        return msgspec.structs.replace(self, request=request, script=script, mix=mix, wire=wire)
+        return msgspec.structs.replace(
+            self,
+            request=request,
+            script=script,
+            mix=mix,
+            wire=secretless(self.wire),
+            digest=self.digest and Credentials(REDACTED, REDACTED),
+        )
 
     def users_at(self, ns: int) -> int:
         """Planned users at `ns` since the start; 0 in the open model and after the end."""

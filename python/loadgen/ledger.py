@@ -56,8 +56,9 @@ class Ledger:
 
     None of them is in a histogram, so each enters the percentiles as a sample that never ended.
 
-    In blast an arrival is a request. Of a script it is an iteration, and there are two books: one of
-    iterations, in which `sent` are those that were begun, and one of requests, which no schedule knows of:
+    In blast an arrival is a request. Of a script it is an iteration, and so it is where a blast may take
+    several requests for it (`scripted` means both). Then there are two books: one of iterations, in which
+    `sent` are those that were begun, and one of requests, which no schedule knows of:
 
         scheduled = sent + dropped + cancelled        sent = completed + failed + unfinished
         requests.total = ok + failed + what had not ended

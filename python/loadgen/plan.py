@@ -16,9 +16,11 @@ from msgspec import Struct
 from loadgen import shapes
 from loadgen.checking import Checker, at_most, one_of
 from loadgen.engine_plan import (
+    ITERATION,
     MAX_REDIRECTS,
     AuthPlan,
     ClosedLoad,
+    Credentials,
     EnginePlan,
     MaxErrors,
     Mix,
@@ -28,7 +30,6 @@ from loadgen.engine_plan import (
     Request,
     ScenarioPlan,
     ScriptPlan,
-    basic_authorization,
     label_of,
 )
 from loadgen.errors import PlanError
@@ -69,7 +70,7 @@ _OF_BLAST = ("url", "method", "body", "body_file", "expect_continue", "targets",
 _OF_SCRIPTS = (
     *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "dead_after"),
     *("retry", "breaker", "arguments"),
-    *("auth", "cookies", "follow_redirects", "max_redirects"),
+    "cookies",
 )
 
 # Those of blast that need one request, the same every time.
@@ -102,11 +103,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     retry: Retry | None = None
     breaker: Breaker | None = None
     arguments: Mapping[str, str] = {}  # what --set may change, with its defaults
-    auth: tuple[str, str] | Bearer | DigestAuth | AuthPlan | None = None  # sent to the base, nowhere else
     cookies: bool = True  # each user keeps what responses set
+
+    # Sent to a script's base, or to the places that a blast names; a redirect elsewhere leaves it behind.
+    auth: tuple[str, str] | Bearer | DigestAuth | AuthPlan | None = None
     follow_redirects: bool = False
     max_redirects: str | int = MAX_REDIRECTS
-
     # In a script, the headers of every request that does not say otherwise.
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
     compression: bool = False  # offer gzip, deflate, br and zstd
@@ -214,14 +216,22 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     url = _url(plan, check)
     if plan.script is None:
         check.optional("base_url", _parse_base, plan.base_url)
-    request = _request(plan, url, headers, check)
+    auth = check("auth", partial(_auth, plan), url)
+    hops = check("max_redirects", at_most(MAX_HOPS, at_least=0), plan.max_redirects)
+    request = _request(plan, url, headers, auth, check)
     mix = _mix(plan, wanted, request, url, check) if request and url and plan.script is None else None
     # In a script any label may come up.
     labels = _labels(mix, request) if plan.script is None else None
     # A plan without a URL that no command line made may be one that stands in a script.
     scripted = plan.script is not None or not (whole or plan.url is not None or plan.origins)
     known_labels = labels if whole or plan.url is not None else None
-    script_fields = _script_fields(plan, url, check)
+    of_blast: dict[str, Any] = {}
+    if plan.script is None and plan.follow_redirects:
+        of_blast["max_redirects"], known_labels = hops, None  # and each hop brings its own
+    if plan.script is None and auth is not None and auth.kind == "digest":
+        of_blast["digest"] = Credentials(auth.username, auth.secret)
+        known_labels = known_labels and [*known_labels, ITERATION]
+    script_fields = _script_fields(plan, auth, hops, check)
     load, scenarios = _load(plan, check, whole=whole) or (None, [])
     connections = check.optional("connections", at_most(MAX_CONNECTIONS), plan.connections)
     workers = check.optional("workers", at_most(MAX_WORKERS), plan.workers)
@@ -263,8 +273,9 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
             **script_fields,
         )
     users = _most_users(load, scenarios)
-    # A blast needs a connection for each user. One user of a script may ask several hosts, at one time.
-    enough = users if script is None else max(users or 0, DEFAULT_CONNECTIONS)
+    # A user has one request at a time. But one of a script, or who is sent on, may ask several hosts.
+    wanders = script is not None or plan.follow_redirects
+    enough = max(users or 0, DEFAULT_CONNECTIONS) if wanders else users
     limits = [connections, users, *([script.iterations, script.max_users] if script else [])]
     busy_workers = [limit for limit in limits if limit]
     return EnginePlan(
@@ -279,6 +290,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
         origins=_origins_of_values(plan),
         script=script,
         mix=mix,
+        **of_blast,
         **compiled,
     )
 
@@ -403,7 +415,9 @@ def _text_of_base(url: Url) -> str:
     return url.text.rstrip("/")
 
 
-def _request(plan: Plan, url: Url | None, headers: list[tuple[str, str]], check: Checker) -> Request | None:
+def _request(
+    plan: Plan, url: Url | None, headers: list[tuple[str, str]], auth: AuthPlan | None, check: Checker
+) -> Request | None:
     """The one request; of a script, what all requests have in common."""
     has_body = plan.body is not None or plan.body_file is not None
     method = plan.method or ("POST" if has_body else "GET")
@@ -411,10 +425,9 @@ def _request(plan: Plan, url: Url | None, headers: list[tuple[str, str]], check:
         check.wrong("method", f'expected a method such as "POST", got {quoted(method)}')
     if url is None:
         return None
-    named = {name.lower() for name, _ in headers}
-    # In a script it is the plan's `auth`, because that goes to the base alone.
-    if url.userinfo is not None and "authorization" not in named and plan.script is None:
-        headers = [*headers, ("Authorization", basic_authorization(url.userinfo))]
+    # A script sends it to the base alone.
+    if plan.script is None and auth is not None:
+        headers = _saying(auth, headers, check if plan.auth is not None else None)
     body = plan.body.encode(errors="surrogateescape") if isinstance(plan.body, str) else plan.body
     if body is not None and plan.body_file is not None:
         check.wrong("body_file", f"cannot be used with {check.named('body')}")
@@ -428,6 +441,18 @@ def _request(plan: Plan, url: Url | None, headers: list[tuple[str, str]], check:
         body_file=check.optional("body_file", _readable, plan.body_file),
         expect_continue=plan.expect_continue,
     )
+
+
+def _saying(auth: AuthPlan, headers: list[tuple[str, str]], check: Checker | None) -> list[tuple[str, str]]:
+    """The headers of a blast with the one that says who it is from. What a URL says gives way to a header."""
+    from loadgen.auth import authorization_of
+
+    if any(name.lower() == "authorization" for name, _ in headers):
+        if check is not None:
+            check.wrong("auth", "cannot be used with a header Authorization")
+        return headers
+    said = authorization_of(auth)
+    return headers if said is None else [*headers, ("Authorization", said)]
 
 
 def _readable(name: str) -> str:
@@ -503,7 +528,7 @@ def _auth(plan: Plan, url: Url | None) -> AuthPlan | None:
     return compile_auth(plan.auth)
 
 
-def _script_fields(plan: Plan, url: Url | None, check: Checker) -> dict[str, Any]:
+def _script_fields(plan: Plan, auth: AuthPlan | None, hops: int | None, check: Checker) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "iterations": check.optional("iterations", at_most(MAX_ITERATIONS), plan.iterations),
         "iterations_per_user": check.optional(
@@ -513,9 +538,9 @@ def _script_fields(plan: Plan, url: Url | None, check: Checker) -> dict[str, Any
         "max_errors": check.optional("max_errors", _parse_max_errors, plan.max_errors),
         "dead_after_ns": check.optional("dead_after", shapes.check_duration, plan.dead_after),
         "cookies": plan.cookies,
-        "auth": check("auth", partial(_auth, plan), url),
+        "auth": auth,
         "follow_redirects": plan.follow_redirects,
-        "max_redirects": check("max_redirects", at_most(MAX_HOPS, at_least=0), plan.max_redirects),
+        "max_redirects": hops,
     }
     for field in ("retry", "breaker"):
         policy = getattr(plan, field)

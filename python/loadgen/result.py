@@ -24,7 +24,8 @@ MetricKind = Literal["counter", "gauge", "rate", "trend"]
 class Arrivals(Struct, frozen=True, kw_only=True):
     """scheduled = sent + dropped + cancelled; sent = completed + failed + unfinished. Exactly.
 
-    Of a script's run they are iterations: `sent` were begun, `failed` raised an exception.
+    Of a script's run they are iterations: `sent` were begun, `failed` raised an exception. They are, too, of
+    a blast that follows redirects or answers challenges: `failed` are those whose last request was not ok.
     """
 
     scheduled: int

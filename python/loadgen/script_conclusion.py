@@ -1,4 +1,4 @@
-"""What is concluded of a script's run only: its own figures, and where its code was in the way."""
+"""What is concluded where arrivals are iterations, and of a script's run only: where its code was in the way."""
 
 from __future__ import annotations
 
@@ -103,6 +103,29 @@ def script_figures(
         users_per_worker=sum(load.most_users for load in plan.loads if isinstance(load, ClosedLoad))
         / plan.workers,
         blocked=[describe_blocked(call) for call in news.blocked] if news else [],
+    )
+
+
+def iteration_figures(
+    figures: GeneratorFigures, evidence: Evidence, ledger: Ledger, own_lateness: str
+) -> GeneratorFigures:
+    """The same of a blast whose arrivals may take several requests.
+
+    Only arrivals are due. What follows is sent at once, and would hide that they were late.
+    """
+    late = evidence.final.role_histogram("iteration", own_lateness)
+    tails = [
+        (figures.response_p99_ns, figures.service_p99_ns),
+        (ledger.iterations_percentile_ns("response", 99), ledger.iterations_percentile_ns("service", 99)),
+    ]
+    response, service = max(tails, key=_spoilt)
+    return msgspec.structs.replace(
+        figures,
+        iterations=evidence.final.counters["iterations_started"],
+        late_1ms=late.count_above(1_000_000),
+        lateness_p99_ns=percentile_ns(late, 99),
+        response_p99_ns=response,
+        service_p99_ns=service,
     )
 
 

@@ -40,7 +40,7 @@ class Watch:
     """The thresholds of one run."""
 
     def __init__(self, plan: EnginePlan) -> None:
-        self._scripted = plan.script is not None
+        self._scripted = plan.counts_iterations
         thresholds = thresholds_of(plan)
         self._aborting = [threshold for threshold in thresholds if threshold.abort]
         self.delays_ns = sorted({threshold.after_ns for threshold in thresholds if threshold.after_ns})

@@ -58,11 +58,12 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
         and plan.script is None
         and (
             (proxy is not None or plan.http == "2" or (url is not None and url.scheme == "https"))
-            or (plan.body_file is not None or plan.expect_continue)
+            or (plan.body_file is not None or plan.expect_continue or plan.follow_redirects)
         )
     ):
         check.wrong(
-            "reactor", "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy, no body in pieces"
+            "reactor",
+            "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy, no body in pieces, no redirects",
         )
     wire = Wire(
         tls=tls,

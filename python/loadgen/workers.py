@@ -26,6 +26,7 @@ START_S = 30.0
 SCRIPT_START_S = 60.0
 # Labels that a worker can keep apart: scripts name their own.
 SCRIPT_LABELS = 512
+BLAST_LABELS = 101  # where redirects bring labels along: as many as of --targets, and the iterations
 # All workers have read `start` long before this is over, so that all open the gate at one instant.
 GATE_NS = 100_000_000
 # A worker gives a sign of life every 250 ms at least.
@@ -176,6 +177,8 @@ class Crew:
         labels = SCRIPT_LABELS if self._scripted else 1
         if plan.mix is not None:
             labels = len({target.label for target in plan.mix.targets})
+        if plan.counts_iterations and not self._scripted:
+            labels = BLAST_LABELS
         self.workers = [Worker(index, labels, listener) for index in range(plan.workers)]
         self.ended = asyncio.Event()
 

@@ -35,6 +35,8 @@ _FIELDS |= {
     "multipart": "body",
     "auth": "headers",
     "bearer": "headers",
+    "location": "follow_redirects",
+    "max_redirs": "max_redirects",
 }
 _EPILOG = f"""\b
 Examples:
@@ -46,6 +48,7 @@ Examples:
   loadgen blast "/status/{{{{code}}}}?n={{{{k}}}}" --data codes.csv --tps 100
   loadgen blast http://127.0.0.1:8000 --targets requests.txt --tps 500
   loadgen blast http://127.0.0.1:8000/upload -F title=cat -F photo=@cat.png
+  loadgen blast http://127.0.0.1:8000/old -L --users 20
   loadgen blast /delay/20 --preset spike --tps 100 --arrivals poisson
   loadgen blast --tps 1000 --dry-run | head
 
@@ -101,16 +104,22 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     headers = read_headers(values["headers"], found["headers"])
     body_file = take_large_body(url, values)
     body = read_body(values, found, headers)
-    add_authorization(values, found, headers)
+    auth = add_authorization(values, found, headers)
     if headers and found["headers"] == "default":  # some were brought along
         bringing = ("json_text", "form", "multipart")
         found["headers"] = next((found[name] for name in bringing if found[name] != "default"), "default")
     wire = read_wire_options(values, found)
     fields = _FIELDS if body_file is None else {**_FIELDS, "body_file": "body_file"}
+    if auth is not None:
+        fields = {**fields, "auth": "auth"}
+    if values["max_redirs"] is not None:
+        wire["max_redirects"] = values["max_redirs"]
     return Plan(
         url=url,
         headers=headers,
         body=body,
+        auth=auth,
+        follow_redirects=values["location"],
         compression=values["compressed"],
         body_file=body_file,
         expect_continue=values["expect_continue"],

@@ -6,17 +6,20 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from loadgen.bodies import FORM_TYPE, form_body, multipart_body
-from loadgen.engine_plan import basic_authorization
+from loadgen.engine_plan import MAX_REDIRECTS, basic_authorization
 from loadgen.errors import UsageError
 from loadgen.shapes import PRESETS, Stage
 from loadgen.templates import around_values, has_values
 from loadgen.units import quoted
+
+if TYPE_CHECKING:
+    from loadgen.auth import DigestAuth
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -169,6 +172,11 @@ _BODY: list[Callable[[Any], Any]] = [
 _AUTHORIZATION: list[Callable[[Any], Any]] = [
     option("--auth", metavar="USER:PASSWORD", help="Basic authorization; it is stored nowhere."),
     option("--bearer", metavar="TOKEN", help="A bearer token; it is stored nowhere."),
+    option("--digest", is_flag=True, help="Prove --auth by answers to the server's challenges instead."),
+]
+_REDIRECTS: list[Callable[[Any], Any]] = [
+    option("-L", "--location", is_flag=True, help="Follow redirects; each hop is a request of its own."),
+    option("--max-redirs", metavar="N", help=f"Hops of a request, at most. Default: {MAX_REDIRECTS}."),
 ]
 _MANY: list[Callable[[Any], Any]] = [
     option(
@@ -196,13 +204,14 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
 
 def blast_options(command: F) -> F:
     """All options of a blast, in the order of the help."""
-    what = [_METHOD, _HEADER, _COMPRESSED, *_AUTHORIZATION, *_BODY, *_MANY]
+    what = [_METHOD, _HEADER, _COMPRESSED, *_AUTHORIZATION, *_REDIRECTS, *_BODY, *_MANY]
     return _add([*_HOW_MUCH, *_HOW, *_WIRE, *what, *_WHAT_OF_IT], command)
 
 
 def script_options(command: F) -> F:
     """Those that a script leaves open: what is sent, it says itself."""
-    return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, *_WIRE, _HEADER, _COMPRESSED, *_WHAT_OF_IT], command)
+    what = [_HEADER, _COMPRESSED, *_REDIRECTS]
+    return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, *_WIRE, *what, *_WHAT_OF_IT], command)
 
 
 def _add(options: list[Callable[[Any], Any]], command: F) -> F:
@@ -269,11 +278,15 @@ def read_headers(texts: tuple[str, ...], place: str) -> list[tuple[str, str]]:
     return headers
 
 
-def add_authorization(values: dict[str, Any], found: dict[str, str], headers: list[tuple[str, str]]) -> None:
-    """The header that --auth or --bearer stands for."""
+def add_authorization(
+    values: dict[str, Any], found: dict[str, str], headers: list[tuple[str, str]]
+) -> DigestAuth | None:
+    """The header that --auth or --bearer stands for; or, with --digest, what challenges are answered with."""
     given = [name for name in ("auth", "bearer") if values[name] is not None]
+    if values["digest"] and given != ["auth"]:
+        raise UsageError(f"{found['digest']}: needs --auth USER:PASSWORD, and nothing else")
     if not given:
-        return
+        return None
     place = found[given[0]]
     if len(given) > 1:
         raise UsageError(f"{found[given[1]]}: cannot be used with {place}")
@@ -284,7 +297,7 @@ def add_authorization(values: dict[str, Any], found: dict[str, str], headers: li
         if not text.strip():
             raise UsageError(f"{place}: expected a token")
         headers.append(("Authorization", f"Bearer {text.strip()}"))
-        return
+        return None
     if ":" not in text:
         raise UsageError(f"{place}: expected USER:PASSWORD")
     if has_values(text):
@@ -292,7 +305,16 @@ def add_authorization(values: dict[str, Any], found: dict[str, str], headers: li
             f"{place}: cannot have a {{{{name}}}} in it, because it is encoded as a whole",
             hint='put the encoded text into the rows: -H "Authorization: Basic {{basic}}"',
         )
+    if values["digest"]:
+        from loadgen.auth import DigestAuth  # few runs need it
+
+        user, _, password = text.partition(":")
+        try:
+            return DigestAuth(user, password)
+        except ValueError as error:
+            raise UsageError(f"{place}: {error}") from None
     headers.append(("Authorization", basic_authorization(text)))
+    return None
 
 
 _BODIES = ("body", "body_file", "json_text", "form", "multipart")

@@ -66,8 +66,6 @@ stopped the run, 130 interrupted.
     "--scenario", multiple=True, metavar="NAME", help="Run this one of the script's scenarios. Repeatable."
 )
 @option("--set", "set_", multiple=True, metavar="NAME=VALUE", help="For user.arguments. Repeatable.")
-@option("-L", "--location", is_flag=True, help="Follow redirects; each hop is a request of its own.")
-@option("--max-redirs", metavar="N", help="Hops of a request, at most. Default: 10.")
 @script_options
 @option("--dry-run", is_flag=True, help="Send nothing: print each arrival's number and due time in seconds.")
 @option("--debug", is_flag=True, help="One user, one iteration: print every request and response.")

@@ -86,11 +86,11 @@ class PlainView(QuietView):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._next_s = float(PLAIN_EVERY_S)
-        self._scripted = False
+        self._scripted = self._in_iterations = False
 
     def begin(self, opening: Opening) -> None:
         """What is going to happen."""
-        self._scripted = opening.plan.script is not None
+        self._scripted, self._in_iterations = opening.plan.script is not None, opening.plan.counts_iterations
         if opening.note:
             self.say(opening.note)
         self.say(describe_plan(opening.plan))
@@ -100,7 +100,7 @@ class PlainView(QuietView):
         if progress.elapsed_s + 0.5 < self._next_s:
             return
         self._next_s = progress.elapsed_s + PLAIN_EVERY_S
-        figures = Figures(progress, scripted=self._scripted)
+        figures = Figures(progress, scripted=self._scripted, in_iterations=self._in_iterations)
         rates, requests = figures.rates(), figures.requests()
         if requests:  # two counts in one line
             rates[0], requests[0] = f"iterations {rates[0]}", f"requests {requests[0]}"
@@ -120,7 +120,7 @@ class LiveView(QuietView):
         super().__init__(stream)
         self._live: Live | None = None
         self._title = ""
-        self._scripted = False
+        self._scripted = self._in_iterations = False
         self._length_s = 1.0
         self._begun = 0.0
         self._over = False
@@ -134,7 +134,7 @@ class LiveView(QuietView):
         if opening.note:
             self.say(opening.note)
         self.say(describe_plan(opening.plan))
-        self._scripted = opening.plan.script is not None
+        self._scripted, self._in_iterations = opening.plan.script is not None, opening.plan.counts_iterations
         self._title, self._length_s = printable(opening.plan.name), opening.plan.duration_ns / 1e9
         self._begun = time.monotonic()
         console = Console(file=self._stream, highlight=False)
@@ -184,10 +184,10 @@ class LiveView(QuietView):
         head.add_row(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"), bar, left)
         if self._progress is None:
             return Group(head)
-        figures = Figures(self._progress, scripted=self._scripted)
+        figures = Figures(self._progress, scripted=self._scripted, in_iterations=self._in_iterations)
         rows = Table.grid(padding=(0, 3))
         for name, cells in (
-            ("iterations" if self._scripted else "requests", figures.rates()),
+            ("iterations" if self._in_iterations else "requests", figures.rates()),
             ("requests", figures.requests()),
             ("response", figures.response()),
             ("trouble", figures.trouble()),
@@ -207,21 +207,26 @@ def iterations_under_way(counters: Mapping[str, int]) -> int:
 class Figures:
     """The last interval in words, the same for both views."""
 
-    def __init__(self, progress: Progress, *, scripted: bool = False) -> None:
+    def __init__(self, progress: Progress, *, scripted: bool = False, in_iterations: bool = False) -> None:
         self._progress = progress
         self._scripted = scripted
+        self._in_iterations = scripted or in_iterations
         self._counters = progress.interval.counters
         self._seconds = max(progress.interval_s, 1e-9)
 
     def rates(self) -> list[str]:
-        """Sent against wanted, and answered well, of scripts iterations; after the load, what is left."""
+        """Sent against wanted, and answered well, or iterations; after the load, what is left."""
         progress = self._progress
         if progress.phase == "drain":
             what, count = "response", progress.now["in_flight"]
-            if self._scripted:
+            if self._in_iterations:
                 what, count = "iteration", iterations_under_way(progress.total.counters)
             return [f"waiting for {counted(count, what)}"]
-        names = ("begun", "iterations_started", "iterations_ok") if self._scripted else ("sent", "sent", "ok")
+        names = (
+            ("begun", "iterations_started", "iterations_ok")
+            if self._in_iterations
+            else ("sent", "sent", "ok")
+        )
         sent = f"{names[0]} {format_rate(self._counters[names[1]] / self._seconds)}"
         if progress.target_rate_per_s is not None:
             sent += f" of {format_rate(progress.target_rate_per_s)}"
@@ -233,8 +238,8 @@ class Figures:
         return parts
 
     def requests(self) -> list[str]:
-        """What scripts send: an iteration may be any number of requests."""
-        if not self._scripted or self._progress.phase == "drain":
+        """What iterations send, which is any number of requests."""
+        if not self._in_iterations or self._progress.phase == "drain":
             return []
         return [f"sent {format_rate(self._counters['sent'] / self._seconds)}"]
 
@@ -249,16 +254,16 @@ class Figures:
         """Failures of the whole run, and what waits now."""
         total = self._progress.total.counters
         parts = [f"errors {format_count(total['failed'])}"]
-        if self._scripted:
-            parts += self._script_trouble(total)
+        if self._in_iterations:
+            parts += self._iteration_trouble(total)
         if self._progress.now["overdue"]:
             parts.append(f"overdue {format_count(self._progress.now['overdue'])}")
         if total["dropped"]:
             parts.append(f"dropped {format_count(total['dropped'])}")
         return parts
 
-    def _script_trouble(self, total: Mapping[str, int]) -> list[str]:
-        """Iterations that raised, and checks that failed, since the start."""
+    def _iteration_trouble(self, total: Mapping[str, int]) -> list[str]:
+        """Iterations and checks that failed, since the start."""
         checks = sum(failed for kind, _, _, failed, *_ in self._progress.total.tallies if kind == "check")
         found = (("failed iterations", total["iterations_failed"]), ("failed checks", checks))
         return [f"{name} {format_count(count)}" for name, count in found if count]

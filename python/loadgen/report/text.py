@@ -9,7 +9,7 @@ from loadgen.engine_plan import OpenLoad
 from loadgen.errors import ExitCode
 from loadgen.report import script as of_script
 from loadgen.report.columns import cut_middle, pad, width_of
-from loadgen.result import Result, ScriptResult, ThresholdResult
+from loadgen.result import Result, ThresholdResult
 from loadgen.snapshot import Latency, nanoseconds
 from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
 from loadgen.units import (
@@ -115,17 +115,17 @@ def _head(result: Result) -> list[str]:
 
 def _rates(result: Result) -> list[str]:
     """Counts are of the whole run; rates are over the time for which the load was on."""
-    arrivals, script = result.arrivals, result.script
+    arrivals, in_iterations = result.arrivals, result.plan.counts_iterations
     rows: list[tuple[str, int, float | None, str]] = []
     if result.target_rate_per_s is not None:
         rows.append(("offered", arrivals.scheduled, result.target_rate_per_s, ""))
-    begun = ("sent", _bytes(result)) if script is None else ("started", "")
+    begun = ("started", "") if in_iterations else ("sent", _bytes(result))
     rows.append((begun[0], arrivals.sent, result.achieved_rate_per_s, begun[1]))
     # After an interrupt most answers come when the load is over: their rate until then says nothing.
     interrupted = result.exit_code == ExitCode.INTERRUPTED
     rows.append(
         (
-            "ok" if script is None else "completed",
+            "completed" if in_iterations else "ok",
             arrivals.completed,
             None if interrupted else _number(result, "completed_rate_per_s"),
             "",
@@ -136,9 +136,9 @@ def _rates(result: Result) -> list[str]:
         count = getattr(arrivals, name)
         if count:
             rows.append((name, count, None, _share(count, arrivals.scheduled)))
-    if script is not None:
-        rows += _requests(result, script)
-    lines = [f"{'requests' if script is None else 'iterations':<12}{'count':>14}{'rate':>14}"]
+    if in_iterations:
+        rows += _requests(result)
+    lines = [f"{'iterations' if in_iterations else 'requests':<12}{'count':>14}{'rate':>14}"]
     for name, count, rate, remark in rows:
         rate_text = "" if rate is None else format_rate(rate)
         if name == "requests":  # another count begins
@@ -152,11 +152,12 @@ def _rates(result: Result) -> list[str]:
     return lines
 
 
-def _requests(result: Result, script: ScriptResult) -> list[tuple[str, int, float | None, str]]:
+def _requests(result: Result) -> list[tuple[str, int, float | None, str]]:
     """What the iterations sent."""
-    requests = result.requests
+    requests, script = result.requests, result.script
+    rate = _number(result, "requests_rate_per_s") if script is None else script.requests_per_s
     rows: list[tuple[str, int, float | None, str]] = [
-        ("requests", requests.total, script.requests_per_s, _bytes(result)),
+        ("requests", requests.total, rate, _bytes(result)),
         ("ok", requests.ok, None, ""),
         ("failed", requests.failed, None, _share(requests.failed, requests.total)),
     ]
@@ -196,8 +197,9 @@ def _latencies(result: Result) -> list[str]:
         title = f"{name} ({format_count(row.count)})" if _missing(row) else name
         lines.append(f"{title:<20}" + "".join(f"{_cell(row, field):>10}" for field in _COLUMNS.values()))
     lines += _footnotes(list(rows.values()))
-    if result.script is not None and result.plan.is_open:
-        lines.append("iterations and their first requests count from when due, others from when asked")
+    if result.plan.counts_iterations and result.plan.is_open:
+        since = "the answer before them" if result.script is None else "when asked"
+        lines.append(f"iterations and their first requests count from when due, others from {since}")
     return lines
 
 
@@ -259,15 +261,16 @@ def _thresholds(result: Result) -> list[str]:
 
 def _known_names(threshold: ThresholdResult, result: Result) -> list[str]:
     """What a threshold could have asked about, where it asked about what never came up."""
-    if threshold.value is not None or result.script is None:
+    if threshold.value is not None or not result.plan.counts_iterations:
         return []
+    metrics = result.script.metrics if result.script is not None else []
     parsed = _parse(threshold, result)
     if parsed.metric.startswith("check("):
         asked, known, kind = parsed.metric[len("check(") : -1], [one.name for one in result.checks], "checks"
     else:
         own = parsed.own_metric
         asked, kind = (own[0], "metrics") if own is not None else (parsed.label or "", "labels")
-        known = ([] if own else [row.label for row in result.labels]) + sorted(result.script.metrics)
+        known = ([] if own else [row.label for row in result.labels]) + sorted(metrics)
     if not asked or asked in known:
         return []
     names = [printable(name) for name in known] or ["none"]
@@ -301,7 +304,7 @@ def _why_no_data(threshold: ThresholdResult, result: Result) -> str:
     if parsed.own_metric is not None:
         name, statistic = parsed.own_metric[0], parsed.own_metric[1] or ""
         latency = result.metrics.get(name)
-    elif parsed.label is not None and result.script is not None:
+    elif parsed.label is not None:
         found = [row.latency for row in result.labels if row.label == parsed.label]
         latency = getattr(found[0], kind, None) if found else result.metrics.get(parsed.label)
     if not isinstance(latency, Latency) or not latency.count or not statistic.startswith("p"):

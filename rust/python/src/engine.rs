@@ -447,6 +447,7 @@ impl Engine {
             token,
             is_head: prepared.is_head,
             keeps: stream.is_none(),
+            only_head: false,
             streams: stream.is_some(),
             is_second: false,
         };

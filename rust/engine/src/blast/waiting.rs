@@ -66,6 +66,7 @@ impl<R: Reactor> Worker<R> {
             self.recorder.taken(arrival);
             if arrival != label {
                 self.recorder.begun(label);
+                self.recorder.sample(arrival, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
             }
         }
         self.recorder.sample(label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
