@@ -1,4 +1,4 @@
-"""What is concluded where arrivals are iterations, and of a script's run only: where its code was in the way."""
+"""What is concluded where arrivals are iterations; of a script also where its own code was in the way."""
 
 from __future__ import annotations
 

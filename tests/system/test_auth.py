@@ -2,62 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.site import Asked, Site, answer
+from tests.support.guard import Guard
+from tests.support.site import Site, answer
 
 if TYPE_CHECKING:
     from tests.conftest import RawServerFactory
     from tests.support.scripts import Scripts
 
 ONE = ("--users", "1", "--iterations", "1", "--workers", "1", "--drain", "5s")
-
-
-class Guard:
-    """Asks for a digest, and takes each count of a nonce once. A nonce is stale after `lasts` requests."""
-
-    def __init__(self, algorithm: str, lasts: int = 1000) -> None:
-        self.algorithm = algorithm
-        self.lasts = lasts
-        self.nonce = 0
-        self.count = 0
-
-    def __call__(self, asked: Asked) -> bytes:
-        header = asked.headers.get("authorization", "")
-        fields = {name: a or b for name, a, b in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', header)}
-        if not header.startswith("Digest ") or fields["nonce"] != f"n{self.nonce}":
-            return self.ask(stale="nonce" in fields)
-        if self.count >= self.lasts:
-            return self.ask(stale=True)
-        self.count += 1
-        assert fields["nc"] == f"{self.count:08x}" and fields["opaque"] == "o,p"
-        right = self.right_answer(asked, fields)
-        return answer() if fields["response"] == right else answer(401, self.challenge(stale=False))
-
-    def right_answer(self, asked: Asked, fields: dict[str, str]) -> str:
-        def digest(text: str) -> str:
-            name = self.algorithm.removesuffix("-sess").replace("-", "").lower()
-            return hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
-
-        assert fields["uri"] == asked.target
-        secret = digest("me:the realm:secret")
-        if self.algorithm.endswith("-sess"):
-            secret = digest(f"{secret}:{fields['nonce']}:{fields['cnonce']}")
-        asks = digest(f"{asked.method}:{asked.target}")
-        return digest(f"{secret}:{fields['nonce']}:{fields['nc']}:{fields['cnonce']}:auth:{asks}")
-
-    def ask(self, *, stale: bool) -> bytes:
-        self.nonce += 1
-        self.count = 0
-        return answer(401, 'WWW-Authenticate: Basic realm="no"', self.challenge(stale=stale))
-
-    def challenge(self, *, stale: bool) -> str:
-        said = f'realm="the realm", nonce="n{self.nonce}", qop="auth-int,auth", opaque="o,p"'
-        return f"WWW-Authenticate: Digest {said}, algorithm={self.algorithm}{', stale=true' if stale else ''}"
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "MD5-sess", "SHA-256", "SHA-256-sess"])
