@@ -16,7 +16,8 @@ STATUSES = frozenset((301, 302, 303, 307, 308))
 _BODIES = ("json", "content", "data", "expect_continue")
 # What only counts for the first request: it is in the URL by now, or was for this host.
 _SPENT = ("params", "path", "name")
-_CREDENTIALS = frozenset(("authorization", "cookie", "proxy-authorization"))
+# Meant for the first origin alone.
+_OF_ORIGIN = frozenset(("authorization", "cookie", "proxy-authorization", "host"))
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -63,7 +64,7 @@ def next_hop(response: Answer, options: Mapping[str, Any], base_url: str) -> Hop
         carried = {name: value for name, value in carried.items() if name not in _BODIES}
         carried["headers"] = headers_without(carried, ("content-type", "content-encoding"))
     if origin != origin_of(response.url):
-        carried["headers"] = headers_without(carried, _CREDENTIALS)
+        carried["headers"] = headers_without(carried, _OF_ORIGIN)
         carried |= {"auth": None, "cookies": None, "_trusted": False}
     parts = urlsplit(url)
     place = "" if origin == origin_of(base_url) else parts.netloc.rpartition("@")[2]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -311,7 +314,6 @@ def test_what_is_under_way_at_the_end_is_unfinished(loadgen: Loadgen, raw_server
 
 def test_late_arrivals_are_dropped_and_hops_are_not(loadgen: Loadgen, raw_server: RawServerFactory) -> None:
     """One connection, held up for a while: what had begun goes on."""
-    import time
 
     def pages(asked: Asked) -> bytes:
         if len(site.asked) == 1:
@@ -359,3 +361,37 @@ def test_a_file_is_read_again_for_the_hop(
         else:
             assert (second.method, second.body) == ("GET", b"")
             assert not {"expect", "content-length"} & set(second.headers)
+
+
+@pytest.mark.parametrize("load", [("--tps", "200"), ("--users", "4")], ids=["open", "closed"])
+@pytest.mark.parametrize("how", ["interrupted", "killed"])
+def test_books_of_a_run_that_ends_in_the_middle(
+    loadgen: Loadgen, raw_server: RawServerFactory, load: tuple[str, ...], how: str
+) -> None:
+    """An interrupt lets arrivals go on to their ends; a worker that is killed takes some along."""
+
+    def pages(asked: Asked) -> bytes:
+        time.sleep(0.02)
+        return moved("/b") if asked.target == "/a" else answer()
+
+    site = Site(raw_server, pages)
+    length = "1s" if how == "killed" else "60s"
+    started = loadgen.start("blast", f"{site.url}/a", "-L", *load, "-d", length, "--workers", "2")
+    workers = started.wait_for_workers(2)
+    give_up_at = time.monotonic() + 20
+    while len(site.asked) < 40 and time.monotonic() < give_up_at:
+        time.sleep(0.01)
+    if how == "killed":
+        os.kill(workers[1], signal.SIGKILL)
+    else:
+        started.interrupt()
+    result = started.wait(30)
+    summary = balanced(result)
+    arrivals = summary["arrivals"]
+    if how == "killed":
+        assert summary["exit_code"] == 3 and summary["requests"]["total"] <= len(site.asked) + 8
+        assert (arrivals["scheduled"], arrivals["cancelled"] > 0) == (200, True) or load[0] == "--users"
+    else:
+        assert summary["exit_code"] == 130
+        assert arrivals["completed"] == arrivals["sent"]
+        assert site.counts() == {"GET /a": arrivals["sent"], "GET /b": arrivals["sent"]}

@@ -55,6 +55,12 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "two bodies": (("--tps", "5", "--body", "x", "--body-file", "y"), "--body-file", "--body"),
     "a body that is not there": (("--tps", "5", "--body-file", "none.bin"), "--body-file", "No such file"),
     "JSON that is none": (("--tps", "5", "--json", "{x"), "--json", "JSON"),
+    "a digest of nobody": (("--tps", "5", "--digest"), "--digest", "--auth USER:PASSWORD"),
+    "a digest of a token": (("--digest", "--bearer", "x"), "--digest", "--auth USER:PASSWORD"),
+    "a digest without a password": (("--digest", "--auth", "me"), "--auth", "USER:PASSWORD"),
+    "a digest beside a header": (("--digest", "--auth", "a:b", "-H", "Authorization: x"), "--auth", "header"),
+    "hops in words": (("-L", "--max-redirs", "few"), "--max-redirs", '"few"'),
+    "redirects in a ring": (("-L", "--reactor", "uring"), "--reactor", "no redirects"),
     "an option nobody knows": (("--tsp", "5"), "--tsp", "--tps"),
     "an option without its value": (("--tps",), "--tps", "argument"),
 }

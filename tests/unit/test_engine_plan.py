@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadgen import Bearer, DigestAuth, Plan, PlanError, Stage
-from loadgen.engine_plan import REDACTED, AuthPlan, EnginePlan
+from loadgen.engine_plan import REDACTED, AuthPlan, Credentials, EnginePlan
 from loadgen.loads import LoadWish, ScenarioWish
 
 SECOND = 1_000_000_000
@@ -121,6 +121,44 @@ def test_a_user_in_the_base_url_becomes_the_auth_of_the_base() -> None:
     assert found.script.base_url == "http://h/api"
     assert found.script.headers == []
     assert found.script.auth == AuthPlan("basic", "me", "secret")
+
+
+def test_who_a_blast_is_for_those_who_challenge_it() -> None:
+    found = Plan(rate=5, auth=DigestAuth("me", "hush")).compile()
+    assert found.digest == Credentials("me", "hush") and found.counts_iterations
+    assert found.request is not None and found.request.headers == []
+    assert found.redacted().digest == Credentials(REDACTED, REDACTED)
+    assert "hush" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"), [(("me", "secret"), "Basic bWU6c2VjcmV0"), (Bearer("secret"), "Bearer secret")]
+)
+def test_who_else_a_blast_is_says_a_header(auth: Any, said: str) -> None:
+    found = Plan(rate=5, auth=auth).compile()
+    assert found.request is not None and found.request.headers == [("Authorization", said)]
+    assert not found.counts_iterations and b"secret" not in found.redacted().encode()
+    with pytest.raises(PlanError, match="auth: cannot be used with a header Authorization"):
+        Plan(rate=5, auth=auth, headers={"authorization": "own"})
+
+
+def test_a_blast_follows_redirects_where_it_is_asked_to() -> None:
+    assert Plan(rate=5, max_redirects=3).compile().max_redirects is None
+    found = Plan(users=5, follow_redirects=True, max_redirects=3).compile()
+    assert (found.max_redirects, found.counts_iterations) == (3, True)
+    # Who is sent on may leave connections behind at several hosts.
+    assert (found.connections, Plan(users=5).compile().connections) == (10_000, 5)
+    with pytest.raises(PlanError, match="max_redirects: expected at most 100"):
+        Plan(rate=5, max_redirects=101)
+
+
+def test_labels_of_hops_are_not_known_beforehand() -> None:
+    text = "GET /hop: p99 < 1s"
+    Plan(url="http://h/", rate=5, follow_redirects=True, thresholds=[text, "blast: p95 < 1s"])
+    Plan(url="http://h/", rate=5, auth=DigestAuth("me", "x"), thresholds=["blast: p95 < 1s"])
+    for fields in ({}, {"auth": DigestAuth("me", "x")}):
+        with pytest.raises(PlanError, match="no request is counted as"):
+            Plan(url="http://h/", rate=5, thresholds=[text], **fields)  # type: ignore[arg-type]
 
 
 def test_a_blast_has_no_part_of_a_script_in_its_document() -> None:

@@ -57,7 +57,7 @@ def test_what_goes_along() -> None:
         "path": {"id": 1},
         "name": "order",
         "json": {},
-        "headers": {"X-Api": "1", "AUTHORIZATION": "x", "Content-Type": "text/x"},
+        "headers": {"X-Api": "1", "AUTHORIZATION": "x", "Host": "b", "Content-Type": "text/x"},
         "cookies": {"a": "1"},
         "auth": ("me", "x"),
         "timeout": 1,

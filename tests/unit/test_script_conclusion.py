@@ -16,6 +16,7 @@ from loadgen.user import RESERVED
 from tests.unit.figures import Samples
 from tests.unit.scripts import MS, SECOND, Label, Scripted, closed_load, open_load, scripted_plan, shop
 from tests.unit.test_conclusion import evidence
+from tests.unit.test_conclusion import plan as plan_of_blast
 
 if TYPE_CHECKING:
     from loadgen._engine import Snapshot
@@ -264,6 +265,14 @@ def test_late_iterations_are_found_among_many_requests() -> None:
         }
     )
     assert conclude(found).generator.verdict == "client-limited"
+    # So it does of a blast whose arrivals are iterations.
+    follows = plan_of_blast(follow_redirects=True)
+    judged = conclude(found, follows)
+    assert judged.generator.verdict == "client-limited"
+    assert judged.generator.reasons[1] == "100 % of iterations were begun more than 1 ms late"
+    assert judged.generator.lateness_p99_ms == 100
+    assert (judged.arrivals.sent, judged.requests.total) == (1000, 5000)
+    assert judged.metrics["requests_rate_per_s"] == 500 and judged.script is None
 
 
 def test_users_do_not_make_up_for_arrivals_that_were_missed() -> None:
