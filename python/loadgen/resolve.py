@@ -50,9 +50,9 @@ async def find_addresses(plan: EnginePlan) -> EnginePlan:
 
 
 def _leaves_all_out(plan: EnginePlan, proxy: Proxy) -> bool:
-    """Nothing goes through it, so it need not be there. Where requests go, only a script itself knows."""
-    if plan.script is not None:
-        return False
+    """Nothing goes through it, so it need not be there. Scripts and redirects may lead anywhere."""
+    if plan.script is not None or plan.max_redirects is not None:
+        return "*" in proxy.exceptions
     urls = [plan.target_url] if plan.mix is None else [host.url for host in plan.mix.hosts]
     return all(proxy.leaves_out(parse_url(url).host) for url in urls)
 

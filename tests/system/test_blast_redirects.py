@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.certificates import Certificates
     from tests.support.command import CommandResult, Loadgen
     from tests.support.nginx import AccessLine
+    from tests.support.raw_server import RawConnection
 
 CHAIN = """
     location = /start { absolute_redirect off; return 301 /mid?x=1; }
@@ -187,6 +189,32 @@ def test_what_leads_nowhere_stands(loadgen: Loadgen, raw_server: RawServerFactor
     assert len(site.asked) == COUNT
 
 
+@pytest.mark.parametrize("keeps", [(), ("--no-keepalive",)], ids=["", "once"])
+@pytest.mark.parametrize("framing", ["Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", ""])
+def test_answers_in_pieces(
+    loadgen: Loadgen, raw_server: RawServerFactory, framing: str, keeps: tuple[str, ...]
+) -> None:
+    """A head in two parts behind an interim one, a body that comes later, or ends with the connection."""
+    body = b"3\r\nabc\r\n0\r\n\r\n" if "chunked" in framing else b"abc"
+
+    def behave(connection: RawConnection) -> None:
+        while request := connection.read_request():
+            if request.startswith(b"GET /b "):
+                connection.send(answer())
+                continue
+            connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            head = f"HTTP/1.1 102 x\r\n\r\nHTTP/1.1 302 x\r\nLocation: /b\r\n{framing}\r\n".encode()
+            for part in (head[:30], head[30:], body[:1], body[1:]):
+                connection.send(part)
+                time.sleep(0.002)
+            if not framing:
+                return
+
+    server = raw_server(behave)
+    summary = assert_followed(loadgen("blast", f"{server.url}/a", "-L", *keeps, *FEW), COUNT)
+    assert labels_of(summary) == {"GET /a": COUNT, "GET /b": COUNT}
+
+
 def test_hostile_locations(loadgen: Loadgen, raw_server: RawServerFactory) -> None:
     """Control characters are no HTTP; what is merely strange is encoded; what is long is asked for."""
     long = "/" + "x" * 60_000
@@ -283,7 +311,7 @@ def test_to_an_address_of_version_6(loadgen: Loadgen, raw_server: RawServerFacto
     assert labels_of(summary) == {"GET /": COUNT, "GET /six": COUNT}
 
 
-def _one_answer(connection: Any) -> None:
+def _one_answer(connection: RawConnection) -> None:
     while request := connection.read_request():
         assert b"Host: [::1]:" in request
         connection.send(answer())
@@ -299,7 +327,7 @@ def test_what_refuses_connections_fails_the_arrival(
 
 
 def test_what_is_under_way_at_the_end_is_unfinished(loadgen: Loadgen, raw_server: RawServerFactory) -> None:
-    def never(connection: Any) -> None:
+    def never(connection: RawConnection) -> None:
         while connection.read_request():
             pass
 

@@ -55,6 +55,27 @@ def assert_connected(made: list[str], to: str, used: int) -> None:
     assert used <= len(made) <= used + 1, made
 
 
+@pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
+def test_redirects_lead_through_the_proxy(
+    loadgen: Loadgen,
+    nginx: NginxFactory,
+    socks: Microsocks,
+    http_proxy: Tinyproxy,
+    reactor: str,
+    scheme: str,
+) -> None:
+    """Also to a name, which two kinds of proxy find out about; and from a host that is left out of it."""
+    other = nginx()
+    server = nginx(locations=f"location / {{ return 302 http://localhost:{other.port}/there; }}")
+    proxy = f"{scheme}://127.0.0.1:{http_proxy.port if scheme == 'http' else socks.port}"
+    options = ("-L", "-x", proxy, "--noproxy", "127.0.0.1", "--drain", "20s")
+    result = blast(loadgen, server.url, reactor, *options)
+    assert balanced(result)["requests"]["status"] == {"200": COUNT, "302": COUNT}, result
+    assert len(server.access_log()) == len(other.access_log()) == COUNT
+    carried = http_proxy.requests() if scheme == "http" else socks.connected_to()
+    assert carried, result
+
+
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 @pytest.mark.parametrize("tls", [False, True], ids=["clear", "TLS"])
 def test_socks_carries_every_request(
