@@ -182,6 +182,8 @@ fn value(text: &[u8]) -> (Vec<u8>, &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn answer(challenge: &str, cnonce: &str) -> String {
@@ -229,6 +231,23 @@ mod tests {
             r#"Digest realm="x" nonce="y""#,
         ] {
             assert_eq!(realm(said), None, "{said}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_asks_the_answer_is_one_header(
+            asked in prop::collection::vec(prop::sample::select(&b"digest,= \"\\realmnoncqpMD5-\xe9"[..]), 0..80),
+        ) {
+            let who = Credentials { username: "a\"b".into(), password: "c".into() };
+            let usual = [b"Digest nonce=1, realm=\"".as_slice(), &asked, b"\", qop=auth"].concat();
+            for said in [asked, usual] {
+                let Some(challenge) = Challenge::find(&[&said]) else { continue };
+                let answer = challenge.answer(&who, 1, "x", "GET", "/");
+                prop_assert!(answer.iter().all(|&byte| byte >= b' '));
+                let read = Challenge::find(&[&answer]);
+                prop_assert_eq!(read.map(|read| (read.nonce, read.realm)), Some((challenge.nonce, challenge.realm)));
+            }
         }
     }
 }

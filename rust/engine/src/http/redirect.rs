@@ -111,6 +111,8 @@ fn decoded(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const POST: &str = "POST /a?b HTTP/1.1\r\nHost: shop\r\nCookie: c\r\nAuthorization: x\r\nX-Own: 1\r\n\
@@ -159,5 +161,31 @@ mod tests {
         assert!(hop(302, "mailto:me", POST).is_none() && hop(302, "", POST).is_none());
         let from = Place { is_secure: false, host: "a".into(), port: 80 };
         assert!(next_hop(302, b"HTTP/1.1 302 Found\r\n\r\n", POST.as_bytes(), &from).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_says_the_hop_is_one_request_to_one_place(
+            status in 300u16..309,
+            location in prop::collection::vec(
+                prop_oneof![any::<u8>(), prop::sample::select(&b":/?#@[].{} http"[..])],
+                0..60,
+            ),
+        ) {
+            let from = Place { is_secure: false, host: "a".into(), port: 80 };
+            let head = [b"HTTP/1.1 302 x\r\nLocation: /".as_slice(), &location, b"\r\n\r\n"].concat();
+            let absolute = [b"HTTP/1.1 302 x\r\nLocation: ".as_slice(), &location, b"\r\n\r\n"].concat();
+            for head in [head, absolute] {
+                let Some(hop) = next_hop(status, &head, POST.as_bytes(), &from) else { continue };
+                let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+                let mut request = httparse::Request::new(&mut headers);
+                let parsed = request.parse(&hop.request).unwrap();
+                prop_assert_eq!(parsed, httparse::Status::Complete(hop.request.len() - if hop.keeps_body { 2 } else { 0 }));
+                prop_assert!(request.path.unwrap().starts_with('/') && hop.label.is_ascii());
+                prop_assert!(request.headers.len() <= 7);
+                let url = format!("{}://{}/", if hop.place.is_secure { "https" } else { "http" }, hop.place.authority());
+                prop_assert_eq!(Place::of(&url), Some(hop.place));
+            }
+        }
     }
 }
