@@ -59,12 +59,16 @@ mod law;
 mod listener;
 mod log;
 mod outbox;
+mod peer;
 mod request;
 mod routes;
 mod server;
 mod site;
 mod slots;
 mod tail;
+mod ws;
+
+pub use ws::options::{FeedOptions, Slow};
 
 use std::io;
 use std::net::SocketAddr;
@@ -84,6 +88,8 @@ pub struct Options {
     pub log: Option<PathBuf>,
     /// Stop when this pipe or socket comes to its end: whoever held the other end is gone.
     pub parent: Option<OwnedFd>,
+    /// What `/ws/feed` tells.
+    pub feed: FeedOptions,
     /// Stop when this is set; noticed within a tenth of a second.
     pub stop: Option<Arc<AtomicBool>>,
 }
@@ -96,7 +102,7 @@ pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> io::Result<()>
     let log = options.log.as_deref().map(log::Log::create).transpose()?;
     let listener = listener::listen_on(&options.host, options.port)?;
     let address = listener.local_addr()?;
-    let site = site::Site::new(log);
+    let site = site::Site::new(log, options.feed);
     let mut server = server::Server::new(listener, options.parent, options.stop, site)?;
     ready(address);
     server.run()
