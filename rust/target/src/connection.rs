@@ -147,10 +147,12 @@ impl Connection {
     }
 
     /// The WebSocket that this has become, once all before it has been sent, and what came for it.
-    pub(crate) fn upgraded(&mut self, token: u64) -> Option<(WebSocket, Vec<u8>)> {
+    pub(crate) fn upgraded(&mut self, token: u64, site: &Site) -> Option<(WebSocket, Vec<u8>)> {
         match std::mem::replace(&mut self.upgrade, Upgrade::NotAsked) {
             Upgrade::Answered(welcome) if self.outbox.is_empty() => {
-                Some((WebSocket::new(self.number, token, *welcome), std::mem::take(&mut self.input)))
+                let feed_bytes = site.hub.feed.options.buffer_bytes;
+                let web_socket = WebSocket::new(self.number, token, *welcome, feed_bytes);
+                Some((web_socket, std::mem::take(&mut self.input)))
             }
             other => {
                 self.upgrade = other;

@@ -114,7 +114,7 @@ impl Peer {
     fn turn(&mut self, fate: Fate, now_ns: u64, site: &mut Site) -> Fate {
         if fate == Fate::Open
             && let Speech::Http(connection) = &mut self.speech
-            && let Some((web_socket, mut unread)) = connection.upgraded(self.token)
+            && let Some((web_socket, mut unread)) = connection.upgraded(self.token, site)
         {
             site.hub.counts.opened += 1;
             self.speech = Speech::WebSocket(Box::new(web_socket));

@@ -1,7 +1,7 @@
 //! From a request target to a route, as a pure function of the text; must not know connections, clocks or counts.
 
 use crate::law::Law;
-use crate::ws::feed::ChannelId;
+use crate::ws::event::ChannelId;
 use crate::ws::wishes::{self, Wishes};
 
 /// The largest body that `/bytes` and `/chunked` make.

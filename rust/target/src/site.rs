@@ -14,7 +14,7 @@ use crate::log::{self, Log};
 use crate::request::Request;
 use crate::routes::{self, Route, Stall};
 use crate::ws::Hub;
-use crate::ws::feed::ChannelId;
+use crate::ws::event::ChannelId;
 use crate::ws::handshake::{Refusal, Welcome};
 use crate::ws::options::FeedOptions;
 use crate::ws::wishes::{Echo, Wishes};

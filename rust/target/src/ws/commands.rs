@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::ws::feed::{ChannelId, Feed};
+use crate::ws::event::ChannelId;
+use crate::ws::feed::Feed;
 use crate::ws::filter::Filter;
 use crate::ws::subscriber::{Sink, Subscriber};
 use crate::ws::wishes::UNKNOWN_CHANNEL;
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
     use std::rc::Rc;
 
-    use crate::ws::feed::Event;
+    use crate::ws::event::Event;
     use crate::ws::options::FeedOptions;
 
     struct Nobody;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::law::hash;
-use crate::ws::feed::ChannelId;
+use crate::ws::event::ChannelId;
 
 /// Addresses are 0x…01 to 0x…64, so that a filter for one of them takes one event in a hundred.
 const ADDRESSES: u64 = 100;
@@ -54,7 +54,7 @@ fn hash_text(event: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ws::feed::ALL;
+    use crate::ws::event::ALL;
 
     #[test]
     fn a_seed_repeats_its_events_and_another_has_others() {

@@ -11,13 +11,16 @@
 pub(crate) mod commands;
 pub(crate) mod counts;
 pub(crate) mod deflate;
+pub(crate) mod event;
 pub(crate) mod feed;
 pub(crate) mod filter;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod made_up;
 pub(crate) mod options;
+pub(crate) mod pipe;
 pub(crate) mod reader;
+pub(crate) mod replies;
 pub(crate) mod socket;
 pub(crate) mod subscriber;
 pub(crate) mod wishes;

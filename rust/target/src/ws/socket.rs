@@ -8,9 +8,7 @@
 //!   └──it fails──▶ Failed (told why, not listened to) ──the client goes, or time──▶ closed
 //! ```
 
-use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -24,26 +22,21 @@ use crate::outbox::Outbox;
 use crate::site::Site;
 use crate::ws::Hub;
 use crate::ws::commands;
-use crate::ws::counts::Counts;
-use crate::ws::deflate::Codec;
-use crate::ws::feed::Event;
 use crate::ws::frame::{self, BINARY, FIN, Failure, PONG, RSV1, TEXT};
 use crate::ws::handshake::Welcome;
 use crate::ws::options::Slow;
-use crate::ws::reader::{MOST_MESSAGE_BYTES, Reader, Received};
-use crate::ws::subscriber::{Sink, Subscriber};
+use crate::ws::pipe::Pipe;
+use crate::ws::reader::{Reader, Received};
+use crate::ws::replies::{Replies, Reply};
+use crate::ws::subscriber::Subscriber;
 use crate::ws::wishes::{Echo, Wishes};
 
-/// Replies that may wait before no more is read, and the bytes that they may hold.
-const MOST_WAITING: usize = 1024;
-const MOST_WAITING_BYTES: usize = MOST_MESSAGE_BYTES;
-/// Bytes that may be unsent before no more is read.
+/// Bytes of replies that may be unsent before no more is read.
 const MOST_UNSENT_BYTES: usize = 256 << 10;
 /// How long a client may take to answer a Close.
 const CLOSE_NS: u64 = 5_000_000_000;
 /// Memory that a connection at rest may keep for what it sends.
 const KEPT_BYTES: usize = 1 << 10;
-const KEPT_REPLIES: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct WebSocket {
@@ -54,11 +47,12 @@ pub(crate) struct WebSocket {
     deflate: bool,
     reader: Reader,
     input: Vec<u8>,
-    replies: VecDeque<Reply>,
-    replies_bytes: usize,
+    replies: Replies,
     /// Messages that were answered.
     answered: u64,
     outbox: Outbox,
+    /// Bytes that may be unsent before no more is read.
+    most_unsent_bytes: usize,
     stage: Stage,
     until_ns: Option<u64>,
     heard_close: bool,
@@ -80,20 +74,10 @@ enum Stage {
     Failed { told: bool },
 }
 
-/// Frames that leave when they are due.
-#[derive(Debug)]
-struct Reply {
-    seq: u64,
-    received_ns: u64,
-    natural_ns: u64,
-    due_ns: u64,
-    bytes: Vec<u8>,
-    /// The answer to a message, not a pong.
-    message: bool,
-}
-
 impl WebSocket {
-    pub(crate) fn new(number: u64, token: u64, welcome: Welcome) -> Self {
+    /// `feed_bytes` is what events alone may have unsent: a subscriber is still listened to then.
+    pub(crate) fn new(number: u64, token: u64, welcome: Welcome, feed_bytes: usize) -> Self {
+        let waiting_bytes = if welcome.wishes == Wishes::Feed { feed_bytes } else { 0 };
         Self {
             number,
             target: welcome.target,
@@ -104,10 +88,10 @@ impl WebSocket {
             deflate: welcome.deflate,
             reader: Reader::new(welcome.deflate),
             input: Vec::new(),
-            replies: VecDeque::new(),
-            replies_bytes: 0,
+            replies: Replies::default(),
             answered: 0,
             outbox: Outbox::default(),
+            most_unsent_bytes: MOST_UNSENT_BYTES.saturating_add(waiting_bytes),
             stage: Stage::Open,
             until_ns: None,
             heard_close: false,
@@ -158,7 +142,7 @@ impl WebSocket {
     }
 
     pub(crate) fn next_look(&self) -> Option<(u64, u64)> {
-        let reply = self.replies.front().filter(|_| self.outbox.is_empty());
+        let reply = self.replies.first().filter(|_| self.outbox.is_empty());
         let reply = reply.map(|reply| (reply.due_ns, reply.seq));
         reply.into_iter().chain(self.until_ns.map(|until_ns| (until_ns, 0))).min()
     }
@@ -175,9 +159,7 @@ impl WebSocket {
     }
 
     pub(crate) fn regate(&mut self, gate: &Gate, now_ns: u64) {
-        for reply in self.replies.iter_mut().filter(|reply| reply.due_ns > now_ns) {
-            reply.due_ns = gate.release_ns(reply.natural_ns.max(now_ns));
-        }
+        self.replies.regate(gate, now_ns);
     }
 
     /// The last word of a server that stops, as far as the socket takes it.
@@ -202,9 +184,7 @@ impl WebSocket {
     }
 
     fn is_full(&self) -> bool {
-        self.replies.len() >= MOST_WAITING
-            || self.replies_bytes >= MOST_WAITING_BYTES
-            || self.outbox.unsent() >= MOST_UNSENT_BYTES
+        self.replies.is_full() || self.outbox.unsent() >= self.most_unsent_bytes
     }
 
     fn read_input(&mut self, now_ns: u64, site: &mut Site) {
@@ -281,7 +261,7 @@ impl WebSocket {
             self.depart(&reply, received_ns, site);
         } else {
             self.write_message(text, payload, site, Some(&mut reply.bytes));
-            self.wait(reply);
+            self.replies.push(reply);
         }
     }
 
@@ -310,27 +290,18 @@ impl WebSocket {
         } else {
             let mut bytes = Vec::new();
             frame::write(&mut bytes, FIN | PONG, payload);
-            self.wait(Reply { seq: 0, received_ns: now_ns, natural_ns: now_ns, due_ns, bytes, message: false });
+            let natural_ns = now_ns;
+            self.replies.push(Reply { seq: 0, received_ns: now_ns, natural_ns, due_ns, bytes, message: false });
         }
-    }
-
-    fn wait(&mut self, reply: Reply) {
-        self.replies_bytes += reply.bytes.len();
-        self.replies.push_back(reply);
     }
 
     /// Writes the replies that are due, in order.
     fn write_due(&mut self, now_ns: u64, site: &mut Site) {
-        while self.outbox.unsent() < MOST_UNSENT_BYTES
-            && self.replies.front().is_some_and(|first| first.due_ns <= now_ns)
-            && let Some(reply) = self.replies.pop_front()
+        while self.outbox.unsent() < self.most_unsent_bytes
+            && let Some(reply) = self.replies.pop_due(now_ns)
         {
-            self.replies_bytes -= reply.bytes.len();
             self.outbox.written.extend_from_slice(&reply.bytes);
             self.depart(&reply, now_ns, site);
-        }
-        if self.replies.is_empty() && self.replies.capacity() > KEPT_REPLIES {
-            self.replies = VecDeque::new();
         }
     }
 
@@ -402,10 +373,9 @@ impl WebSocket {
 
     /// Nothing more will be said but the end.
     fn give_up(&mut self, site: &mut Site) {
-        for reply in std::mem::take(&mut self.replies) {
+        for reply in self.replies.take_all() {
             self.log(&reply, false, site);
         }
-        self.replies_bytes = 0;
         if let Trade::Feed(subscriber) = &mut self.trade {
             subscriber.leave(&mut site.hub.feed);
         }
@@ -435,49 +405,5 @@ impl WebSocket {
                 return Ok(Fate::Open);
             }
         }
-    }
-}
-
-/// Where the events of a feed go: those that come alone straight from where they lie to the socket.
-struct Pipe<'p> {
-    outbox: &'p mut Outbox,
-    counts: &'p mut Counts,
-    codec: &'p mut Codec,
-    deflate: bool,
-    most_bytes: usize,
-    alone: Option<Rc<Event>>,
-}
-
-impl Pipe<'_> {
-    fn finish(mut self, socket: &OwnedFd) -> Result<(), Errno> {
-        match self.alone.take() {
-            Some(event) => self.outbox.pass(socket, event.bytes(self.deflate, self.codec)),
-            None => Ok(()),
-        }
-    }
-
-    /// What came alone waits with the rest.
-    fn keep(&mut self) {
-        if let Some(event) = self.alone.take() {
-            self.outbox.written.extend_from_slice(event.bytes(self.deflate, self.codec));
-        }
-    }
-}
-
-impl Sink for Pipe<'_> {
-    fn send(&mut self, event: &Rc<Event>) -> bool {
-        self.keep();
-        let length = event.bytes(self.deflate, self.codec).len();
-        let unsent = self.outbox.unsent();
-        // An event that is larger than the bound has to pass, or it never would.
-        if unsent > 0 && unsent + length > self.most_bytes {
-            return false;
-        }
-        self.counts.messages.sent += 1;
-        self.alone = Some(Rc::clone(event));
-        if unsent > 0 {
-            self.keep();
-        }
-        true
     }
 }

@@ -16,7 +16,8 @@
 use std::rc::Rc;
 
 use crate::law::{hash, uniform};
-use crate::ws::feed::{ChannelId, Event, Feed, Listener};
+use crate::ws::event::{ChannelId, Event};
+use crate::ws::feed::{Feed, Listener};
 use crate::ws::filter::Filter;
 use crate::ws::options::FeedOptions;
 

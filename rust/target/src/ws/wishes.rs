@@ -2,7 +2,7 @@
 
 use crate::law::Law;
 use crate::routes::{bimodal, exponential, fixed, parameter, status};
-use crate::ws::feed::{CHANNELS, ChannelId};
+use crate::ws::event::{CHANNELS, ChannelId};
 
 /// What a client asked for when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
