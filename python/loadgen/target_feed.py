@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from loadgen.errors import UsageError
-from loadgen.units import parse_count, parse_rate, quoted
+from loadgen.units import parse_rate, quoted
 
 CHANNELS = ("blocks", "transactions", "network_stats")
 MOST_PER_SECOND = 1e6
@@ -35,19 +35,23 @@ class TargetFeed:
         self._rates()
         shares = (self.lose, self.repeat, self.reorder)
         if not all(0 <= share <= 1 for share in shares) or math.fsum(shares) > 1:
-            raise UsageError("the shares to lose, repeat and reorder must be from 0 to 1, 1 at most together")
+            raise UsageError("lose, repeat, reorder: expected shares from 0 to 1, no more than 1 together")
         if self.slow not in ("drop", "close"):
-            raise UsageError(f"a slow subscriber can drop or close, got {quoted(self.slow)}")
+            raise UsageError(f'slow: expected "drop" or "close", got {quoted(self.slow)}')
+        if self.buffer_bytes < 1:
+            raise UsageError(f"buffer_bytes: expected a number of bytes from 1, got {self.buffer_bytes}")
+        if not 0 <= self.seed < 1 << 64:
+            raise UsageError(f"seed: expected a whole number from 0 to 2^64 - 1, got {self.seed}")
 
     def to_json(self) -> str:
         """As the server reads it."""
         others = {
             "slow": self.slow,
-            "buffer_bytes": parse_count(self.buffer_bytes),
+            "buffer_bytes": self.buffer_bytes,
             "lose": self.lose,
             "repeat": self.repeat,
             "reorder": self.reorder,
-            "seed": parse_count(self.seed, at_least=0),
+            "seed": self.seed,
         }
         return msgspec.json.encode(self._rates() | others).decode()
 

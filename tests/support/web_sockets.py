@@ -1,4 +1,4 @@
-"""WebSocket against the embedded target: a client by the `websockets` library, and one that writes its frames by hand."""
+"""Clients of the embedded target's WebSocket: the `websockets` library, and one that writes its frames by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ PATIENCE_S = 20.0
 def connect(url: str, path: str, **options: Any) -> ClientConnection:
     """To the target at this http URL, without a proxy, and uncompressed unless asked for."""
     options = {"compression": None, "proxy": None, "max_size": None, **options}
-    return connect_anywhere(url.replace("http:", "ws:", 1) + path, **options)
+    client = connect_anywhere(url.replace("http:", "ws:", 1) + path, **options)
+    assert isinstance(client, ClientConnection)
+    return client
 
 
 def statistics(url: str) -> dict[str, Any]:
@@ -73,7 +75,8 @@ class RawWebSocket:
         self.socket.connect((host, int(port)))
         self.send(
             f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n".encode()
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            f"{headers}\r\n".encode()
         )
         self.file = self.socket.makefile("rb")
         self.head = b""

@@ -1,4 +1,4 @@
-"""The feed of the embedded target: subscriptions, filters, faults on purpose; its counts against those of its clients."""
+"""The feed of the embedded target: subscriptions, filters, faults on purpose; its counts against its clients'."""
 
 from __future__ import annotations
 
@@ -114,15 +114,17 @@ def test_each_filter_takes_what_it_says(quiet: str) -> None:
         {"or": [{"value": {"in": [1, 2]}}, {"and": [{"not": {"from": ADDRESS}}, {"value": {"gte": 40}}]}]},
         {"missing": {"ne": 1}},
     ]
-    published = [{"from": sender, "value": value} for sender in (ADDRESS, "0xb") for value in range(0, 50, 2)]
+    published: list[dict[str, Any]] = [
+        {"from": sender, "value": value} for sender in (ADDRESS, "0xb") for value in range(0, 50, 2)
+    ]
     expected = [
         published,
         [data for data in published if data["from"] == ADDRESS],
-        [data for data in published if data["from"] == ADDRESS and 10 < int(data["value"]) <= 30],
+        [data for data in published if data["from"] == ADDRESS and 10 < data["value"] <= 30],
         [
             data
             for data in published
-            if data["value"] in (1, 2) or (data["from"] != ADDRESS and int(data["value"]) >= 40)
+            if data["value"] in (1, 2) or (data["from"] != ADDRESS and data["value"] >= 40)
         ],
         [],
     ]
@@ -209,9 +211,10 @@ def test_a_slow_subscriber_misses_events_that_are_counted_and_no_other_does() ->
             assert json.loads(quick.recv(20))["seq"] == seq
         channel = wait_for(
             found.url,
-            lambda told: told["channels"]["blocks"]["delivered"]
-            + told["channels"]["blocks"]["slow_dropped"]
-            == 2 * count,
+            lambda told: (
+                told["channels"]["blocks"]["delivered"] + told["channels"]["blocks"]["slow_dropped"]
+                == 2 * count
+            ),
         )["channels"]["blocks"]
         assert channel["slow_dropped"] > 0
         slow.send(masked(FIN | TEXT, b'{"op":"unsubscribe","subscription":"s2"}'))

@@ -1,10 +1,11 @@
-"""The embedded target as a WebSocket server, by an independent client and by frames that are wrong on purpose."""
+"""The embedded target speaks WebSocket, to an independent client and to frames that are wrong on purpose."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,8 +27,6 @@ from tests.support.web_sockets import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import Target
     from tests.support.command import Loadgen
 
@@ -131,9 +130,7 @@ def test_a_close_is_answered_with_its_own_code(target: Target, sent: bytes, back
         ([masked(BINARY, bytes(1)), bytes([0, 0xFF]) + (16 << 20).to_bytes(8) + bytes(4)], 1009),
     ],
 )
-def test_what_no_client_may_send_fails_the_connection(
-    target: Target, frames: list[bytes], code: int
-) -> None:
+def test_what_no_client_may_send_fails_the_connection(target: Target, frames: list[bytes], code: int) -> None:
     with RawWebSocket(target.url, "/ws/echo") as raw:
         raw.send(*frames)
         assert raw.close_code() == code
@@ -210,7 +207,10 @@ def test_replies_leave_after_their_delay_in_order_and_are_logged(loadgen: Loadge
 
 
 def test_a_frozen_server_holds_replies_and_pongs(target: Target) -> None:
-    with RawWebSocket(target.url, "/ws/echo") as raw, RawWebSocket(target.url, "/stall?for=3600000") as control:
+    with (
+        RawWebSocket(target.url, "/ws/echo") as raw,
+        RawWebSocket(target.url, "/stall?for=3600000") as control,
+    ):
         assert b"200 OK" in control.head
         raw.send(masked(FIN | TEXT, b"a"), masked(FIN | PING, b"b"))
         wait_for(target.url, lambda found: found["pings"]["received"] == 1)
@@ -224,7 +224,7 @@ def test_a_frozen_server_holds_replies_and_pongs(target: Target) -> None:
 def test_who_reads_nothing_is_read_no_more_and_gets_all_of_it_later(target: Target) -> None:
     count, message = 2_000, masked(FIN | BINARY, bytes(10_000))
     with RawWebSocket(target.url, "/ws/echo", receive_buffer=4096) as raw:
-        raw.socket.setblocking(False)  # noqa: FBT003
+        raw.socket.setblocking(False)
         pending, read = message * count, bytearray()
         whole = count * (10_000 + 4)
         sent = 0
@@ -234,7 +234,7 @@ def test_who_reads_nothing_is_read_no_more_and_gets_all_of_it_later(target: Targ
         assert sent < len(pending), "the server took all of it without an end"
         raw.socket.settimeout(20)
         while len(read) < whole:
-            raw.socket.setblocking(False)  # noqa: FBT003
+            raw.socket.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 while sent < len(pending):
                     sent += raw.socket.send(pending[sent : sent + 65536])
@@ -282,7 +282,5 @@ def test_two_thousand_connections_at_rest_take_less_than_four_kilobytes_each(tar
 
 
 def _resident_bytes(pid: int) -> int:
-    from pathlib import Path
-
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
