@@ -1,4 +1,4 @@
-"""Clients of the embedded target's WebSocket: the `websockets` library, and one that writes its frames by hand."""
+"""Clients of the target's WebSocket: the `websockets` library, and frames that are written by hand."""
 
 from __future__ import annotations
 

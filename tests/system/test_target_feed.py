@@ -1,4 +1,4 @@
-"""The feed of the embedded target: subscriptions, filters, faults on purpose; its counts against its clients'."""
+"""The feed of the embedded target: subscriptions, filters, faults on purpose; its counts against those seen."""
 
 from __future__ import annotations
 
