@@ -1,4 +1,4 @@
-"""The feed of the embedded target: subscriptions, filters, faults on purpose; its counts against those seen."""
+"""The feed of the embedded target: subscriptions, filters, faults on purpose; exact counts of it all."""
 
 from __future__ import annotations
 
