@@ -41,8 +41,11 @@ def monotonic_ns() -> int:
 def run_worker(plan: bytes, block_fd: int, index: int, control_fd: int, report_fd: int) -> None:
     """Be worker `index` until the plan is done or the parent says stop. Holds no GIL."""
 
-def serve_target(host: str, port: int, *, parent_fd: int | None, log: str | None) -> None:
-    """Serve the embedded target until a signal or the end of `parent_fd`. Prints its ready line on stdout."""
+def serve_target(host: str, port: int, *, parent_fd: int | None, log: str | None, feed: str) -> None:
+    """Serve the embedded target until a signal or the end of `parent_fd`. Prints its ready line on stdout.
+
+    `feed` is JSON, as `TargetFeed` writes it.
+    """
 
 @final
 class Schedule:

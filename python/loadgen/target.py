@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from loadgen.errors import LoadgenError
+from loadgen.target_feed import TargetFeed
 
 READY = "listening on "
 START_S = 20.0
@@ -19,8 +20,9 @@ STOP_S = 5.0
 class EmbeddedTarget:
     """`async with EmbeddedTarget() as target: target.url`, on a free port."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", *, feed: TargetFeed | None = None) -> None:
         self._host = host
+        self._feed = feed or TargetFeed()
         self._process: asyncio.subprocess.Process | None = None
         self._life: int | None = (
             None  # our end of a pipe: when we go, however that is, the child sees its end
@@ -37,6 +39,7 @@ class EmbeddedTarget:
                 "loadgen.target",
                 str(theirs),
                 self._host,
+                self._feed.to_json(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 pass_fds=[theirs],
@@ -83,9 +86,11 @@ class EmbeddedTarget:
 
 def _serve(arguments: list[str]) -> None:
     from loadgen._engine import serve_target
+    from loadgen.health import raise_descriptor_limit
 
-    parent_fd, host = arguments
-    serve_target(host, 0, parent_fd=int(parent_fd), log=None)
+    parent_fd, host, feed = arguments
+    raise_descriptor_limit()
+    serve_target(host, 0, parent_fd=int(parent_fd), log=None, feed=feed)
 
 
 if __name__ == "__main__":

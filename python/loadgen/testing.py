@@ -23,13 +23,14 @@ from loadgen.data import Feed
 from loadgen.debug import Exchange, debug_run
 from loadgen.errors import LoadgenError
 from loadgen.target import READY, START_S, STOP_S
+from loadgen.target_feed import TargetFeed
 from loadgen.url import parse_url
 
 if TYPE_CHECKING:
     from loadgen.scenario import Scenario
     from loadgen.script import Script
 
-__all__ = ["Check", "Outcome", "SentRequest", "Server", "debug_run", "run_once", "server"]
+__all__ = ["Check", "Outcome", "SentRequest", "Server", "TargetFeed", "debug_run", "run_once", "server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +173,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[Server]:
+def server(*, feed: TargetFeed | None = None) -> Iterator[Server]:
     """The embedded target on a free port of this machine, in a process of its own, until the block ends."""
+    told = (feed or TargetFeed()).to_json()
     theirs, life = os.pipe()  # however we go, the child sees the end of it
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "loadgen.target", str(theirs), "127.0.0.1"],
+            [sys.executable, "-P", "-m", "loadgen.target", str(theirs), "127.0.0.1", told],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             pass_fds=[theirs],

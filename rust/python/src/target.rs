@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use loadgen_target::{Options, serve};
+use loadgen_target::{FeedOptions, Options, serve};
 use pyo3::prelude::*;
 
 use crate::refused;
@@ -16,17 +16,19 @@ use crate::worker::duplicate;
 const SIGNAL_DELAY: Duration = Duration::from_millis(50);
 
 #[pyfunction]
-#[pyo3(signature = (host, port, *, parent_fd, log))]
+#[pyo3(signature = (host, port, *, parent_fd, log, feed))]
 pub(crate) fn serve_target(
     py: Python<'_>,
     host: String,
     port: u16,
     parent_fd: Option<i32>,
     log: Option<String>,
+    feed: &str,
 ) -> PyResult<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let parent = parent_fd.map(duplicate).transpose()?;
-    let options = Options { host, port, log: log.map(Into::into), parent, stop: Some(Arc::clone(&stop)) };
+    let feed = FeedOptions::from_json(feed).map_err(refused)?;
+    let options = Options { host, port, log: log.map(Into::into), parent, feed, stop: Some(Arc::clone(&stop)) };
     let main = thread::current();
     let thread = thread::spawn(move || {
         let served = serve(options, |address| {

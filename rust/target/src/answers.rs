@@ -11,6 +11,9 @@ const PAGE_BODY: &[u8] = b"ok\n";
 /// The answer to nearly all requests of nearly all runs, ready to be copied.
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n";
 
+const UPGRADE_REQUIRED: &[u8] = b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nContent-Length: 0\r\n";
+
 /// What to say.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -18,6 +21,8 @@ pub(crate) enum Answer {
     Page,
     /// A status with its name for a body.
     Status(u16),
+    /// 426: this path is for web sockets.
+    UpgradeRequired,
     /// So many bytes, with a length.
     Bytes(u64),
     /// So many bytes, in chunks.
@@ -70,6 +75,11 @@ impl Answer {
             }
             Answer::Status(status) => {
                 head.write_with(status, reason(status).as_bytes());
+                Tail::Nothing
+            }
+            Answer::UpgradeRequired => {
+                head.out.extend_from_slice(UPGRADE_REQUIRED);
+                head.end();
                 Tail::Nothing
             }
             Answer::Chunked(bytes) if !manner.http_1_0 => {
@@ -166,6 +176,7 @@ fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         418 => "I'm a Teapot",
         422 => "Unprocessable Content",
+        426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

@@ -21,6 +21,8 @@ use crate::exchange::{Act, Exchange};
 use crate::outbox::Outbox;
 use crate::request::{self, Parsed, Walked};
 use crate::site::Site;
+use crate::ws::handshake::Welcome;
+use crate::ws::socket::WebSocket;
 
 /// Requests of one client that may wait for their answers before no more are read from it.
 const MOST_WAITING: usize = 1024;
@@ -29,7 +31,7 @@ const MOST_WAITING_BYTES: usize = request::MOST_BODY_BYTES;
 /// Responses are collected up to this size before they are sent.
 const BATCH_BYTES: usize = 256 << 10;
 /// How long a client that was refused may take to notice.
-const LINGER_NS: u64 = 1_000_000_000;
+pub(crate) const LINGER_NS: u64 = 1_000_000_000;
 
 /// Whether the server has to keep a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +53,6 @@ enum Ending {
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) socket: OwnedFd,
-    /// What the server has told epoll to watch for.
-    pub(crate) watched: EventFlags,
-    /// The promise in the heap that stands; all others for this connection are void.
-    pub(crate) promised_ns: Option<u64>,
     number: u64,
     input: Vec<u8>,
     /// Fewer bytes of input than this cannot be a request.
@@ -71,7 +68,16 @@ pub(crate) struct Connection {
     queue_bytes: usize,
     outbox: Outbox,
     ending: Option<Ending>,
+    upgrade: Upgrade,
     linger_until_ns: Option<u64>,
+}
+
+/// What follows an upgrade is not HTTP, and is not read as such.
+#[derive(Debug)]
+enum Upgrade {
+    NotAsked,
+    Asked,
+    Answered(Box<Welcome>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,11 +88,8 @@ enum Permission {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: OwnedFd, number: u64, watched: EventFlags) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         Self {
-            socket,
-            watched,
-            promised_ns: None,
             number,
             input: Vec::new(),
             wanted: 0,
@@ -99,12 +102,13 @@ impl Connection {
             queue_bytes: 0,
             outbox: Outbox::default(),
             ending: None,
+            upgrade: Upgrade::NotAsked,
             linger_until_ns: None,
         }
     }
 
     /// Takes in what one read brought, answers what is due.
-    pub(crate) fn receive(&mut self, bytes: &[u8], received_ns: u64, site: &mut Site) -> Fate {
+    pub(crate) fn receive(&mut self, socket: &OwnedFd, bytes: &[u8], received_ns: u64, site: &mut Site) -> Fate {
         self.received_ns = received_ns;
         if self.input.is_empty() {
             // The usual read is one whole request, and nothing of it has to be kept.
@@ -114,22 +118,22 @@ impl Connection {
             self.input.extend_from_slice(bytes);
             self.parse_input(site);
         }
-        self.proceed(received_ns, site)
+        self.proceed(socket, received_ns, site)
     }
 
     /// The client sends no more. It may still want its answers, if there will be any.
-    pub(crate) fn end_of_input(&mut self, now_ns: u64, site: &mut Site) -> Fate {
+    pub(crate) fn end_of_input(&mut self, socket: &OwnedFd, now_ns: u64, site: &mut Site) -> Fate {
         self.ended_by_client = true;
         self.deaf = true;
         self.input = Vec::new();
         let hopeless = self.queue.front().is_some_and(|first| first.due_ns == NEVER_NS);
-        if hopeless || self.linger_until_ns.is_some() { Fate::Closed } else { self.proceed(now_ns, site) }
+        if hopeless || self.linger_until_ns.is_some() { Fate::Closed } else { self.proceed(socket, now_ns, site) }
     }
 
     /// Sends what is due and what the socket takes. Call it when a departure has come, when the
     /// socket is writable again, and after input.
-    pub(crate) fn proceed(&mut self, now_ns: u64, site: &mut Site) -> Fate {
-        self.try_proceed(now_ns, site).unwrap_or(Fate::Closed) // the client is gone: nobody to tell
+    pub(crate) fn proceed(&mut self, socket: &OwnedFd, now_ns: u64, site: &mut Site) -> Fate {
+        self.try_proceed(socket, now_ns, site).unwrap_or(Fate::Closed) // the client is gone: nobody to tell
     }
 
     /// The next moment at which this connection needs a look without any event on its socket.
@@ -142,10 +146,25 @@ impl Connection {
         will_come.then_some((first.due_ns, first.seq))
     }
 
+    /// The WebSocket that this has become, once all before it has been sent, and what came for it.
+    pub(crate) fn upgraded(&mut self, token: u64, site: &Site) -> Option<(WebSocket, Vec<u8>)> {
+        match std::mem::replace(&mut self.upgrade, Upgrade::NotAsked) {
+            Upgrade::Answered(welcome) if self.outbox.is_empty() => {
+                let feed_bytes = site.hub.feed.options.buffer_bytes;
+                let web_socket = WebSocket::new(self.number, token, *welcome, feed_bytes);
+                Some((web_socket, std::mem::take(&mut self.input)))
+            }
+            other => {
+                self.upgrade = other;
+                None
+            }
+        }
+    }
+
     /// What epoll has to watch for.
     pub(crate) fn interest(&self) -> EventFlags {
         let mut interest = EventFlags::empty();
-        if !self.ended_by_client && !self.is_full() {
+        if !self.ended_by_client && !self.is_full() && matches!(self.upgrade, Upgrade::NotAsked) {
             interest |= EventFlags::IN;
         }
         if !self.outbox.is_empty() {
@@ -183,7 +202,7 @@ impl Connection {
     /// Reads as many requests as there are and as may wait; tells how many bytes are done with.
     fn parse(&mut self, bytes: &[u8], site: &mut Site) -> usize {
         let mut used = 0;
-        while !self.deaf && !self.is_full() && used < bytes.len() {
+        while !self.deaf && !self.is_full() && matches!(self.upgrade, Upgrade::NotAsked) && used < bytes.len() {
             let rest = &bytes[used..];
             if rest.len() < self.wanted {
                 return used;
@@ -214,17 +233,23 @@ impl Connection {
     fn enqueue(&mut self, exchange: Exchange) {
         // After /never nothing can follow, and an open ear notices when the client gives up.
         self.deaf = !exchange.manner.keep_alive || exchange.due_ns == NEVER_NS;
+        if matches!(exchange.act, Act::Upgrade(_)) {
+            (self.upgrade, self.deaf) = (Upgrade::Asked, false);
+        }
         self.queue_bytes += exchange.held_bytes();
         self.queue.push_back(exchange);
     }
 
-    fn try_proceed(&mut self, now_ns: u64, site: &mut Site) -> Result<Fate, Errno> {
+    fn try_proceed(&mut self, socket: &OwnedFd, now_ns: u64, site: &mut Site) -> Result<Fate, Errno> {
         loop {
-            if !self.outbox.flush(&self.socket)? {
+            if !self.outbox.flush(socket)? {
                 return Ok(Fate::Open);
             }
             if let Some(ending) = self.ending.take() {
-                return self.end(ending);
+                return self.end(socket, ending);
+            }
+            if matches!(self.upgrade, Upgrade::Answered(_)) {
+                return Ok(Fate::Open);
             }
             if let Some(until_ns) = self.linger_until_ns {
                 return Ok(if until_ns <= now_ns { Fate::Closed } else { Fate::Open });
@@ -267,29 +292,37 @@ impl Connection {
                 continue;
             }
             self.queue_bytes -= exchange.held_bytes();
-            let answered = matches!(exchange.act, Act::Answer(_));
+            let answered = matches!(exchange.act, Act::Answer(_) | Act::Upgrade(_));
             let hold_ns = site.depart(&exchange, self.number, answered);
             self.ending = match exchange.act {
                 Act::Answer(_) if exchange.manner.keep_alive => None,
                 Act::Answer(_) if exchange.is_refusal() => Some(Ending::Linger),
                 Act::Answer(_) | Act::Drop => Some(Ending::Close),
                 Act::Reset => Some(Ending::Reset),
-                Act::Events(_) => None,
+                Act::Events(_) | Act::Upgrade(_) => None,
             };
-            if let Act::Answer(answer) = exchange.act {
-                self.outbox.tail = answer.write(exchange.manner, hold_ns, &mut self.outbox.written);
+            match exchange.act {
+                Act::Answer(answer) => {
+                    self.outbox.tail = answer.write(exchange.manner, hold_ns, &mut self.outbox.written);
+                }
+                Act::Upgrade(welcome) => {
+                    welcome.write(&mut self.outbox.written);
+                    self.upgrade = Upgrade::Answered(welcome);
+                    return;
+                }
+                Act::Events(_) | Act::Drop | Act::Reset => {}
             }
         }
     }
 
-    fn end(&mut self, ending: Ending) -> Result<Fate, Errno> {
+    fn end(&mut self, socket: &OwnedFd, ending: Ending) -> Result<Fate, Errno> {
         match ending {
             Ending::Linger if !self.ended_by_client => {
-                shutdown(&self.socket, Shutdown::Write)?;
+                shutdown(socket, Shutdown::Write)?;
                 self.linger_until_ns = Some(now_ns() + LINGER_NS);
                 return Ok(Fate::Open);
             }
-            Ending::Reset => sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO))?,
+            Ending::Reset => sockopt::set_socket_linger(socket, Some(Duration::ZERO))?,
             Ending::Close | Ending::Linger => {}
         }
         Ok(Fate::Closed)

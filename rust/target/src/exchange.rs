@@ -5,6 +5,7 @@ use crate::clock::NEVER_NS;
 use crate::departures::Gate;
 use crate::events::Progress;
 use crate::request::Manner;
+use crate::ws::handshake::Welcome;
 
 /// One request on its way to its answer.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) enum Act {
     Answer(Answer),
     /// One of several parts of an answer leaves, and the next is to follow.
     Events(Progress),
+    /// HTTP ends here, and WebSocket begins.
+    Upgrade(Box<Welcome>),
     /// The connection ends without an answer.
     Drop,
     /// The connection is reset.
@@ -61,7 +64,7 @@ impl Exchange {
     pub(crate) fn held_bytes(&self) -> usize {
         match &self.act {
             Act::Answer(answer) => answer.held_bytes(),
-            Act::Events(_) | Act::Drop | Act::Reset => 0,
+            Act::Events(_) | Act::Upgrade(_) | Act::Drop | Act::Reset => 0,
         }
     }
 

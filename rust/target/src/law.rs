@@ -35,9 +35,12 @@ impl Law {
 }
 
 /// A number in (0, 1], never 0: its logarithm must be finite.
-fn uniform(seed: u64, number: u64) -> f64 {
-    let hash = mix(mix(seed).wrapping_add(number.wrapping_mul(GOLDEN)));
-    ((hash >> 11) + 1) as f64 / TWO_TO_53
+pub(crate) fn uniform(seed: u64, number: u64) -> f64 {
+    ((hash(seed, number) >> 11) + 1) as f64 / TWO_TO_53
+}
+
+pub(crate) fn hash(seed: u64, number: u64) -> u64 {
+    mix(mix(seed).wrapping_add(number.wrapping_mul(GOLDEN)))
 }
 
 fn mix(mut z: u64) -> u64 {

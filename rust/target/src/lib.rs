@@ -1,4 +1,4 @@
-//! The embedded target: an HTTP/1.1 server that a run hits when no URL is given, and the oracle of the latency tests.
+//! The embedded target: a server of HTTP/1.1 and `WebSocket` that a run hits when no URL is given, and the oracle of the latency tests.
 //!
 //! One thread, one epoll, everything bounded. It must be fast enough not to be the limit of a run,
 //! and exact enough to be its judge: every answer has a departure time that is computed when the
@@ -8,7 +8,7 @@
 //! ```text
 //! bytes ──request──▶ Request ──routes──▶ Route ──site──▶ Exchange (when, what) ──answers──▶ bytes
 //!   ▲                                                        │                                │
-//!   └──────────── server: epoll, slots ◀── departures (heap) ◀── connection: queue, outbox ◀──┘
+//!   └────── server: epoll, slots, peers ◀── departures (heap) ◀── connection: queue, outbox ◀─┘
 //! ```
 //!
 //! # Paths
@@ -28,8 +28,11 @@
 //! | `/close`, `/drop`, `/reset`, `/never` | an answer and the end of the connection; its end without an answer; a reset; nothing |
 //! | `/stall?for=MS&every=MS&after=MS` | freezes the server: what is due in a window [after, after + for), repeated every `every`, leaves at its end; `for=0` ends that |
 //! | `/requests`, `/requests?reset=1` | JSON: complete requests received by path, connections accepted, since the start or the last reset |
+//! | `/ws/echo`, `/ws/feed` | an upgrade: messages come back; channels to subscribe to |
+//! | `/ws/publish?channel=C` | the JSON object in the body happens on that channel |
+//! | `/ws/stats` | JSON: exact counts of both |
 //!
-//! `/stall` and `/requests` are neither frozen nor counted. A request that makes no sense gets 400,
+//! `/stall`, `/requests` and `/ws/stats` are neither frozen nor counted. A request that makes no sense gets 400,
 //! an unknown path 404. The draws of the random paths are numbered by request on each path and
 //! query; `law.rs` says how to recompute them, `departures.rs` how queues and windows combine: a
 //! frozen queue serves nobody, and has its backlog when it thaws.
@@ -40,7 +43,7 @@
 //! # Log
 //!
 //! `seq,connection,recv_ns,due_ns,sent_ns,path` under that heading, in ns of `CLOCK_MONOTONIC`: one
-//! line for each complete request, in the order of departure. `due_ns` is the computed departure (0
+//! line for each complete request and each message that is echoed, in the order of departure. `due_ns` is the computed departure (0
 //! on `/never`), `sent_ns` is 0 where no answer left: dropped, reset, or the client gone first.
 
 #![deny(missing_docs)]
@@ -59,12 +62,16 @@ mod law;
 mod listener;
 mod log;
 mod outbox;
+mod peer;
 mod request;
 mod routes;
 mod server;
 mod site;
 mod slots;
 mod tail;
+mod ws;
+
+pub use ws::options::{FeedOptions, Slow};
 
 use std::io;
 use std::net::SocketAddr;
@@ -84,6 +91,8 @@ pub struct Options {
     pub log: Option<PathBuf>,
     /// Stop when this pipe or socket comes to its end: whoever held the other end is gone.
     pub parent: Option<OwnedFd>,
+    /// What `/ws/feed` tells.
+    pub feed: FeedOptions,
     /// Stop when this is set; noticed within a tenth of a second.
     pub stop: Option<Arc<AtomicBool>>,
 }
@@ -96,7 +105,7 @@ pub fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> io::Result<()>
     let log = options.log.as_deref().map(log::Log::create).transpose()?;
     let listener = listener::listen_on(&options.host, options.port)?;
     let address = listener.local_addr()?;
-    let site = site::Site::new(log);
+    let site = site::Site::new(log, options.feed);
     let mut server = server::Server::new(listener, options.parent, options.stop, site)?;
     ready(address);
     server.run()

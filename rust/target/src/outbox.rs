@@ -18,6 +18,8 @@ pub(crate) struct Outbox {
     pub(crate) written: Vec<u8>,
     pub(crate) tail: Tail,
     sent: usize,
+    /// Bytes that the kernel has taken since somebody asked.
+    taken: u64,
 }
 
 impl Outbox {
@@ -28,6 +30,36 @@ impl Outbox {
     /// True if another response can be written before anything is sent.
     pub(crate) fn has_room(&self, most_bytes: usize) -> bool {
         matches!(self.tail, Tail::Nothing) && self.written.len() < most_bytes
+    }
+
+    /// Bytes that are written and not sent.
+    pub(crate) fn unsent(&self) -> usize {
+        self.written.len() - self.sent
+    }
+
+    /// Bytes that were sent since the last call.
+    pub(crate) fn take_sent(&mut self) -> u64 {
+        std::mem::take(&mut self.taken)
+    }
+
+    /// Gives memory back, down to this, while nothing is to be sent.
+    pub(crate) fn keep(&mut self, most_bytes: usize) {
+        if self.written.capacity() > most_bytes {
+            self.written = Vec::new();
+        }
+    }
+
+    /// Sends bytes from where they lie, as nothing is before them; keeps what the socket does not take.
+    pub(crate) fn pass(&mut self, socket: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
+        debug_assert!(self.is_empty());
+        let sent = match send(socket, bytes, SendFlags::NOSIGNAL) {
+            Ok(count) => count,
+            Err(Errno::AGAIN | Errno::INTR) => 0,
+            Err(error) => return Err(error),
+        };
+        self.taken += sent as u64;
+        self.written.extend_from_slice(&bytes[sent..]);
+        Ok(())
     }
 
     /// Sends what the socket takes; false if there is more to send when it is writable again.
@@ -42,11 +74,22 @@ impl Outbox {
                     turn += count;
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(false),
+                Err(Errno::AGAIN) => {
+                    self.forget_sent();
+                    return Ok(false);
+                }
                 Err(error) => return Err(error),
             }
         }
         Ok(self.is_empty())
+    }
+
+    /// One that is always written to before it is empty would grow for ever.
+    fn forget_sent(&mut self) {
+        if self.sent > KEPT_BYTES && self.sent > self.written.len() / 2 {
+            self.written.drain(..self.sent);
+            self.sent = 0;
+        }
     }
 
     /// Chunks have to be written before they can be sent.
@@ -71,6 +114,7 @@ impl Outbox {
     }
 
     fn advance(&mut self, count: usize) {
+        self.taken += count as u64;
         if !self.written.is_empty() {
             self.sent += count;
             if self.sent == self.written.len() {
@@ -111,7 +155,7 @@ mod tests {
             let mut all = Vec::new();
             theirs.read_to_end(&mut all).map(|_| all).expect("what was sent")
         });
-        let mut outbox = Outbox { written: b"head ".to_vec(), tail, sent: 0 };
+        let mut outbox = Outbox { written: b"head ".to_vec(), tail, ..Outbox::default() };
         while !outbox.flush(&socket).expect("an open socket") {
             std::thread::yield_now();
         }

@@ -33,6 +33,7 @@ pub(crate) struct Manner {
 
 /// A complete request, borrowed from the bytes it came in.
 pub(crate) struct Request<'h, 'b> {
+    pub(crate) method: &'b str,
     /// Path and query.
     pub(crate) target: &'b str,
     pub(crate) headers: &'h [Header<'b>],
@@ -131,6 +132,7 @@ pub(crate) fn parse<'h, 'b>(bytes: &'b [u8], room: &'h mut HeaderRoom<'b>, walke
     let raw = &rest[..body_bytes];
     Parsed::Complete {
         request: Request {
+            method: head.method.unwrap_or_default(),
             target: origin_form(head.path.unwrap_or_default()),
             headers: head.headers,
             manner: Manner { keep_alive: framing.keep_alive, http_1_0, head_only: head.method == Some("HEAD") },

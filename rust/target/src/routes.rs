@@ -1,6 +1,8 @@
 //! From a request target to a route, as a pure function of the text; must not know connections, clocks or counts.
 
 use crate::law::Law;
+use crate::ws::event::ChannelId;
+use crate::ws::wishes::{self, Wishes};
 
 /// The largest body that `/bytes` and `/chunked` make.
 pub(crate) const MOST_BYTES: u64 = 1 << 30;
@@ -28,6 +30,9 @@ pub(crate) enum Route {
     Events(Events),
     Stall(Stall),
     Requests { reset: bool },
+    WebSocket(Wishes),
+    Publish(ChannelId),
+    WebSocketStats,
     Unknown,
 }
 
@@ -81,6 +86,10 @@ pub(crate) fn route(target: &str) -> Result<Route, &'static str> {
         ["events"] => Route::Events(events(query)?),
         ["stall"] => Route::Stall(stall(query)?),
         ["requests"] => Route::Requests { reset: parameter(query, "reset") == Some("1") },
+        ["ws", "echo"] => Route::WebSocket(Wishes::Echo(wishes::echo(query)?)),
+        ["ws", "feed"] => Route::WebSocket(Wishes::Feed),
+        ["ws", "publish"] => Route::Publish(wishes::channel(query)?),
+        ["ws", "stats"] => Route::WebSocketStats,
         _ => Route::Unknown,
     })
 }
@@ -90,15 +99,15 @@ pub(crate) fn split(target: &str) -> (&str, &str) {
     target.split_once('?').unwrap_or((target, ""))
 }
 
-fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+pub(crate) fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-fn fixed(span: &str) -> Result<Law, &'static str> {
+pub(crate) fn fixed(span: &str) -> Result<Law, &'static str> {
     Ok(Law::Fixed { span_ns: milliseconds(span)? })
 }
 
-fn exponential(mean: &str, query: &str) -> Result<Law, &'static str> {
+pub(crate) fn exponential(mean: &str, query: &str) -> Result<Law, &'static str> {
     Ok(Law::Exponential {
         mean_ns: milliseconds(mean)?,
         seed: parameter(query, "seed")
@@ -106,7 +115,7 @@ fn exponential(mean: &str, query: &str) -> Result<Law, &'static str> {
     })
 }
 
-fn bimodal(fast: &str, slow: &str, every: &str) -> Result<Law, &'static str> {
+pub(crate) fn bimodal(fast: &str, slow: &str, every: &str) -> Result<Law, &'static str> {
     Ok(Law::Bimodal {
         fast_ns: milliseconds(fast)?,
         slow_ns: milliseconds(slow)?,
@@ -138,7 +147,7 @@ fn events(query: &str) -> Result<Events, &'static str> {
     })
 }
 
-fn status(code: &str) -> Result<u16, &'static str> {
+pub(crate) fn status(code: &str) -> Result<u16, &'static str> {
     match code.parse() {
         Ok(status @ 200..=599) if code.len() == 3 => Ok(status),
         _ => Err("expected a status code from 200 to 599"),
@@ -191,6 +200,10 @@ mod tests {
             ("/never", Route::Never),
             ("/events", Route::Events(Events { count: 10, every_ns: 10_000_000 })),
             ("/events?every=2.5&count=3", Route::Events(Events { count: 3, every_ns: 2_500_000 })),
+            ("/ws/echo", Route::WebSocket(Wishes::Echo(wishes::Echo::default()))),
+            ("/ws/feed", Route::WebSocket(Wishes::Feed)),
+            ("/ws/publish?channel=blocks", Route::Publish(ChannelId::Blocks)),
+            ("/ws/stats", Route::WebSocketStats),
             ("/requests", Route::Requests { reset: false }),
             ("/requests?reset=1", Route::Requests { reset: true }),
             ("/no/such/path", Route::Unknown),
@@ -237,6 +250,8 @@ mod tests {
             "/bytes/1073741825",
             "/bytes/-1",
             "/chunked/many",
+            "/ws/publish",
+            "/ws/echo?delay=x",
             "/stall",
             "/stall?for=x",
             "/stall?for=5&every=5",

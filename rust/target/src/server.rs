@@ -1,4 +1,4 @@
-//! The event loop of one server: sockets, departures and nothing in between. Must not know HTTP.
+//! The event loop of one server: sockets, departures, broadcasts and nothing in between. Must not know HTTP.
 
 use std::io;
 use std::net::TcpListener;
@@ -12,8 +12,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SocketFlags, accept_with, recv};
 
 use crate::clock::{ask_for_precise_sleep, now_ns, sleep_unless_ready, timespec};
-use crate::connection::{Connection, Fate};
+use crate::connection::Fate;
 use crate::departures::{Departure, Departures};
+use crate::peer::Peer;
 use crate::site::Site;
 use crate::slots::Slots;
 
@@ -22,6 +23,8 @@ const MOST_EVENTS: usize = 128;
 /// Departures between two looks at the sockets: a crowd that is released at once must not delay
 /// the receive stamps of those who come.
 const MOST_DEPARTURES: usize = 16;
+/// Listeners that a broadcast reaches between two looks at the sockets.
+const MOST_DELIVERIES: usize = 256;
 /// What one read takes from one client.
 const READ_BYTES: usize = 64 << 10;
 /// A sleep ends this long before a departure and the rest is spent polling: waking up takes about
@@ -41,7 +44,7 @@ pub(crate) struct Server {
     parent_gone: bool,
     accepting: bool,
     accepted: u64,
-    connections: Slots<Connection>,
+    connections: Slots<Peer>,
     departures: Departures,
     site: Site,
     read_buffer: Vec<u8>,
@@ -87,6 +90,7 @@ impl Server {
                 self.depart();
             }
             self.depart();
+            self.broadcast();
             self.site.relieve_log()?;
             self.tick()?;
             if events.is_empty() {
@@ -94,6 +98,9 @@ impl Server {
             }
         }
         for token in self.connections.tokens() {
+            if let Some(peer) = self.connections.get_mut(token) {
+                peer.bid_farewell(&mut self.site);
+            }
             self.remove(token);
         }
         self.site.flush_log()
@@ -106,7 +113,7 @@ impl Server {
     /// Takes the events at hand. Only where nothing is due to leave may epoll itself wait: its
     /// timeout is in milliseconds.
     fn poll(&self, events: &mut Vec<Event>) -> io::Result<()> {
-        let wait_ns = if self.departures.next_ns().is_none() { TICK_NS } else { 0 };
+        let wait_ns = if self.next_ns().is_none() { TICK_NS } else { 0 };
         events.clear();
         match epoll::wait(&self.epoll, spare_capacity(events), Some(&timespec(wait_ns))) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -114,10 +121,16 @@ impl Server {
         }
     }
 
+    /// When something is to be done without any event.
+    fn next_ns(&self) -> Option<u64> {
+        let feed_ns = self.site.hub.feed.next_ns(&self.site.gate, now_ns);
+        self.departures.next_ns().into_iter().chain(feed_ns).min()
+    }
+
     /// Sleeps to shortly before the next departure. From there on it returns at once, and the loop
     /// spins: polling sockets is as good a way to pass the time as any.
     fn sleep_until_departure(&self) {
-        if let Some(next_ns) = self.departures.next_ns() {
+        if let Some(next_ns) = self.next_ns() {
             let left_ns = next_ns.saturating_sub(now_ns() + SPIN_NS);
             if left_ns > 0 {
                 sleep_unless_ready(self.epoll.as_fd(), left_ns.min(TICK_NS));
@@ -151,7 +164,7 @@ impl Server {
         let received_ns = now_ns();
         match read {
             Ok((0, _)) => connection.end_of_input(received_ns, &mut self.site),
-            Ok((count, _)) => connection.receive(&self.read_buffer[..count], received_ns, &mut self.site),
+            Ok((count, _)) => connection.receive(&mut self.read_buffer[..count], received_ns, &mut self.site),
             Err(Errno::AGAIN | Errno::INTR) => Fate::Open,
             Err(_) => Fate::Closed,
         }
@@ -222,6 +235,24 @@ impl Server {
         }
     }
 
+    /// Takes what has happened round those who listen, some at a time.
+    fn broadcast(&mut self) {
+        let feed = &mut self.site.hub.feed;
+        if feed.next_ns(&self.site.gate, now_ns).is_none() {
+            return; // the usual case needs no clock
+        }
+        feed.gather(&self.site.gate, now_ns());
+        for _ in 0..MOST_DELIVERIES {
+            let Some(token) = self.site.hub.feed.next_listener() else {
+                return;
+            };
+            if let Some(peer) = self.connections.get_mut(token) {
+                let fate = peer.deliver(&mut self.site);
+                self.settle(token, fate);
+            }
+        }
+    }
+
     /// Puts all that wait behind the gate, if it has just been moved.
     fn regate(&mut self) {
         let Some(gate) = self.site.moved_gate() else {
@@ -253,9 +284,10 @@ impl Server {
     fn admit(&mut self, socket: OwnedFd) {
         self.accepted += 1;
         self.site.counts.connection();
-        let token = self.connections.insert(Connection::new(socket, self.accepted, EventFlags::IN));
-        let connection = &self.connections.get_mut(token).expect("just inserted").socket;
-        if epoll::add(&self.epoll, connection, EventData::new_u64(token), EventFlags::IN).is_err() {
+        let token = self.connections.insert(Peer::new(socket, self.accepted, EventFlags::IN));
+        let peer = self.connections.get_mut(token).expect("just inserted");
+        peer.token = token;
+        if epoll::add(&self.epoll, &peer.socket, EventData::new_u64(token), EventFlags::IN).is_err() {
             self.connections.remove(token);
         }
     }

@@ -13,6 +13,11 @@ use crate::law::Law;
 use crate::log::{self, Log};
 use crate::request::Request;
 use crate::routes::{self, Route, Stall};
+use crate::ws::Hub;
+use crate::ws::event::ChannelId;
+use crate::ws::handshake::{Refusal, Welcome};
+use crate::ws::options::FeedOptions;
+use crate::ws::wishes::{Echo, Wishes};
 
 /// Distinct paths and queries that have a state of their own.
 const MOST_LINES: usize = 10_000;
@@ -22,7 +27,8 @@ const MOST_LINES: usize = 10_000;
 pub(crate) struct Site {
     pub(crate) counts: Counts,
     pub(crate) log: Option<Log>,
-    gate: Gate,
+    pub(crate) hub: Hub,
+    pub(crate) gate: Gate,
     gate_moved: bool,
     lines: HashMap<Box<str>, Line>,
     requests: u64,
@@ -36,10 +42,11 @@ struct Planned {
 }
 
 impl Site {
-    pub(crate) fn new(log: Option<Log>) -> Self {
+    pub(crate) fn new(log: Option<Log>, feed: FeedOptions) -> Self {
         Self {
             counts: Counts::default(),
             log,
+            hub: Hub::new(feed),
             gate: Gate::default(),
             gate_moved: false,
             lines: HashMap::new(),
@@ -52,7 +59,7 @@ impl Site {
         self.requests += 1;
         let mut manner = request.manner;
         let route = routes::route(request.target);
-        let control = matches!(route, Ok(Route::Stall(_) | Route::Requests { .. }));
+        let control = matches!(route, Ok(Route::Stall(_) | Route::Requests { .. } | Route::WebSocketStats));
         if !control {
             self.counts.request(routes::split(request.target).0);
         }
@@ -64,6 +71,9 @@ impl Site {
             Ok(Route::Queue(law)) => self.queue(law, request.target, received_ns),
             Ok(Route::Stall(stall)) => at_once(self.stall(stall, received_ns), received_ns),
             Ok(Route::Requests { reset }) => at_once(self.requests(reset), received_ns),
+            Ok(Route::WebSocketStats) => at_once(Answer::json(self.hub.to_json()), received_ns),
+            Ok(Route::Publish(channel)) => at_once(self.publish(channel, request, received_ns), received_ns),
+            Ok(Route::WebSocket(wishes)) => self.upgrade(wishes, request, received_ns),
             Ok(route) => stateless(route, request, received_ns),
             Err(reason) => at_once(Answer::text(400, format!("{reason}\n")), received_ns),
         };
@@ -78,6 +88,21 @@ impl Site {
             timed,
             control,
             target: self.log.is_some().then(|| request.target.into()),
+        }
+    }
+
+    /// The number of a message that is answered like a request, for the log.
+    pub(crate) fn number_message(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests
+    }
+
+    /// When a message on this path and query is answered.
+    pub(crate) fn departure_ns(&mut self, law: Law, target: &str, received_ns: u64) -> u64 {
+        match law {
+            Law::Fixed { span_ns } => received_ns + span_ns,
+            // Its line was there at the upgrade, or there had been none.
+            law => self.line(target).map_or(received_ns, |line| line.delay(law, received_ns)),
         }
     }
 
@@ -141,6 +166,41 @@ impl Site {
         match self.line(target) {
             Some(line) => held_until(line.queue(law, received_ns, &gate)),
             None => at_once(too_many_lines(), received_ns),
+        }
+    }
+
+    fn upgrade(&mut self, wishes: Wishes, request: &Request<'_, '_>, received_ns: u64) -> Planned {
+        if let Wishes::Echo(Echo { refuse, never, .. }) = wishes {
+            if let Some(status) = refuse {
+                return at_once(Answer::Status(status), received_ns);
+            }
+            if never {
+                return Planned { natural_ns: NEVER_NS, ..at_once(Answer::Page, received_ns) };
+            }
+            if wishes.have_state() && self.line(request.target).is_none() {
+                return at_once(too_many_lines(), received_ns);
+            }
+        }
+        match Welcome::of(request, wishes, self.log.is_some()) {
+            Ok(welcome) => Planned { act: Act::Upgrade(Box::new(welcome)), natural_ns: received_ns, timed: false },
+            Err(Refusal::NotThisProtocol) => at_once(Answer::UpgradeRequired, received_ns),
+            Err(Refusal::Broken(reason)) => at_once(Answer::text(400, format!("{reason}\n")), received_ns),
+        }
+    }
+
+    fn publish(&mut self, channel: ChannelId, request: &Request<'_, '_>, received_ns: u64) -> Answer {
+        let body = request.body();
+        let text = str::from_utf8(&body).unwrap_or_default();
+        let published = serde_json::from_str(text)
+            .map_err(|error| format!("body: expected a JSON object: {error}"))
+            .and_then(|data| self.hub.feed.publish(channel, data, text, received_ns));
+        match published {
+            Ok(seq) => Answer::json(format!(
+                r#"{{"channel":"{}","seq":{seq},"ts_ns":{received_ns},"subscribers":{}}}"#,
+                channel.name(),
+                self.hub.feed.channels[channel.place()].subscribers
+            )),
+            Err(reason) => Answer::text(400, format!("{reason}\n")),
         }
     }
 

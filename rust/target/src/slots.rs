@@ -56,6 +56,16 @@ impl<T> Slots<T> {
         slot.value.take()
     }
 
+    /// How many places there are, taken or free.
+    pub(crate) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// What is at a place, for those who go round all of them while some come and go.
+    pub(crate) fn at(&self, place: usize) -> Option<&T> {
+        self.slots.get(place)?.value.as_ref()
+    }
+
     /// The tokens of all that are there.
     pub(crate) fn tokens(&self) -> Vec<u64> {
         let taken = self.slots.iter().enumerate().filter(|(_, slot)| slot.value.is_some());

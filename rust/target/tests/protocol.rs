@@ -5,7 +5,7 @@ mod common;
 use std::os::fd::OwnedFd;
 
 use common::{Client, Target};
-use loadgen_target::{Options, serve};
+use loadgen_target::{FeedOptions, Options, serve};
 
 #[test]
 fn pipelined_requests_are_answered_in_order_whatever_their_departures() {
@@ -180,8 +180,14 @@ fn clients_that_vanish_leave_the_server_well() {
 #[test]
 fn the_server_stops_when_its_parent_is_gone() {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
-    let options =
-        Options { host: "localhost".to_owned(), port: 0, log: None, parent: Some(OwnedFd::from(theirs)), stop: None };
+    let options = Options {
+        host: "localhost".to_owned(),
+        port: 0,
+        log: None,
+        parent: Some(OwnedFd::from(theirs)),
+        feed: FeedOptions::default(),
+        stop: None,
+    };
     let (tell, ready) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || serve(options, |address| tell.send(address).expect("a test")));
     let address = ready.recv().expect("a server");

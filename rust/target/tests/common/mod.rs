@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use loadgen_target::{Options, serve};
+use loadgen_target::{FeedOptions, Options, serve};
 
 /// Nothing in these tests takes as long; reading fails then instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,6 +38,7 @@ impl Target {
             port: 0,
             log: Some(log.clone()),
             parent: None,
+            feed: FeedOptions::default(),
             stop: Some(Arc::clone(&stop)),
         };
         let (tell, ready) = mpsc::channel();
