@@ -70,8 +70,8 @@ impl Offer {
         let (mut client_none, mut server_none, mut client_bits, mut server_bits) = (None, None, None, None);
         for part in parts {
             let (name, value) = match part.split_once('=') {
-                Some((name, value)) => (name.trim_end(), Some(unquote(value.trim_start()))),
-                None => (part, None),
+                Some((name, value)) => (name.trim_end(), unquote(value.trim_start())),
+                None => (part, ""),
             };
             let place = match name {
                 "client_no_context_takeover" => &mut client_none,
@@ -85,10 +85,11 @@ impl Offer {
                 return Err("a parameter of compression twice");
             }
         }
-        if client_none.flatten().is_some() || server_none.flatten().is_some() {
+        if [client_none, server_none].into_iter().flatten().any(|value| !value.is_empty()) {
             return Err("a value for a parameter of compression that has none");
         }
-        let (client_bits, server_bits) = (window_bits(client_bits)?, window_bits(server_bits)?);
+        let client_bits = client_bits.map(window_bits).transpose()?;
+        let server_bits = server_bits.map(window_bits).transpose()?;
         if server_none.is_none() && !self.server_takeover {
             return Err("compression with a window that was to be dropped");
         }
@@ -103,14 +104,13 @@ impl Offer {
     }
 }
 
-/// 8 to 15, in plain digits. In an answer the value is not left out.
-fn window_bits(value: Option<Option<&str>>) -> Result<Option<u8>, &'static str> {
+/// 8 to 15, in plain digits.
+fn window_bits(value: &str) -> Result<u8, &'static str> {
     match value {
-        None => Ok(None),
-        Some(Some("8")) => Ok(Some(8)),
-        Some(Some("9")) => Ok(Some(9)),
-        Some(Some(text @ ("10" | "11" | "12" | "13" | "14" | "15"))) => Ok(text.parse().ok()),
-        Some(_) => Err("a window of compression that there is not"),
+        "8" => Ok(8),
+        "9" => Ok(9),
+        "10" | "11" | "12" | "13" | "14" | "15" => Ok(10 + (value.as_bytes()[1] - b'0')),
+        _ => Err("a window of compression that there is not"),
     }
 }
 

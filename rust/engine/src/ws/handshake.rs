@@ -336,7 +336,7 @@ mod tests {
             ("HTTP/1.1 102 x\r\n\r\n".repeat(HEAD_LIMIT / 8), Err(Failure::Http(ErrorKind::HeaderTooLarge))),
         ] {
             for step in [7, 1000] {
-                assert_eq!(answered(&text, step), expected, "{:.80}", text);
+                assert_eq!(answered(&text, step), expected, "{text:.80}");
             }
         }
     }

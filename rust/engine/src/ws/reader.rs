@@ -204,13 +204,11 @@ impl Partial {
                 return Err(Failure::TooLarge);
             }
         }
-        match payload {
-            Some(payload) => self.add(header.opcode, payload),
-            None => {
-                self.frame = Some((header, header.payload_bytes));
-                Ok(())
-            }
+        if let Some(payload) = payload {
+            return self.add(header.opcode, payload);
         }
+        self.frame = Some((header, header.payload_bytes));
+        Ok(())
     }
 
     fn add(&mut self, opcode: Opcode, piece: &[u8]) -> Result<(), Failure> {

@@ -204,13 +204,11 @@ impl Socket {
         if !self.control(Opcode::Ping, &now_ns.to_be_bytes(), out) {
             return false;
         }
-        match &mut self.pings_ns {
-            Some((_, last_ns)) => *last_ns = now_ns,
-            None => {
-                self.pings_ns = Some((now_ns, now_ns));
-                self.deadline_ns = now_ns.saturating_add(self.limits.pong_ns);
-            }
+        let first_ns = self.pings_ns.map_or(now_ns, |(first_ns, _)| first_ns);
+        if self.pings_ns.is_none() {
+            self.deadline_ns = now_ns.saturating_add(self.limits.pong_ns);
         }
+        self.pings_ns = Some((first_ns, now_ns));
         true
     }
 

@@ -73,7 +73,8 @@ impl Writer {
     /// Appends a close; of a reason that is too long, as many characters as there is room for.
     pub fn close(&mut self, code: Option<u16>, reason: &str, out: &mut Vec<u8>) {
         let Some(code) = code else { return self.frame(Opcode::Close, false, &[], out) };
-        let reason = &reason[..reason.floor_char_boundary(CONTROL_LIMIT - 2)];
+        let room = (0..=reason.len().min(CONTROL_LIMIT - 2)).rev().find(|&end| reason.is_char_boundary(end));
+        let reason = &reason[..room.unwrap_or(0)];
         self.frame(Opcode::Close, false, &[&code.to_be_bytes(), reason.as_bytes()].concat(), out);
     }
 
@@ -152,7 +153,7 @@ mod tests {
         let mut out = Vec::new();
         Writer::new(1).close(Some(1000), &"\u{e9}".repeat(100), &mut out);
         let (start, _, payload) = unmasked(&out);
-        assert_eq!((start, payload.len()), ([0x88, 0x80 | 124], 124));
+        assert_eq!((start, payload.len()), ([0x88, 0xfc], 124));
         assert!(std::str::from_utf8(&payload[2..]).is_ok());
         out.clear();
         Writer::new(1).control(Opcode::Pong, &[1; 200], &mut out);
