@@ -40,3 +40,4 @@ pub mod tunnel;
 pub mod upload;
 pub mod wire;
 pub mod wiring;
+pub mod ws;
