@@ -30,6 +30,12 @@ pub(crate) struct Client {
     cookies: Py<Cookies>,
 }
 
+/// A request that can be sent, and how long its response may take.
+struct Asked {
+    prepared: Prepared,
+    timeout_ns: Option<u64>,
+}
+
 impl Client {
     /// One attempt, native: a future of its response. Where the host is not known yet, a coroutine that finds it first.
     fn attempt<'py>(
@@ -49,27 +55,34 @@ impl Client {
                 return this.submit(py, prepared, None);
             }
         }
-        let mut wanted = this.wanted(method, text, options)?;
-        let mut core = engine.core()?;
-        let Some(origin) = core.requests.origin(&wanted.site) else {
-            drop(core);
-            this.made.fetch_sub(1, Relaxed);
-            return slf.call_method1("_find_and_send", (&wanted.site, method, url, options));
+        let Asked { prepared, timeout_ns } = match this.prepare(py, this.wanted(method, text, options)?)? {
+            Ok(asked) => asked,
+            Err(site) => {
+                this.made.fetch_sub(1, Relaxed);
+                return slf.call_method1("_find_and_send", (site, method, url, options));
+            }
         };
-        let (bytes, is_head) = core.requests.render(&wanted)?;
-        let label = core.request_label(&wanted.label)?;
-        let url_text = PyString::new(py, &wanted.url).unbind();
-        let upload = wanted.upload.take().map(Rc::new);
-        let prepared = Prepared { origin, label, is_head, method, bytes, upload, url: url_text };
         if options.is_some() {
-            drop(core);
-            return engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies, None);
+            return engine.submit(py, this.place, &prepared, timeout_ns, &this.cookies, None);
         }
+        let mut core = engine.core()?;
         if core.has_begun() {
             core.requests.remember(method, text, prepared.clone_ref(py));
         }
         drop(core);
-        this.submit(py, prepared, wanted.timeout_ns)
+        this.submit(py, prepared, timeout_ns)
+    }
+
+    /// What is to be sent; or the site that must be made known first.
+    fn prepare(&self, py: Python<'_>, mut wanted: Wanted) -> PyResult<Result<Asked, String>> {
+        let mut core = self.engine.get().core()?;
+        let Some(origin) = core.requests.origin(&wanted.site) else { return Ok(Err(wanted.site)) };
+        let (bytes, is_head) = core.requests.render(&wanted)?;
+        let label = core.request_label(&wanted.label)?;
+        let url = PyString::new(py, &wanted.url).unbind();
+        let upload = wanted.upload.take().map(Rc::new);
+        let prepared = Prepared { origin, label, is_head, method: wanted.method, bytes, upload, url };
+        Ok(Ok(Asked { prepared, timeout_ns: wanted.timeout_ns }))
     }
 
     /// What a script asks for; with options, also the cookies that go with it.
@@ -181,28 +194,20 @@ impl Client {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        let engine = this.engine.get();
         let none = PyDict::new(py);
-        let method = method_named(method)?;
-        let mut wanted = this.wanted(method, url.to_str()?, Some(options.unwrap_or(&none)))?;
+        let mut wanted = this.wanted(method_named(method)?, url.to_str()?, Some(options.unwrap_or(&none)))?;
         // It is read as it comes: nothing of it can be decoded.
         wanted.set_default("Accept-Encoding", "identity");
-        let mut core = engine.core()?;
-        let Some(origin) = core.requests.origin(&wanted.site) else {
-            return Ok(PyString::new(py, &wanted.site).into_any());
+        let Asked { prepared, timeout_ns } = match this.prepare(py, wanted)? {
+            Ok(asked) => asked,
+            Err(site) => return Ok(PyString::new(py, &site).into_any()),
         };
-        let (bytes, is_head) = core.requests.render(&wanted)?;
-        let label = core.request_label(&wanted.label)?;
-        let keeps_cookies = core.requests.keeps_cookies;
-        drop(core);
         this.made.fetch_add(1, Relaxed);
-        let url = PyString::new(py, &wanted.url).unbind();
-        let cookies = keeps_cookies.then(|| this.cookies.clone_ref(py));
-        let stream = Stream::new(this.engine.clone_ref(py), method, url.clone_ref(py), cookies);
+        let engine = this.engine.get();
+        let cookies = engine.core()?.requests.keeps_cookies.then(|| this.cookies.clone_ref(py));
+        let stream = Stream::new(this.engine.clone_ref(py), prepared.method, prepared.url.clone_ref(py), cookies);
         let stream = Bound::new(py, stream)?;
-        let upload = wanted.upload.take().map(Rc::new);
-        let prepared = Prepared { origin, label, is_head, method, bytes, upload, url };
-        engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies, Some(&stream))?;
+        engine.submit(py, this.place, &prepared, timeout_ns, &this.cookies, Some(&stream))?;
         Ok(stream.into_any())
     }
 
