@@ -89,6 +89,8 @@ pub struct Connection {
     peer_streams: usize,
     /// Streams whose requests have bodies that are read while they are sent.
     uploads: usize,
+    /// The tokens of requests that wait for the next piece of a body that is still being made; the owner takes them.
+    pub hungry: Vec<u64>,
     /// Requests that took more than one write: their labels, and how long the writing took.
     sent: Vec<(usize, u64)>,
     /// The protocol may have something to write that it was not asked for yet.
@@ -128,6 +130,7 @@ impl Connection {
             limits,
             peer_streams: 0,
             uploads: 0,
+            hungry: Vec::new(),
             sent: Vec::new(),
             is_dirty: true,
             is_retired: false,
@@ -288,7 +291,7 @@ impl Connection {
     fn upload(&mut self, now: u64, ended: &mut Vec<Ended>) -> bool {
         let mut has_uploaded = false;
         for place in (0..self.streams.len()).rev() {
-            match self.streams[place].upload(now) {
+            match self.streams[place].upload(now, &mut self.hungry) {
                 Ok(is_any) => has_uploaded |= is_any,
                 Err(kind) => self.end(place, now, Err(Failure::Other(kind)), ended),
             }
@@ -320,6 +323,13 @@ impl Connection {
             && let Some(status) = self.streams[place].status()
         {
             self.end(place, now, why.map(|()| status).map_err(Failure::Other), ended);
+        }
+    }
+
+    /// Ends a request whose body cannot be made to its end. The peer is told with the next [`Connection::flush`].
+    pub fn break_off(&mut self, token: u64, now: u64, why: ErrorKind, ended: &mut Vec<Ended>) {
+        if let Some(place) = self.streams.iter().position(|stream| stream.sending.token == token) {
+            self.end(place, now, Err(Failure::Other(why)), ended);
         }
     }
 

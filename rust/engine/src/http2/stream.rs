@@ -15,7 +15,7 @@ use crate::http::response::Shape;
 use crate::outcome::ErrorKind;
 use crate::pool::Sending;
 use crate::streamed::{Part, Piece};
-use crate::upload::{PIECE_BYTES, Sender};
+use crate::upload::Sender;
 
 /// Where the response is.
 pub(super) enum Receiving {
@@ -76,17 +76,23 @@ impl Stream {
         self.uploading = self.request.upload.as_ref().map(|upload| (into, Sender::new(upload, now)));
     }
 
-    /// Sends the next piece of its body, if the peer takes any now. Whether it did.
-    pub(super) fn upload(&mut self, now: u64) -> Result<bool, ErrorKind> {
+    /// Sends the next piece of its body, if there is one and the peer takes any now. Whether it did; who is to make that
+    /// piece is asked for it by `hungry`.
+    pub(super) fn upload(&mut self, now: u64, hungry: &mut Vec<u64>) -> Result<bool, ErrorKind> {
         let Some((into, from)) = &mut self.uploading else { return Ok(false) };
         let is_answered = matches!(self.receiving, Receiving::Body(_));
         if from.waits_until_ns > now || from.waits_until_ns > 0 && is_answered {
             return Ok(false);
         }
         from.waits_until_ns = 0;
-        into.reserve_capacity(PIECE_BYTES);
+        let at_hand = from.at_hand();
+        // What is not there yet holds no room that others could use.
+        into.reserve_capacity(at_hand.unwrap_or(0));
+        if from.asks() {
+            hungry.push(self.sending.token);
+        }
         let room = into.capacity();
-        if room == 0 && !from.is_done() {
+        if at_hand == Some(0) || at_hand.is_some() && room == 0 {
             return Ok(false);
         }
         let mut piece = Vec::new();
