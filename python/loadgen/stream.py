@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from loadgen._engine import Event, Response
 from loadgen._engine import Stream as EngineStream
 from loadgen.auth import DigestAuth
+from loadgen.body import ENDED
 from loadgen.errors import StatusError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from loadgen.headers import Headers
     from loadgen.user import User
 
-# Phases of the engine in which users are cancelled.
-ENDED = ("over", "stopped")
 # What would make several requests of one, or a body beforehand.
 REFUSED = ("files", "follow_redirects", "retry")
 MS = 1e-6

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from loadgen._engine import Client, Engine, Response, monotonic_ns
+from loadgen.body import ENDED
 from loadgen.data import Exhausted
-from loadgen.stream import ENDED, Stream
+from loadgen.stream import Stream
 from loadgen.url import PORTS
 
 if TYPE_CHECKING:

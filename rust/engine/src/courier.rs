@@ -205,7 +205,8 @@ impl<R: Reactor> Courier<R> {
         }
         self.client.flush();
         let next_ns = self.next_sweep_ns.min(self.look_ns);
-        if self.failed.is_empty() && !self.client.has_more() { next_ns } else { now }
+        let is_all_told = self.failed.is_empty() && !self.client.has_more() && self.client.hungry.is_empty();
+        if is_all_told { next_ns } else { now }
     }
 
     /// Begins as many connections as requests wait for one, a few at a time. When to look again.

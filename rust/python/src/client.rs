@@ -10,6 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use crate::body::is_made;
 use crate::cookies::Cookies;
 use crate::engine::Engine;
 use crate::refused;
@@ -74,15 +75,16 @@ impl Client {
     }
 
     /// What is to be sent; or the site that must be made known first.
-    fn prepare(&self, py: Python<'_>, mut wanted: Wanted) -> PyResult<Result<Asked, String>> {
+    fn prepare(&self, py: Python<'_>, wanted: Wanted) -> PyResult<Result<Asked, String>> {
         let mut core = self.engine.get().core()?;
         let Some(origin) = core.requests.origin(&wanted.site) else { return Ok(Err(wanted.site)) };
         let (bytes, is_head) = core.requests.render(&wanted)?;
         let label = core.request_label(&wanted.label)?;
         let url = PyString::new(py, &wanted.url).unbind();
-        let upload = wanted.upload.take().map(Rc::new);
-        let prepared = Prepared { origin, label, is_head, method: wanted.method, bytes, upload, url };
-        Ok(Ok(Asked { prepared, timeout_ns: wanted.timeout_ns }))
+        let Wanted { method, upload, maker, timeout_ns, .. } = wanted;
+        let upload = upload.map(Rc::new);
+        let prepared = Prepared { origin, label, is_head, method, bytes, upload, maker, url };
+        Ok(Ok(Asked { prepared, timeout_ns }))
     }
 
     /// What a script asks for; with options, also the cookies that go with it.
@@ -131,7 +133,7 @@ impl Client {
     }
 }
 
-/// Whether there may be more than one request in it, or a body that must be made first.
+/// Whether there may be more than one request in it, or a body that must be made.
 fn needs_conversation(options: &Bound<'_, PyDict>) -> bool {
     let py = options.py();
     let has = |name: &Bound<'_, PyString>| options.contains(name).unwrap_or(false);
@@ -139,7 +141,15 @@ fn needs_conversation(options: &Bound<'_, PyDict>) -> bool {
         let auth = options.get_item(intern!(py, "auth")).ok().flatten();
         auth.is_some_and(|auth| !auth.is_none() && !is_simple_auth(&auth))
     };
-    has(intern!(py, "retry")) || has(intern!(py, "follow_redirects")) || has(intern!(py, "files")) || is_challenged()
+    let is_to_be_made = || {
+        let content = options.get_item(intern!(py, "content")).ok().flatten();
+        content.is_some_and(|content| is_made(&content).unwrap_or(false))
+    };
+    has(intern!(py, "retry"))
+        || has(intern!(py, "follow_redirects"))
+        || has(intern!(py, "files"))
+        || is_to_be_made()
+        || is_challenged()
 }
 
 /// The methods that there are, by their names.

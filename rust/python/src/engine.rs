@@ -22,7 +22,7 @@ use loadgen_engine::pacer::{Pacer, Wake};
 use loadgen_engine::plan::Plan;
 use loadgen_engine::pool::Sending;
 use loadgen_engine::reactor::epoll::Epoll;
-use loadgen_engine::reactor::{Event, Reactor, Readiness};
+use loadgen_engine::reactor::{Event, Reactor, Readiness, Slot};
 use loadgen_engine::record::block::{Block, Kind, Role, TallyKind, Word};
 use loadgen_engine::record::recorder::Recorder;
 use loadgen_engine::streams::{Next, Streams};
@@ -33,6 +33,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::body::{BROKEN, Body};
 use crate::cookies::Cookies;
 use crate::ready::{Handle, Ready};
 use crate::refused;
@@ -336,6 +337,31 @@ impl Core {
         }
     }
 
+    /// Finds those whose bodies are wanted further. One that cannot be made to its end takes its request with it.
+    #[cold]
+    fn ask_on(&mut self, py: Python<'_>) -> Vec<Py<Body>> {
+        let mut asked = Vec::new();
+        for (slot, token) in std::mem::take(&mut self.courier.client.hungry) {
+            let Some(body) = self.waiters.body(token) else { continue };
+            if body.get().ask(slot, token) {
+                asked.push(body.clone_ref(py));
+            } else {
+                self.courier.client.break_off(slot, token, BROKEN);
+            }
+        }
+        asked
+    }
+
+    /// There is more of a body.
+    pub(crate) fn feed(&mut self, slot: Slot) {
+        self.courier.client.feed(slot);
+    }
+
+    /// There will be no more of a body.
+    pub(crate) fn break_off(&mut self, slot: Slot, token: u64) {
+        self.courier.client.break_off(slot, token, BROKEN);
+    }
+
     /// Who waited, and the response.
     fn deliver(&mut self, py: Python<'_>, outcome: &Outcome) -> Option<(Waiter, Response)> {
         let waiter = self.waiters.take(outcome)?;
@@ -427,6 +453,7 @@ impl Engine {
             url: prepared.url.clone_ref(py),
             cookies: core.requests.keeps_cookies.then(|| cookies.clone_ref(py)),
             stream: stream.map(|stream| stream.clone().unbind()),
+            body: prepared.maker.as_ref().map(|maker| maker.clone_ref(py)),
         };
         let token = core.waiters.add(waiter);
         if let Some(stream) = stream {
@@ -561,11 +588,15 @@ impl Engine {
                 Self::answer(py, &waiter, response)?;
             }
         }
-        let (gone, roused) = {
+        let (gone, roused, asked) = {
             let core = &mut *self.core()?;
-            (std::mem::take(&mut core.waiters.gone), std::mem::take(&mut core.roused))
+            let asked = if core.courier.client.hungry.is_empty() { Vec::new() } else { core.ask_on(py) };
+            (std::mem::take(&mut core.waiters.gone), std::mem::take(&mut core.roused), asked)
         };
         drop(gone);
+        for body in asked {
+            body.get().rouse(py)?;
+        }
         for stream in roused {
             stream.get().rouse(py)?;
         }

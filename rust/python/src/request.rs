@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
+use crate::body::Body;
 use crate::upload::Content;
 
 /// Headers that another origin must not see.
@@ -52,12 +53,20 @@ pub(crate) struct Prepared {
     pub(crate) bytes: Rc<[u8]>,
     /// The body, where it is read while it is sent.
     pub(crate) upload: Option<Rc<Upload>>,
+    /// Who makes it, where it is made then.
+    pub(crate) maker: Option<Py<Body>>,
     pub(crate) url: Py<PyString>,
 }
 
 impl Prepared {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self { bytes: Rc::clone(&self.bytes), upload: self.upload.clone(), url: self.url.clone_ref(py), ..*self }
+        Self {
+            bytes: Rc::clone(&self.bytes),
+            upload: self.upload.clone(),
+            maker: self.maker.as_ref().map(|maker| maker.clone_ref(py)),
+            url: self.url.clone_ref(py),
+            ..*self
+        }
     }
 
     /// Puts a `Cookie` header at the end of the head of a request without a body.
@@ -81,6 +90,8 @@ pub(crate) struct Wanted {
     pub(crate) body: Option<Vec<u8>>,
     /// A body that is read while it is sent, instead.
     pub(crate) upload: Option<Upload>,
+    /// Who makes it.
+    pub(crate) maker: Option<Py<Body>>,
     pub(crate) timeout_ns: Option<u64>,
     /// Besides the user's own.
     pub(crate) cookies: Vec<(String, String)>,
@@ -211,6 +222,7 @@ impl Wanted {
             headers: Vec::new(),
             body: None,
             upload: None,
+            maker: None,
             timeout_ns: None,
             cookies: Vec::new(),
             is_trusted: true,
@@ -311,6 +323,10 @@ impl Wanted {
             match body {
                 Content::Held(bytes) => self.body = Some(bytes),
                 Content::Streamed(upload) => self.upload = Some(upload),
+                Content::Made(body) => {
+                    self.upload = Some(body.get().upload(asks));
+                    self.maker = Some(body);
+                }
             }
         }
         if !tags.is_empty() {

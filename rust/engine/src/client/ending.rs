@@ -4,7 +4,7 @@ use rustix::io::Errno;
 
 use super::opening::connect_error;
 use super::{Answer, Client, Happened};
-use crate::clock::SECOND;
+use crate::clock::{SECOND, now_ns};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::State;
 use crate::reactor::{Reactor, Slot};
@@ -99,6 +99,18 @@ impl<R: Reactor> Client<R> {
         let outcome = self.outcome(slot, now, end);
         self.close(slot);
         self.more.push_back((Happened::Ended(outcome), Answer::None));
+    }
+
+    /// Ends a request whose body cannot be made to its end; it is still under way. [`Client::next_more`] tells of it.
+    pub fn break_off(&mut self, slot: Slot, token: u64, why: ErrorKind) {
+        let now = now_ns();
+        if let Some(http2) = &mut self.pool.get(slot).http2 {
+            http2.break_off(token, now, why, &mut self.ended);
+            self.unflushed.push(slot);
+            return self.tell_ended(slot, now);
+        }
+        let failed = self.fail(slot, now, why);
+        self.more.push_back((failed, Answer::None));
     }
 
     /// A connection fails, and with it the request that it carries.

@@ -93,6 +93,8 @@ pub struct Client<R> {
     more: VecDeque<(Happened, Answer)>,
     /// What came of responses that are streamed, before what is told of their ends.
     pub pieces: Vec<Piece>,
+    /// Requests that wait for the next piece of a body that is made while it is sent: where they are, and their tokens.
+    pub hungry: Vec<(Slot, u64)>,
 }
 
 /// Where the bytes of the last response are that was kept.
@@ -130,6 +132,7 @@ impl<R: Reactor> Client<R> {
             again: VecDeque::new(),
             more: VecDeque::new(),
             pieces: Vec::new(),
+            hungry: Vec::new(),
         }
     }
 

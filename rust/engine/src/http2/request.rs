@@ -80,6 +80,11 @@ impl Rendered {
         }
         Self { upload: upload.cloned(), ..self }
     }
+
+    /// Whether it can be sent once more: what is made while it is sent may be gone.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.upload.as_ref().is_none_or(|upload| upload.length().is_some())
+    }
 }
 
 /// The same of a request that was rendered for HTTP/1.1.
