@@ -28,13 +28,17 @@ class Send(Protocol):
 class Maker:
     """Sends the attempts of one call, whatever of them has a body that is to be made."""
 
-    def __init__(self, user: User, send: Send) -> None:
+    def __init__(self, user: User, send: Send, *, lingers: bool = False) -> None:
         self._user = user
         self._send = send
+        # Whether a body may go on when its attempt is answered: what answers is only a head.
+        self._lingers = lingers
+        self._making: Making | None = None
         self._spent: object = None
 
     async def send(self, method: str, url: str, **options: Any) -> Response:
         """One attempt. Its generator is closed when it ends, however it does."""
+        await self.end()
         content = options.get("content")
         if content is None or not is_made(content):
             return await self._send(method, url, **options)
@@ -42,13 +46,20 @@ class Maker:
             raise ValueError(f"{method} {url}: the body is wanted again, and {_ONCE}")
         if is_read_once(content):
             self._spent = content
-        making = Making(self._user, content)
+        self._making = Making(self._user, content)
         try:
-            return await self._send(method, url, **{**options, "content": making.body})
+            return await self._send(method, url, **{**options, "content": self._making.body})
         except asyncio.CancelledError:
-            making.give_up()
+            self._making.give_up()
             raise
         finally:
+            if not self._lingers:
+                await self.end()
+
+    async def end(self) -> None:
+        """Nothing more is made. Raises what the script raised while it made a body."""
+        making, self._making = self._making, None
+        if making is not None:
             await making.end()
 
 
@@ -97,14 +108,15 @@ class Making:
                 pieces.close()
 
 
-def check_retry(options: dict[str, Any]) -> None:
-    """A body that can be read only once is not tried again, whatever the plan says."""
+def check_retry(options: dict[str, Any], *, has_policy: bool) -> None:
+    """A body that can be read only once is not tried again, whatever the plan's policy is."""
     content = options.get("content")
     if content is None or not is_made(content) or not is_read_once(content):
         return
     if options.get("retry") is not None:
         raise ValueError(f"retry: {_ONCE}")
-    options["retry"] = None
+    if has_policy:
+        options["retry"] = None
 
 
 def is_read_once(content: object) -> bool:

@@ -54,8 +54,8 @@ class Conversation:
         """One call of the script's. `attempt` is how each of its requests is sent."""
         if options.get("files") is not None:
             options = _with_files(options)
-        attempt = Maker(user, attempt or user._send).send
-        check_retry(options)
+        attempt = attempt or Maker(user, user._send).send
+        check_retry(options, has_policy=self._has_policy)
         follows = options.pop("follow_redirects", None)
         follows = self._follows if follows is None else bool(follows)
         history: list[Response] = []

@@ -13,7 +13,6 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use crate::body::is_made;
 use crate::cookies::Cookies;
 use crate::engine::Engine;
-use crate::refused;
 use crate::request::{Prepared, Wanted, is_simple_auth};
 use crate::response::Response;
 use crate::stream::Stream;
@@ -56,7 +55,11 @@ impl Client {
                 return this.submit(py, prepared, None);
             }
         }
-        let Asked { prepared, timeout_ns } = match this.prepare(py, this.wanted(method, text, options)?)? {
+        let wanted = this.wanted(method, text, options)?;
+        if wanted.idle_ns.is_some() {
+            return Err(PyTypeError::new_err("idle_timeout is for user.stream: a whole response has its timeout"));
+        }
+        let Asked { prepared, timeout_ns } = match this.prepare(py, wanted)? {
             Ok(asked) => asked,
             Err(site) => {
                 this.made.fetch_sub(1, Relaxed);
@@ -126,8 +129,7 @@ impl Client {
             return Self::attempt(slf, method, url, options);
         }
         let py = slf.py();
-        let policy = engine.policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
-        let policy = policy.ok_or_else(|| refused("nobody carries conversations through"))?;
+        let policy = engine.policy_of(py)?;
         let options = options.cloned().unwrap_or_else(|| PyDict::new(py));
         Ok(policy.call1(py, (slf, method, url, options))?.into_bound(py))
     }
@@ -205,9 +207,8 @@ impl Client {
         let py = slf.py();
         let this = slf.get();
         let none = PyDict::new(py);
-        let mut wanted = this.wanted(method_named(method)?, url.to_str()?, Some(options.unwrap_or(&none)))?;
-        // It is read as it comes: nothing of it can be decoded.
-        wanted.set_default("Accept-Encoding", "identity");
+        let wanted = this.wanted(method_named(method)?, url.to_str()?, Some(options.unwrap_or(&none)))?;
+        let idle_ns = wanted.idle_ns;
         let Asked { prepared, timeout_ns } = match this.prepare(py, wanted)? {
             Ok(asked) => asked,
             Err(site) => return Ok(PyString::new(py, &site).into_any()),
@@ -215,7 +216,8 @@ impl Client {
         this.made.fetch_add(1, Relaxed);
         let engine = this.engine.get();
         let cookies = engine.core()?.requests.keeps_cookies.then(|| this.cookies.clone_ref(py));
-        let stream = Stream::new(this.engine.clone_ref(py), prepared.method, prepared.url.clone_ref(py), cookies);
+        let url = prepared.url.clone_ref(py);
+        let stream = Stream::new(this.engine.clone_ref(py), prepared.method, url, cookies, idle_ns);
         let stream = Bound::new(py, stream)?;
         engine.submit(py, this.place, &prepared, timeout_ns, &this.cookies, Some(&stream))?;
         Ok(stream.into_any())

@@ -39,7 +39,7 @@ use crate::ready::{Handle, Ready};
 use crate::refused;
 use crate::request::{Prepared, Requests};
 use crate::response::Response;
-use crate::stream::Stream;
+use crate::stream::{Stream, Taken};
 use crate::waiters::{Waiter, Waiters};
 use crate::worker::duplicate;
 
@@ -109,7 +109,7 @@ pub(crate) struct Engine {
     future_arguments: RefCell<Option<Py<PyDict>>>,
     /// Asked to make users: `spawn(stream)`.
     spawn: RefCell<Option<Py<PyAny>>>,
-    pub(crate) policy: RefCell<Option<Py<PyAny>>>,
+    policy: RefCell<Option<Py<PyAny>>>,
     /// Also requests that ask for nothing special.
     pub(crate) policy_always: Cell<bool>,
     running_since_ns: Cell<u64>,
@@ -318,13 +318,23 @@ impl Core {
         for piece in std::mem::take(&mut self.courier.client.pieces) {
             let token = piece.token;
             let Some(stream) = self.waiters.stream(token) else { continue };
-            let why = stream.get().take_in(piece);
+            let came_of_it = stream.get().take_in(piece);
             if !self.roused.last().is_some_and(|last| last.is(stream)) {
                 self.roused.push(stream.clone_ref(py));
             }
-            if let Some(why) = why {
-                self.courier.client.leave(token, now_ns(), why);
+            match came_of_it {
+                Taken::Well => {}
+                Taken::Full => self.courier.client.hold(token),
+                Taken::Unwanted => self.courier.client.leave(token, now_ns(), Ok(())),
             }
+        }
+    }
+
+    /// A script has taken what there was of a stream.
+    pub(crate) fn release(&mut self, stream: &Bound<'_, Stream>) {
+        let token = stream.get().token();
+        if self.waiters.stream(token).is_some_and(|other| other.is(stream)) {
+            self.courier.client.release(token);
         }
     }
 
@@ -467,9 +477,16 @@ impl Engine {
             running.is_fresh = false;
             due_ns = running.due_ns.min(now);
         }
+        let timeout_ns = timeout_ns.unwrap_or(core.timeout_ns);
+        let mut idle_ns = timeout_ns;
+        if let Some(own_ns) = stream.and_then(|stream| stream.get().idle_ns()) {
+            idle_ns = own_ns;
+            core.courier.client.mind(own_ns);
+        }
         let sending = Sending {
             due_ns,
-            timeout_ns: timeout_ns.unwrap_or(core.timeout_ns),
+            timeout_ns,
+            idle_ns,
             label: prepared.label,
             token,
             is_head: prepared.is_head,
@@ -724,6 +741,13 @@ impl Engine {
     fn set_policy(&self, policy: Py<PyAny>, always: bool) {
         self.policy_always.set(always);
         *self.policy.borrow_mut() = Some(policy);
+    }
+
+    /// Through whom requests go that may take more than one.
+    #[getter(policy)]
+    pub(crate) fn policy_of(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let policy = self.policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
+        policy.ok_or_else(|| refused("nobody carries conversations through"))
     }
 
     /// Loop and engine hold each other: the collector must see it.

@@ -93,6 +93,8 @@ pub(crate) struct Wanted {
     /// Who makes it.
     pub(crate) maker: Option<Py<Body>>,
     pub(crate) timeout_ns: Option<u64>,
+    /// How long a response that is streamed may pause.
+    pub(crate) idle_ns: Option<u64>,
     /// Besides the user's own.
     pub(crate) cookies: Vec<(String, String)>,
     /// The plan's headers that say who asks go with it. A redirect to another origin leaves them behind.
@@ -224,6 +226,7 @@ impl Wanted {
             upload: None,
             maker: None,
             timeout_ns: None,
+            idle_ns: None,
             cookies: Vec::new(),
             is_trusted: true,
             is_anonymous: false,
@@ -291,7 +294,8 @@ impl Wanted {
                 }
                 "auth" => auth = Some(authorization(&value)?),
                 "name" => self.label = value.extract()?,
-                "timeout" => self.timeout_ns = Some(nanoseconds(&value)?),
+                "timeout" => self.timeout_ns = Some(nanoseconds(&key, &value)?),
+                "idle_timeout" => self.idle_ns = Some(nanoseconds(&key, &value)?),
                 "json" => body = Some(("application/json", held(encode_json(&value)?))),
                 "content" => {
                     let is_text = value.is_instance_of::<PyString>();
@@ -335,13 +339,6 @@ impl Wanted {
             self.label = format!("{} [{}]", self.label, tags.join(" "));
         }
         Ok(())
-    }
-
-    /// A header that the script may have given otherwise.
-    pub(crate) fn set_default(&mut self, name: &str, value: &str) {
-        if !self.has_header(name) {
-            self.headers.push((name.into(), value.into()));
-        }
     }
 
     fn has_header(&self, name: &str) -> bool {
@@ -449,12 +446,12 @@ fn pairs(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-fn nanoseconds(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+fn nanoseconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     if let Ok(seconds) = value.extract::<f64>() {
         if seconds.is_finite() && seconds > 0.0 {
             return Ok((seconds * 1e9).min(1e18) as u64);
         }
-        return Err(PyValueError::new_err(format!("timeout: expected seconds above 0, got {value}")));
+        return Err(PyValueError::new_err(format!("{name}: expected seconds above 0, got {value}")));
     }
     value.py().import("loadgen.units")?.getattr("parse_duration_ns")?.call1((value,))?.extract()
 }

@@ -155,7 +155,13 @@ pub(super) fn read(
     if connection.sending.streams {
         let mut receiver =
             Receiver { token: connection.sending.token, sent_ns: connection.since_ns, at_ns: now, pieces };
-        return connection.reader.feed_to(bytes, heads, &mut receiver);
+        let progress = connection.reader.feed_to(bytes, heads, &mut receiver);
+        // It may go on as long as it speaks. One that spoke too late has not.
+        if connection.reader.status().is_some() && now <= connection.deadline_ns && !connection.is_held {
+            // From now on: what was held back came long ago.
+            connection.deadline_ns = now_ns().saturating_add(connection.sending.idle_ns);
+        }
+        return progress;
     }
     let progress = connection.reader.feed(bytes, heads);
     if connection.sending.keeps {

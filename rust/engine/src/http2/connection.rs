@@ -45,11 +45,13 @@ pub struct Limits {
     pub streams: usize,
     /// Largest body of a response.
     pub body_bytes: u64,
+    /// How much of a response may come that nobody has taken.
+    pub window_bytes: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { streams: USUAL_STREAMS, body_bytes: BODY_LIMIT }
+        Self { streams: USUAL_STREAMS, body_bytes: BODY_LIMIT, window_bytes: WINDOW_BYTES }
     }
 }
 
@@ -112,7 +114,7 @@ impl Connection {
         let mut builder = Builder::new();
         builder
             .enable_push(false)
-            .initial_window_size(WINDOW_BYTES)
+            .initial_window_size(limits.window_bytes)
             .initial_connection_window_size(WINDOW_BYTES)
             .max_header_list_size(HEAD_LIMIT as u32);
         let opening = pin!(builder.handshake(transport.clone()));
@@ -314,6 +316,21 @@ impl Connection {
 
     fn streaming(&self, token: u64) -> Option<usize> {
         self.streams.iter().position(|stream| stream.sending.streams && stream.sending.token == token)
+    }
+
+    /// Whoever reads a streamed response cannot take more for now.
+    pub fn hold(&mut self, token: u64) {
+        if let Some(place) = self.streaming(token) {
+            self.streams[place].hold();
+        }
+    }
+
+    /// What came of a streamed response was taken: the peer is told with the next [`Connection::flush`].
+    pub fn release(&mut self, token: u64, now: u64) {
+        if let Some(place) = self.streaming(token) {
+            self.streams[place].release(now);
+            self.is_dirty = true;
+        }
     }
 
     /// Ends a streamed request whose head has come: the rest is not wanted, or the failure is the reader's. The peer is
