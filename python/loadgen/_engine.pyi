@@ -2,7 +2,7 @@
 
 from asyncio import AbstractEventLoop, Future
 from asyncio import Handle as AsyncioHandle
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
 from os import PathLike
 from typing import IO, Any, Self, TypeAlias, TypedDict, Unpack, final, overload
@@ -15,6 +15,7 @@ from loadgen.policy import Retry
 
 __all__ = [
     "Block",
+    "Body",
     "Client",
     "Cookies",
     "Engine",
@@ -26,6 +27,7 @@ __all__ = [
     "Snapshot",
     "Stream",
     "__version__",
+    "is_made",
     "monotonic_ns",
     "run_worker",
     "serve_target",
@@ -34,6 +36,9 @@ __version__: str
 
 class EngineError(Exception):
     """The engine refused what it was given, or met what it cannot mend."""
+
+def is_made(content: object) -> bool:
+    """Whether a body is made while it is sent."""
 
 def monotonic_ns() -> int:
     """CLOCK_MONOTONIC: the clock of every stamp, in every process."""
@@ -149,6 +154,8 @@ class Histogram:
 _Query: TypeAlias = Mapping[str, object] | Sequence[tuple[str, object]]
 _Fields: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 _Content: TypeAlias = bytes | str | IO[bytes] | IO[str]
+# What makes it while it is sent; it is asked for a piece when the last one is on its way.
+_Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
 _File: TypeAlias = _Content | tuple[str | None, _Content] | tuple[str | None, _Content, str | None]
 _Files: TypeAlias = Mapping[str, _File] | Sequence[tuple[str, _File]]
 
@@ -265,7 +272,7 @@ class _Options(TypedDict, total=False):
     timeout: float | str | None
     json: Any
     content: (
-        _Content | PathLike[str] | Sequence[_Content | PathLike[str]] | None
+        _Content | PathLike[str] | Sequence[_Content | PathLike[str]] | _Pieces | None
     )  # files are read while they are sent
     data: _Query | None
     files: _Files | None
@@ -310,6 +317,16 @@ class Client:
         """Sends OPTIONS."""
 
 @final
+class Body:
+    """A body that is made while it is sent. `loadgen.body` is made on top of it."""
+
+    def __new__(cls, engine: Engine) -> Self: ...
+    def wanted(self) -> Future[None] | None: ...
+    def add(self, piece: bytes | str) -> None: ...
+    def end(self) -> None: ...
+    def break_off(self) -> None: ...
+
+@final
 class Engine:
     """The engine of a worker that runs Python: one thread, one wait. See rust/python/src/engine.rs."""
 
@@ -326,6 +343,8 @@ class Engine:
     def set_spawn(self, spawn: Callable[[int], None]) -> None: ...
     def set_manners(self, *, cookies: bool = True, authorization: str | None = None) -> None: ...
     def set_policy(self, policy: Callable[..., Awaitable[Response]], *, always: bool = True) -> None: ...
+    @property
+    def policy(self) -> Callable[..., Awaitable[Response]]: ...
     def call_soon(
         self, callback: Callable[..., object], *arguments: Any, context: Context | None = None
     ) -> AsyncioHandle: ...

@@ -12,11 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loadgen.auth import Challenge, DigestAuth, authorization_of, challenge_in, digest_of
+from loadgen.body import Maker, check_retry
 from loadgen.policy import Policy
 from loadgen.redirect import headers_without, next_hop, origin_of
 
 if TYPE_CHECKING:
     from loadgen._engine import Engine, Response
+    from loadgen.body import Send
     from loadgen.engine_plan import ScriptPlan
     from loadgen.user import User
 
@@ -46,15 +48,19 @@ class Conversation:
         """Whether the plan asks for more than one request for each call."""
         return self._has_policy or self._follows or self._digest is not None
 
-    async def send(self, user: User, method: str, url: str, options: dict[str, Any]) -> Response:
-        """One call of the script's."""
+    async def send(
+        self, user: User, method: str, url: str, options: dict[str, Any], attempt: Send | None = None
+    ) -> Response:
+        """One call of the script's. `attempt` is how each of its requests is sent."""
         if options.get("files") is not None:
             options = _with_files(options)
+        attempt = attempt or Maker(user, user._send).send
+        check_retry(options, has_policy=self._has_policy)
         follows = options.pop("follow_redirects", None)
         follows = self._follows if follows is None else bool(follows)
         history: list[Response] = []
         while True:
-            response = await self._authenticated(user, method, url, options)
+            response = await self._authenticated(user, attempt, method, url, options)
             hop = next_hop(response, options, self._base) if follows else None
             if hop is None:
                 break
@@ -67,32 +73,37 @@ class Conversation:
             response._set_history(history)
         return response
 
-    async def _authenticated(self, user: User, method: str, url: str, options: dict[str, Any]) -> Response:
+    async def _authenticated(
+        self, user: User, attempt: Send, method: str, url: str, options: dict[str, Any]
+    ) -> Response:
         """One hop, with the challenge answered that its server may have."""
         auth = options.get("auth")
         if auth is None and "auth" not in options and self._digest is not None and self._is_home(url):
             auth = self._digest
         if not isinstance(auth, DigestAuth):
-            return await self._sent(user, method, url, options)
+            return await self._sent(user, attempt, method, url, options)
         options = {name: value for name, value in options.items() if name != "auth"}
-        wanted = user._render(method, url, **options).split(b" ", 2)[1].decode()
+        bodiless = {name: value for name, value in options.items() if name != "content"}
+        wanted = user._render(method, url, **bodiless).split(b" ", 2)[1].decode()
         place = (auth, origin_of(self._base if self._is_home(url) else url))
         if user._challenges is None:
             user._challenges = {}
         known = user._challenges.get(place)
         first = options if known is None else _answering(known, auth, method, wanted, options)
-        response = await self._sent(user, method, url, first)
+        response = await self._sent(user, attempt, method, url, first)
         asked = challenge_in(response.headers.get_all("www-authenticate")) if response.status == 401 else None
         # One that was answered and is neither new nor stale means that the password is wrong.
         if asked is None or (known is not None and known.nonce == asked.nonce and not asked.stale):
             return response
         user._challenges[place] = asked
-        return await self._sent(user, method, url, _answering(asked, auth, method, wanted, options))
+        return await self._sent(user, attempt, method, url, _answering(asked, auth, method, wanted, options))
 
-    async def _sent(self, user: User, method: str, url: str, options: dict[str, Any]) -> Response:
+    async def _sent(
+        self, user: User, attempt: Send, method: str, url: str, options: dict[str, Any]
+    ) -> Response:
         if self._has_policy or "retry" in options:
-            return await self._policy.send(user, method, url, dict(options))
-        return await user._send(method, url, **options)
+            return await self._policy.send(user, method, url, dict(options), attempt)
+        return await attempt(method, url, **options)
 
     def _is_home(self, url: str) -> bool:
         return "://" not in url.partition("?")[0] or origin_of(url) == origin_of(self._base)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_LINES = 40
 MAX_CHARACTERS = 2000
+# Of a response that is read while it comes.
+MAX_PIECES = 10
 _INDENT = "  "
 
 
@@ -64,6 +66,8 @@ class Printer:
         self.answered = 0
         self.checks = {True: 0, False: 0}
         self.errors = 0
+        # Of each stream under way: its pieces, and their bytes.
+        self._read: dict[int, tuple[int, int]] = {}
 
     def request(self, exchange: Exchange) -> None:
         """An attempt has ended."""
@@ -79,6 +83,20 @@ class Printer:
         except ValueError as error:  # it cannot be decoded: whether that matters, the script decides
             content = f"({error})".encode()
         _print(message_lines("<", exchange.response_headers, content))
+
+    def piece(self, exchange: Exchange, after_ns: int, piece: bytes) -> None:
+        """The script has read so much of a streamed response."""
+        pieces, count = self._read.get(id(exchange), (0, 0))
+        self._read[id(exchange)] = pieces + 1, count + len(piece)
+        if pieces < MAX_PIECES:
+            _print([f"< after {format_ns(after_ns)}: {piece_line(piece)}"], _INDENT)
+
+    def left(self, exchange: Exchange, error: str | None) -> None:
+        """The script reads no more of it."""
+        pieces, count = self._read.pop(id(exchange), (0, 0))
+        if pieces or error:
+            ending = f", broken off: {error}" if error else ""
+            _print([f"< {counted(pieces, 'piece')} read, {format_bytes(count)}{ending}"], _INDENT)
 
     def check(self, name: str, ok: bool) -> None:
         """The script expected something."""
@@ -151,6 +169,12 @@ def body_lines(body: bytes) -> list[str]:
     if sum(map(len, shown)) + len(shown) < len(text):
         lines.append(f"(cut; {format_bytes(len(body))} in all)")
     return lines
+
+
+def piece_line(piece: bytes) -> str:
+    """What came of a stream, in a line."""
+    first, *others = body_lines(piece) or [""]
+    return first if not others else f"{first} …"
 
 
 def error_lines(error: BaseException, path: str) -> list[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
@@ -163,6 +163,12 @@ A = TypeVar("A", bound=Answer)
 A_co = TypeVar("A_co", bound=Answer, covariant=True)
 
 
+class Attempt(Protocol[A_co]):
+    """Sends a request once."""
+
+    def __call__(self, method: str, url: str, **options: Any) -> Awaitable[A_co]: ...
+
+
 class Sender(Protocol[A_co]):
     """What a policy needs of a user."""
 
@@ -193,8 +199,19 @@ class Policy:
         retry = msgspec.convert(share.retry, RetryPlan | None)
         return cls(retry, msgspec.convert(share.breaker, BreakerPlan | None), share.base_url)
 
-    async def send(self, user: Sender[A], method: str, url: str, options: dict[str, Any]) -> A:
-        """One operation. `options["retry"]`, where it is there, is this request's own Retry, or None."""
+    async def send(
+        self,
+        user: Sender[A],
+        method: str,
+        url: str,
+        options: dict[str, Any],
+        attempt: Attempt[A] | None = None,
+    ) -> A:
+        """One operation. `options["retry"]`, where it is there, is this request's own Retry, or None.
+
+        `attempt` is how each of its requests is sent: as the user's own, unless it is given.
+        """
+        attempt = attempt or user._send
         retry = self._retry
         if "retry" in options:
             retry = _own(options.pop("retry"))
@@ -213,21 +230,23 @@ class Policy:
             if failures:
                 user._engine_count("retries")
             if circuit is None:
-                response = await user._send(method, url, **options)
+                response = await attempt(method, url, **options)
             else:
-                response = await self._watched(circuit, period, user, method, url, options)
+                response = await self._watched(
+                    circuit, period, user, partial(attempt, method, url, **options)
+                )
             failures += 1
             if retry is None or not wants_retry(retry, method, response, failures):
                 return response
             await asyncio.sleep(wait_s(retry, failures, response, user.rng, datetime.now(UTC)))
 
     async def _watched(
-        self, circuit: Circuit, period: int, user: Sender[A], method: str, url: str, options: dict[str, Any]
+        self, circuit: Circuit, period: int, user: Sender[A], send: Callable[[], Awaitable[A]]
     ) -> A:
         """One attempt, with its end told to the circuit, however it comes."""
         passed: bool | None = None  # cancelled: nothing is known of the target
         try:
-            response = await user._send(method, url, **options)
+            response = await send()
             passed = 0 < response.status < 500
             return response
         finally:

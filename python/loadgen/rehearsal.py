@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from loadgen._engine import Engine, Response
+from loadgen._engine import Engine, Event, Response
+from loadgen._engine import Stream as EngineStream
 from loadgen.conversation import converse_by
 from loadgen.engine_plan import EnginePlan
 from loadgen.loop import LoadgenLoop
@@ -27,6 +28,8 @@ class Observer(Protocol):
     """Who is told of it."""
 
     def request(self, exchange: Seen) -> None: ...
+    def piece(self, exchange: Seen, after_ns: int, piece: bytes) -> None: ...
+    def left(self, exchange: Seen, error: str | None) -> None: ...
     def check(self, name: str, ok: bool) -> None: ...
     def error(self, error: BaseException) -> None: ...
 
@@ -49,20 +52,64 @@ class ObservedUser(User):
     _observer: Observer
 
     async def _send(self, method: str, url: str, **options: Any) -> Response:
-        head, _, body = self._render(method, url, **options).partition(b"\r\n\r\n")
-        lines = head.decode("latin-1").split("\r\n")[1:]
-        headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        rendered = self._render(method, url, **options)
         response = await super()._send(method, url, **options)
-        self._observer.request(
-            Seen(response.method, response.url, headers, body, response.headers.pairs(), response)
-        )
+        self._observer.request(_seen(rendered, response))
         return response
+
+    async def _open(self, method: str, url: str, **options: Any) -> tuple[EngineStream | None, Response]:
+        rendered = self._render(method, url, **options)
+        stream, head = await super()._open(method, url, **options)
+        seen = _seen(rendered, head)
+        self._observer.request(seen)
+        if stream is None or head.error:
+            return stream, head
+        return cast("EngineStream", ObservedStream(stream, self._observer, seen)), head
 
     def expect(self, ok: object, name: str) -> bool:
         """As a user's, and told."""
         passed = super().expect(ok, name)
         self._observer.check(name, passed)
         return passed
+
+
+class ObservedStream:
+    """A stream of which everything that the script reads is told."""
+
+    def __init__(self, stream: EngineStream, observer: Observer, seen: Seen) -> None:
+        self._stream = stream
+        self._observer = observer
+        self._seen = seen
+        self._left = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def take(self) -> list[tuple[int, bytes]]:
+        pieces = self._stream.take()
+        for at_ns, piece in pieces:
+            self._observer.piece(self._seen, at_ns - self._stream.sent_ns, piece)
+        return pieces
+
+    def take_events(self) -> list[tuple[int, Event]]:
+        events = self._stream.take_events()
+        for at_ns, event in events:
+            text = f"{event.event}: {event.data}".encode()
+            self._observer.piece(self._seen, at_ns - self._stream.sent_ns, text)
+        return events
+
+    def leave(self) -> None:
+        self._stream.leave()
+        if not self._left:
+            self._left = True
+            self._observer.left(self._seen, self._stream.error)
+
+
+def _seen(rendered: bytes, response: Response) -> Seen:
+    head, _, body = rendered.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    return Seen(response.method, response.url, headers, body, response.headers.pairs(), response)
 
 
 def once_in_process(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import io
 from typing import TYPE_CHECKING, Any
 
 from loadgen._engine import Event, Response
 from loadgen._engine import Stream as EngineStream
-from loadgen.auth import DigestAuth
+from loadgen.body import ENDED, Maker
 from loadgen.errors import StatusError
 
 if TYPE_CHECKING:
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
     from loadgen.headers import Headers
     from loadgen.user import User
 
-# Phases of the engine in which users are cancelled.
-ENDED = ("over", "stopped")
-# What would make several requests of one, or a body beforehand.
-REFUSED = ("files", "follow_redirects", "retry")
+# What is read of the body of a redirect, say, before its connection is given up.
+DRAINED_BYTES = 1_000_000
 MS = 1e-6
 SECOND_NS = 1e9
 
@@ -34,52 +33,82 @@ class Stream:
     """A request to come, and what is read of it; see User.stream."""
 
     def __init__(self, user: User, method: str, url: str, measure: str, options: dict[str, Any]) -> None:
-        for name in REFUSED:
-            if options.get(name) is not None:
-                raise ValueError(f"stream: {name} is not supported, a stream is one request")
-        if isinstance(options.get("auth"), DigestAuth):
-            raise ValueError(  # noqa: TRY004 - the type is right elsewhere
-                "stream: DigestAuth is not supported, its challenge takes a second request"
-            )
         self._user = user
         self._request = method, url, options
         self._measure = measure
+        self._call: Call | None = None
         self._response: StreamedResponse | None = None
 
     async def __aenter__(self) -> StreamedResponse:
-        if self._response is not None:
+        if self._call is not None:
             raise RuntimeError("a stream is read once: call user.stream again")
         user, (method, url, options) = self._user, self._request
-        stream = user._stream(method, url, **options)
-        if isinstance(stream, str):  # a site that is not known yet
-            if not await user._find(stream):
-                refused = user._refuse(method, url, options, "name_not_resolved")
-                self._response = StreamedResponse(user, None, refused, self._measure)
-                return self._response
-            stream = user._stream(method, url, **options)
-            assert isinstance(stream, EngineStream)
+        self._call = call = Call(user)
         try:
-            head = await stream.head
-        except asyncio.CancelledError:
-            stream.leave()
+            head = await user._engine.policy(user, method, url, options, call.send)
+            self._response = StreamedResponse(user, await call.stream_of(head), head, self._measure)
+        except BaseException as error:
+            await call.close(broken_off=isinstance(error, asyncio.CancelledError))
             raise
-        self._response = StreamedResponse(user, stream, head, self._measure)
         return self._response
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._response is not None
+        assert self._call is not None and self._response is not None
         broken_off = kind is not None and issubclass(kind, asyncio.CancelledError)
-        # What the run's end breaks off is unfinished: the engine counts it so where it still goes on.
-        if not (broken_off and self._user._engine.phase in ENDED):
-            self._response._leave()
         self._response._pace.end()
+        await self._call.close(broken_off=broken_off)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         async with self as response:
             async for event in response.events():
                 yield event
+
+
+class Call:
+    """The requests of one call, each answered when its head has come. Of the last one the body is read."""
+
+    def __init__(self, user: User) -> None:
+        self._user = user
+        self._maker = Maker(user, self._attempt, lingers=True)
+        self._stream: EngineStream | None = None
+        self._head: Response | None = None
+
+    async def send(self, method: str, url: str, **options: Any) -> Response:
+        """One attempt. What came of the one before was not the answer: the rest of it is let go."""
+        await self._drain()
+        return await self._maker.send(method, url, **options)
+
+    async def stream_of(self, head: Response) -> EngineStream | None:
+        """The stream behind the head of a call's answer; None where nothing was sent for it."""
+        if head is not self._head:
+            await self._drain()
+        return self._stream
+
+    async def close(self, *, broken_off: bool) -> None:
+        """No more is read. Raises what the script raised while it made a body."""
+        # What the run's end breaks off is unfinished: the engine counts it so where it still goes on.
+        if self._stream is not None and not (broken_off and self._user._engine.phase in ENDED):
+            self._stream.leave()
+        await self._maker.end()
+
+    async def _attempt(self, method: str, url: str, **options: Any) -> Response:
+        self._stream, self._head = await self._user._open(method, url, **options)
+        return self._head
+
+    async def _drain(self) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        drained = 0
+        with contextlib.suppress(ValueError):  # it cannot be decoded, and need not be
+            while drained < DRAINED_BYTES and not stream.is_drained:
+                if (waiting := stream.wait()) is not None:
+                    await waiting
+                drained += sum(len(piece) for _, piece in stream.take())
+        stream.leave()
+        self._stream = None
 
 
 class StreamedResponse:
@@ -123,6 +152,11 @@ class StreamedResponse:
     def cookies(self) -> dict[str, str]:
         return self._head.cookies
 
+    @property
+    def history(self) -> list[Response]:
+        """The responses that led here, as far as their heads go."""
+        return self._head.history
+
     def raise_for_status(self) -> None:
         """Raises loadgen.StatusError unless `ok`."""
         if not self.ok:
@@ -136,7 +170,7 @@ class StreamedResponse:
                 yield event
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The body in the pieces in which it came, without the frames of its chunks."""
+        """The body in the pieces in which it came, decoded, without the frames of its chunks."""
         while (stream := await self._next()) is not None:
             for _, piece in stream.take():
                 yield piece
@@ -162,19 +196,10 @@ class StreamedResponse:
         stream = self._stream
         if stream is None:
             return None
-        coding = self.headers.get("content-encoding", "identity")
-        if coding != "identity":
-            raise ValueError(
-                f"{self.method} {self.url}: {coding} is not decoded in a stream: do not ask for it"
-            )
         waiting = stream.wait()
         if waiting is not None:
             await waiting
         return None if stream.is_drained else stream
-
-    def _leave(self) -> None:
-        if self._stream is not None:
-            self._stream.leave()
 
 
 class Pace:

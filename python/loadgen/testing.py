@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,7 +41,7 @@ class SentRequest:
     url: str
     status: int  # 0: no answer
     elapsed: float  # seconds
-    error: str | None  # why there was none: "connect_refused"
+    error: str | None  # why there was none, such as "connect_refused", or what broke off a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Observer(Protocol):
     """What is told of an iteration while it runs."""
 
     def request(self, exchange: Exchange) -> None: ...
+    def piece(self, exchange: Exchange, after_ns: int, piece: bytes) -> None: ...
+    def left(self, exchange: Exchange, error: str | None) -> None: ...
     def check(self, name: str, ok: bool) -> None: ...
     def error(self, error: BaseException) -> None: ...
 
@@ -143,12 +145,22 @@ class _Watcher:
     def __init__(self) -> None:
         self.outcome = Outcome()
         self.raised: BaseException | None = None
+        self._exchanges: list[Exchange] = []
 
     def request(self, exchange: Exchange) -> None:
         response = exchange.response
+        self._exchanges.append(exchange)
         self.outcome.requests.append(
             SentRequest(exchange.method, exchange.url, response.status, response.elapsed, response.error)
         )
+
+    def piece(self, exchange: Exchange, after_ns: int, piece: bytes) -> None:
+        """What is read of a stream, the scenario has itself."""
+
+    def left(self, exchange: Exchange, error: str | None) -> None:
+        requests = self.outcome.requests
+        place = next(place for place, other in enumerate(self._exchanges) if other is exchange)
+        requests[place] = replace(requests[place], error=error)
 
     def check(self, name: str, ok: bool) -> None:
         self.outcome.checks.append(Check(name, ok))

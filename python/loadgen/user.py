@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from loadgen._engine import Client, Engine, Response, monotonic_ns
+from loadgen._engine import Stream as EngineStream
+from loadgen.body import ENDED
 from loadgen.data import Exhausted
-from loadgen.stream import ENDED, Stream
+from loadgen.stream import Stream
 from loadgen.url import PORTS
 
 if TYPE_CHECKING:
@@ -93,7 +95,8 @@ class User(Client):
         """A request whose response is read while it comes: `async with` it, or `async for event in` it.
 
         `measure` says what its events are in the results: "time to first event", "gap between events",
-        "events per second". Takes what other requests take, but for what makes several requests of one.
+        "events per second". Takes what other requests take; `timeout` is for its head, `idle_timeout` for
+        the time between two pieces of its body: as long as `timeout`, unless it is given.
         """
         return Stream(self, method, url, measure, options)
 
@@ -122,6 +125,20 @@ class User(Client):
         if not await self._find(site):
             return self._refuse(method, url, options or {}, "name_not_resolved")
         return await super()._send(method, url, **options or {})
+
+    async def _open(self, method: str, url: str, **options: Any) -> tuple[EngineStream | None, Response]:
+        """One attempt, answered when its head has come; with what takes its body, if it was sent."""
+        stream = self._stream(method, url, **options)
+        if isinstance(stream, str):  # a site that is not known yet
+            if not await self._find(stream):
+                return None, self._refuse(method, url, options, "name_not_resolved")
+            stream = self._stream(method, url, **options)
+            assert isinstance(stream, EngineStream)
+        try:
+            return stream, await stream.head
+        except asyncio.CancelledError:
+            stream.leave()
+            raise
 
     async def _find(self, site: str) -> bool:
         """Makes a site known; whether it has an address."""

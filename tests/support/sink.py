@@ -7,6 +7,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.conftest import RawServerFactory
     from tests.support.raw_server import RawConnection
 
@@ -25,7 +27,7 @@ class Taken:
 
 
 class Sink:
-    """Takes bodies of a known length and answers 200. It says 100 first where it is asked to."""
+    """Takes bodies and answers 200. It says 100 first where it is asked to."""
 
     def __init__(self, raw_server: RawServerFactory) -> None:
         self.taken: list[Taken] = []
@@ -40,15 +42,39 @@ class Sink:
             connection.send(OK)
 
     def take_body(self, connection: RawConnection, headers: dict[str, str]) -> None:
-        left = length = int(headers.get("content-length", 0))
-        digest = sha256()
-        while left:
-            piece = connection.read(min(left, _CHUNK))
-            if not piece:
-                return
-            digest.update(piece)
-            left -= len(piece)
+        length, digest = 0, sha256()
+        for size in _chunks(connection, headers):
+            left = size
+            while left:
+                piece = connection.read(min(left, _CHUNK))
+                if not piece:
+                    return
+                digest.update(piece)
+                left -= len(piece)
+            length += size
         self.taken.append(Taken(headers, length, digest.hexdigest()))
+
+
+def _chunks(connection: RawConnection, headers: dict[str, str]) -> Iterator[int]:
+    """How many bytes of a body follow, one time after the other."""
+    if headers.get("transfer-encoding") != "chunked":
+        yield int(headers.get("content-length", 0))
+        return
+    while size := int(read_line(connection), 16):
+        yield size
+        assert read_line(connection) == b""
+    assert read_line(connection) == b""
+
+
+def read_line(connection: RawConnection) -> bytes:
+    """Up to a line's end, without it."""
+    line = b""
+    while not line.endswith(b"\r\n"):
+        byte = connection.read(1)
+        if not byte:
+            raise ConnectionAbortedError(f"the client left behind {line!r}")
+        line += byte
+    return line[:-2]
 
 
 def read_head(connection: RawConnection) -> dict[str, str]:

@@ -40,6 +40,7 @@ EXPECTED = {
         checks=("the page is whole", "the right item is ordered"),
     ),
     "login": expected("login", "GET /headers", "logout", checks=("it is my own page",)),
+    "made_body": expected("POST /echo", checks=("every reading has arrived",)),
     "poisson": expected("GET /queue/2"),
     "ramp": expected("GET /", options=()),  # its stages say how long
     "retries": expected(*("GET /", "GET /status/503", "POST /echo"), checks=("page ok", "still broken")),

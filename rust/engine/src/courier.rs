@@ -23,6 +23,10 @@ use crate::record::block::{Kind, Word};
 use crate::record::recorder::Recorder;
 use crate::upload::Upload;
 
+/// How much of a response that is read while it comes may be on its way over HTTP/2 before any of it is taken: for each of
+/// thousands of readers that are slow.
+const WINDOW_BYTES: u32 = 1 << 20;
+
 /// A request that somebody asked for.
 #[derive(Debug)]
 pub struct Parcel {
@@ -56,7 +60,8 @@ pub struct Courier<R> {
 
 impl<R: Reactor> Courier<R> {
     /// A courier with these connections.
-    pub fn new(client: Client<R>, growth: Growth) -> Self {
+    pub fn new(mut client: Client<R>, growth: Growth) -> Self {
+        client.window_bytes = WINDOW_BYTES;
         let (waiting, failed) = (Vec::new(), VecDeque::new());
         Self { client, waiting, failed, growth, look_ns: u64::MAX, next_sweep_ns: 0 }
     }
@@ -205,7 +210,8 @@ impl<R: Reactor> Courier<R> {
         }
         self.client.flush();
         let next_ns = self.next_sweep_ns.min(self.look_ns);
-        if self.failed.is_empty() && !self.client.has_more() { next_ns } else { now }
+        let is_all_told = self.failed.is_empty() && !self.client.has_more() && self.client.hungry.is_empty();
+        if is_all_told { next_ns } else { now }
     }
 
     /// Begins as many connections as requests wait for one, a few at a time. When to look again.

@@ -46,6 +46,8 @@ pub struct Connection {
     pub reader: ResponseReader,
     /// Its bytes, where they are kept and came in several pieces.
     pub kept: Vec<u8>,
+    /// Whoever reads it as it comes cannot take more for now.
+    pub is_held: bool,
     /// The body of its request, while that is being sent in pieces.
     pub upload: Option<Box<Sender>>,
     /// What lies between the socket and HTTP; `None` where nothing does.
@@ -69,8 +71,10 @@ impl Connection {
 pub struct Sending {
     /// When it was due.
     pub due_ns: u64,
-    /// How long its response may take, from sending on.
+    /// How long its response may take, from sending on; where it is streamed, its head.
     pub timeout_ns: u64,
+    /// Where it is streamed, how long its body may pause.
+    pub idle_ns: u64,
     /// The label under which it counts.
     pub label: usize,
     /// Whatever the sender knows it by.
@@ -181,6 +185,7 @@ impl Pool {
             received: 0,
             reader: ResponseReader::default(),
             kept: Vec::new(),
+            is_held: false,
             upload: None,
             layers: None,
             http2: None,

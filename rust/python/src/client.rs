@@ -10,9 +10,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use crate::body::is_made;
 use crate::cookies::Cookies;
 use crate::engine::Engine;
-use crate::refused;
 use crate::request::{Prepared, Wanted, is_simple_auth};
 use crate::response::Response;
 use crate::stream::Stream;
@@ -28,6 +28,12 @@ pub(crate) struct Client {
     made: AtomicU64,
     #[pyo3(get)]
     cookies: Py<Cookies>,
+}
+
+/// A request that can be sent, and how long its response may take.
+struct Asked {
+    prepared: Prepared,
+    timeout_ns: Option<u64>,
 }
 
 impl Client {
@@ -49,27 +55,39 @@ impl Client {
                 return this.submit(py, prepared, None);
             }
         }
-        let mut wanted = this.wanted(method, text, options)?;
-        let mut core = engine.core()?;
-        let Some(origin) = core.requests.origin(&wanted.site) else {
-            drop(core);
-            this.made.fetch_sub(1, Relaxed);
-            return slf.call_method1("_find_and_send", (&wanted.site, method, url, options));
-        };
-        let (bytes, is_head) = core.requests.render(&wanted)?;
-        let label = core.request_label(&wanted.label)?;
-        let url_text = PyString::new(py, &wanted.url).unbind();
-        let upload = wanted.upload.take().map(Rc::new);
-        let prepared = Prepared { origin, label, is_head, method, bytes, upload, url: url_text };
-        if options.is_some() {
-            drop(core);
-            return engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies, None);
+        let wanted = this.wanted(method, text, options)?;
+        if wanted.idle_ns.is_some() {
+            return Err(PyTypeError::new_err("idle_timeout is for user.stream: a whole response has its timeout"));
         }
+        let Asked { prepared, timeout_ns } = match this.prepare(py, wanted)? {
+            Ok(asked) => asked,
+            Err(site) => {
+                this.made.fetch_sub(1, Relaxed);
+                return slf.call_method1("_find_and_send", (site, method, url, options));
+            }
+        };
+        if options.is_some() {
+            return engine.submit(py, this.place, &prepared, timeout_ns, &this.cookies, None);
+        }
+        let mut core = engine.core()?;
         if core.has_begun() {
             core.requests.remember(method, text, prepared.clone_ref(py));
         }
         drop(core);
-        this.submit(py, prepared, wanted.timeout_ns)
+        this.submit(py, prepared, timeout_ns)
+    }
+
+    /// What is to be sent; or the site that must be made known first.
+    fn prepare(&self, py: Python<'_>, wanted: Wanted) -> PyResult<Result<Asked, String>> {
+        let mut core = self.engine.get().core()?;
+        let Some(origin) = core.requests.origin(&wanted.site) else { return Ok(Err(wanted.site)) };
+        let (bytes, is_head) = core.requests.render(&wanted)?;
+        let label = core.request_label(&wanted.label)?;
+        let url = PyString::new(py, &wanted.url).unbind();
+        let Wanted { method, upload, maker, timeout_ns, .. } = wanted;
+        let upload = upload.map(Rc::new);
+        let prepared = Prepared { origin, label, is_head, method, bytes, upload, maker, url };
+        Ok(Ok(Asked { prepared, timeout_ns }))
     }
 
     /// What a script asks for; with options, also the cookies that go with it.
@@ -111,14 +129,13 @@ impl Client {
             return Self::attempt(slf, method, url, options);
         }
         let py = slf.py();
-        let policy = engine.policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
-        let policy = policy.ok_or_else(|| refused("nobody carries conversations through"))?;
+        let policy = engine.policy_of(py)?;
         let options = options.cloned().unwrap_or_else(|| PyDict::new(py));
         Ok(policy.call1(py, (slf, method, url, options))?.into_bound(py))
     }
 }
 
-/// Whether there may be more than one request in it, or a body that must be made first.
+/// Whether there may be more than one request in it, or a body that must be made.
 fn needs_conversation(options: &Bound<'_, PyDict>) -> bool {
     let py = options.py();
     let has = |name: &Bound<'_, PyString>| options.contains(name).unwrap_or(false);
@@ -126,7 +143,15 @@ fn needs_conversation(options: &Bound<'_, PyDict>) -> bool {
         let auth = options.get_item(intern!(py, "auth")).ok().flatten();
         auth.is_some_and(|auth| !auth.is_none() && !is_simple_auth(&auth))
     };
-    has(intern!(py, "retry")) || has(intern!(py, "follow_redirects")) || has(intern!(py, "files")) || is_challenged()
+    let is_to_be_made = || {
+        let content = options.get_item(intern!(py, "content")).ok().flatten();
+        content.is_some_and(|content| is_made(&content).unwrap_or(false))
+    };
+    has(intern!(py, "retry"))
+        || has(intern!(py, "follow_redirects"))
+        || has(intern!(py, "files"))
+        || is_to_be_made()
+        || is_challenged()
 }
 
 /// The methods that there are, by their names.
@@ -181,28 +206,20 @@ impl Client {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        let engine = this.engine.get();
         let none = PyDict::new(py);
-        let method = method_named(method)?;
-        let mut wanted = this.wanted(method, url.to_str()?, Some(options.unwrap_or(&none)))?;
-        // It is read as it comes: nothing of it can be decoded.
-        wanted.set_default("Accept-Encoding", "identity");
-        let mut core = engine.core()?;
-        let Some(origin) = core.requests.origin(&wanted.site) else {
-            return Ok(PyString::new(py, &wanted.site).into_any());
+        let wanted = this.wanted(method_named(method)?, url.to_str()?, Some(options.unwrap_or(&none)))?;
+        let idle_ns = wanted.idle_ns;
+        let Asked { prepared, timeout_ns } = match this.prepare(py, wanted)? {
+            Ok(asked) => asked,
+            Err(site) => return Ok(PyString::new(py, &site).into_any()),
         };
-        let (bytes, is_head) = core.requests.render(&wanted)?;
-        let label = core.request_label(&wanted.label)?;
-        let keeps_cookies = core.requests.keeps_cookies;
-        drop(core);
         this.made.fetch_add(1, Relaxed);
-        let url = PyString::new(py, &wanted.url).unbind();
-        let cookies = keeps_cookies.then(|| this.cookies.clone_ref(py));
-        let stream = Stream::new(this.engine.clone_ref(py), method, url.clone_ref(py), cookies);
+        let engine = this.engine.get();
+        let cookies = engine.core()?.requests.keeps_cookies.then(|| this.cookies.clone_ref(py));
+        let url = prepared.url.clone_ref(py);
+        let stream = Stream::new(this.engine.clone_ref(py), prepared.method, url, cookies, idle_ns);
         let stream = Bound::new(py, stream)?;
-        let upload = wanted.upload.take().map(Rc::new);
-        let prepared = Prepared { origin, label, is_head, method, bytes, upload, url };
-        engine.submit(py, this.place, &prepared, wanted.timeout_ns, &this.cookies, Some(&stream))?;
+        engine.submit(py, this.place, &prepared, timeout_ns, &this.cookies, Some(&stream))?;
         Ok(stream.into_any())
     }
 

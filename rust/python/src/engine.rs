@@ -22,7 +22,7 @@ use loadgen_engine::pacer::{Pacer, Wake};
 use loadgen_engine::plan::Plan;
 use loadgen_engine::pool::Sending;
 use loadgen_engine::reactor::epoll::Epoll;
-use loadgen_engine::reactor::{Event, Reactor, Readiness};
+use loadgen_engine::reactor::{Event, Reactor, Readiness, Slot};
 use loadgen_engine::record::block::{Block, Kind, Role, TallyKind, Word};
 use loadgen_engine::record::recorder::Recorder;
 use loadgen_engine::streams::{Next, Streams};
@@ -33,12 +33,13 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::body::{BROKEN, Body};
 use crate::cookies::Cookies;
 use crate::ready::{Handle, Ready};
 use crate::refused;
 use crate::request::{Prepared, Requests};
 use crate::response::Response;
-use crate::stream::Stream;
+use crate::stream::{Stream, Taken};
 use crate::waiters::{Waiter, Waiters};
 use crate::worker::duplicate;
 
@@ -108,7 +109,7 @@ pub(crate) struct Engine {
     future_arguments: RefCell<Option<Py<PyDict>>>,
     /// Asked to make users: `spawn(stream)`.
     spawn: RefCell<Option<Py<PyAny>>>,
-    pub(crate) policy: RefCell<Option<Py<PyAny>>>,
+    policy: RefCell<Option<Py<PyAny>>>,
     /// Also requests that ask for nothing special.
     pub(crate) policy_always: Cell<bool>,
     running_since_ns: Cell<u64>,
@@ -317,13 +318,23 @@ impl Core {
         for piece in std::mem::take(&mut self.courier.client.pieces) {
             let token = piece.token;
             let Some(stream) = self.waiters.stream(token) else { continue };
-            let why = stream.get().take_in(piece);
+            let came_of_it = stream.get().take_in(piece);
             if !self.roused.last().is_some_and(|last| last.is(stream)) {
                 self.roused.push(stream.clone_ref(py));
             }
-            if let Some(why) = why {
-                self.courier.client.leave(token, now_ns(), why);
+            match came_of_it {
+                Taken::Well => {}
+                Taken::Full => self.courier.client.hold(token),
+                Taken::Unwanted => self.courier.client.leave(token, now_ns(), Ok(())),
             }
+        }
+    }
+
+    /// A script has taken what there was of a stream.
+    pub(crate) fn release(&mut self, stream: &Bound<'_, Stream>) {
+        let token = stream.get().token();
+        if self.waiters.stream(token).is_some_and(|other| other.is(stream)) {
+            self.courier.client.release(token);
         }
     }
 
@@ -334,6 +345,31 @@ impl Core {
         if self.waiters.stream(token).is_some_and(|other| other.is(stream)) {
             self.courier.client.leave(token, now_ns(), why);
         }
+    }
+
+    /// Finds those whose bodies are wanted further. One that cannot be made to its end takes its request with it.
+    #[cold]
+    fn ask_on(&mut self, py: Python<'_>) -> Vec<Py<Body>> {
+        let mut asked = Vec::new();
+        for (slot, token) in std::mem::take(&mut self.courier.client.hungry) {
+            let Some(body) = self.waiters.body(token) else { continue };
+            if body.get().ask(slot, token) {
+                asked.push(body.clone_ref(py));
+            } else {
+                self.courier.client.break_off(slot, token, BROKEN);
+            }
+        }
+        asked
+    }
+
+    /// There is more of a body.
+    pub(crate) fn feed(&mut self, slot: Slot) {
+        self.courier.client.feed(slot);
+    }
+
+    /// There will be no more of a body.
+    pub(crate) fn break_off(&mut self, slot: Slot, token: u64) {
+        self.courier.client.break_off(slot, token, BROKEN);
     }
 
     /// Who waited, and the response.
@@ -427,6 +463,7 @@ impl Engine {
             url: prepared.url.clone_ref(py),
             cookies: core.requests.keeps_cookies.then(|| cookies.clone_ref(py)),
             stream: stream.map(|stream| stream.clone().unbind()),
+            body: prepared.maker.as_ref().map(|maker| maker.clone_ref(py)),
         };
         let token = core.waiters.add(waiter);
         if let Some(stream) = stream {
@@ -440,9 +477,16 @@ impl Engine {
             running.is_fresh = false;
             due_ns = running.due_ns.min(now);
         }
+        let timeout_ns = timeout_ns.unwrap_or(core.timeout_ns);
+        let mut idle_ns = timeout_ns;
+        if let Some(own_ns) = stream.and_then(|stream| stream.get().idle_ns()) {
+            idle_ns = own_ns;
+            core.courier.client.mind(own_ns);
+        }
         let sending = Sending {
             due_ns,
-            timeout_ns: timeout_ns.unwrap_or(core.timeout_ns),
+            timeout_ns,
+            idle_ns,
             label: prepared.label,
             token,
             is_head: prepared.is_head,
@@ -562,11 +606,15 @@ impl Engine {
                 Self::answer(py, &waiter, response)?;
             }
         }
-        let (gone, roused) = {
+        let (gone, roused, asked) = {
             let core = &mut *self.core()?;
-            (std::mem::take(&mut core.waiters.gone), std::mem::take(&mut core.roused))
+            let asked = if core.courier.client.hungry.is_empty() { Vec::new() } else { core.ask_on(py) };
+            (std::mem::take(&mut core.waiters.gone), std::mem::take(&mut core.roused), asked)
         };
         drop(gone);
+        for body in asked {
+            body.get().rouse(py)?;
+        }
         for stream in roused {
             stream.get().rouse(py)?;
         }
@@ -694,6 +742,13 @@ impl Engine {
     fn set_policy(&self, policy: Py<PyAny>, always: bool) {
         self.policy_always.set(always);
         *self.policy.borrow_mut() = Some(policy);
+    }
+
+    /// Through whom requests go that may take more than one.
+    #[getter(policy)]
+    pub(crate) fn policy_of(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let policy = self.policy.borrow().as_ref().map(|policy| policy.clone_ref(py));
+        policy.ok_or_else(|| refused("nobody carries conversations through"))
     }
 
     /// Loop and engine hold each other: the collector must see it.

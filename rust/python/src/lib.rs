@@ -2,6 +2,7 @@
 //! it decides nothing: it translates. The shape is fixed in `python/loadgen/_engine.pyi`.
 
 mod block;
+mod body;
 mod client;
 mod cookies;
 mod engine;
@@ -38,6 +39,8 @@ mod _engine {
     use super::EngineError;
     #[pymodule_export]
     use super::block::Block;
+    #[pymodule_export]
+    use super::body::{Body, is_made};
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]

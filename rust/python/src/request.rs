@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
+use crate::body::Body;
 use crate::upload::Content;
 
 /// Headers that another origin must not see.
@@ -52,12 +53,20 @@ pub(crate) struct Prepared {
     pub(crate) bytes: Rc<[u8]>,
     /// The body, where it is read while it is sent.
     pub(crate) upload: Option<Rc<Upload>>,
+    /// Who makes it, where it is made then.
+    pub(crate) maker: Option<Py<Body>>,
     pub(crate) url: Py<PyString>,
 }
 
 impl Prepared {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self { bytes: Rc::clone(&self.bytes), upload: self.upload.clone(), url: self.url.clone_ref(py), ..*self }
+        Self {
+            bytes: Rc::clone(&self.bytes),
+            upload: self.upload.clone(),
+            maker: self.maker.as_ref().map(|maker| maker.clone_ref(py)),
+            url: self.url.clone_ref(py),
+            ..*self
+        }
     }
 
     /// Puts a `Cookie` header at the end of the head of a request without a body.
@@ -81,7 +90,11 @@ pub(crate) struct Wanted {
     pub(crate) body: Option<Vec<u8>>,
     /// A body that is read while it is sent, instead.
     pub(crate) upload: Option<Upload>,
+    /// Who makes it.
+    pub(crate) maker: Option<Py<Body>>,
     pub(crate) timeout_ns: Option<u64>,
+    /// How long a response that is streamed may pause.
+    pub(crate) idle_ns: Option<u64>,
     /// Besides the user's own.
     pub(crate) cookies: Vec<(String, String)>,
     /// The plan's headers that say who asks go with it. A redirect to another origin leaves them behind.
@@ -211,7 +224,9 @@ impl Wanted {
             headers: Vec::new(),
             body: None,
             upload: None,
+            maker: None,
             timeout_ns: None,
+            idle_ns: None,
             cookies: Vec::new(),
             is_trusted: true,
             is_anonymous: false,
@@ -279,7 +294,8 @@ impl Wanted {
                 }
                 "auth" => auth = Some(authorization(&value)?),
                 "name" => self.label = value.extract()?,
-                "timeout" => self.timeout_ns = Some(nanoseconds(&value)?),
+                "timeout" => self.timeout_ns = Some(nanoseconds(&key, &value)?),
+                "idle_timeout" => self.idle_ns = Some(nanoseconds(&key, &value)?),
                 "json" => body = Some(("application/json", held(encode_json(&value)?))),
                 "content" => {
                     let is_text = value.is_instance_of::<PyString>();
@@ -311,6 +327,10 @@ impl Wanted {
             match body {
                 Content::Held(bytes) => self.body = Some(bytes),
                 Content::Streamed(upload) => self.upload = Some(upload),
+                Content::Made(body) => {
+                    self.upload = Some(body.get().upload(asks));
+                    self.maker = Some(body);
+                }
             }
         }
         if !tags.is_empty() {
@@ -319,13 +339,6 @@ impl Wanted {
             self.label = format!("{} [{}]", self.label, tags.join(" "));
         }
         Ok(())
-    }
-
-    /// A header that the script may have given otherwise.
-    pub(crate) fn set_default(&mut self, name: &str, value: &str) {
-        if !self.has_header(name) {
-            self.headers.push((name.into(), value.into()));
-        }
     }
 
     fn has_header(&self, name: &str) -> bool {
@@ -433,12 +446,12 @@ fn pairs(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-fn nanoseconds(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+fn nanoseconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     if let Ok(seconds) = value.extract::<f64>() {
         if seconds.is_finite() && seconds > 0.0 {
             return Ok((seconds * 1e9).min(1e18) as u64);
         }
-        return Err(PyValueError::new_err(format!("timeout: expected seconds above 0, got {value}")));
+        return Err(PyValueError::new_err(format!("{name}: expected seconds above 0, got {value}")));
     }
     value.py().import("loadgen.units")?.getattr("parse_duration_ns")?.call1((value,))?.extract()
 }

@@ -110,15 +110,20 @@ impl Response {
     fn decoded(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
         let body = if self.shape.is_chunked { unchunked(self.body(py)).into() } else { Cow::from(self.body(py)) };
         if has_header(self.head(py), b"content-encoding", 15) {
-            let codings: Vec<_> = self.pairs(py).into_iter().filter(|(name, _)| is(name, "content-encoding")).collect();
-            let codings: Vec<_> = codings.iter().map(|(_, value)| value.as_str()).collect();
-            let decoded = decode(&codings.join(","), &body)
+            let decoded = decode(&self.codings(py), &body)
                 .map_err(|fault| PyValueError::new_err(format!("{} {}: {fault}", self.method, self.url.bind(py))))?;
             if let Some(decoded) = decoded {
                 return Ok(PyBytes::new(py, &decoded).unbind());
             }
         }
         Ok(PyBytes::new(py, &body).unbind())
+    }
+
+    /// What its head says of how the body is encoded.
+    pub(crate) fn codings(&self, py: Python<'_>) -> String {
+        let codings: Vec<_> = self.pairs(py).into_iter().filter(|(name, _)| is(name, "content-encoding")).collect();
+        let codings: Vec<_> = codings.iter().map(|(_, value)| value.as_str()).collect();
+        codings.join(",")
     }
 
     fn head<'py>(&'py self, py: Python<'py>) -> &'py [u8] {

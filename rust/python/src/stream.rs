@@ -1,14 +1,16 @@
 //! A response that a script takes while it comes: what has come and was not taken yet, each piece with when it came.
 //!
 //! ```text
-//!   engine: pieces ──▶ take_in ──▶ unread ──▶ take, take_events ──▶ the script
-//!                        │ too much of it           ▲
-//!                        └──▶ given up              └── wait: a future, until there is something
+//!   engine: pieces ──▶ take_in ──▶ unread ──▶ decoder ──▶ take, take_events ──▶ the script
+//!                        │ too much of it                    │      ▲
+//!                        └──▶ held ◀──────── released ───────┘      └── wait: a future, until there is something
 //! ```
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use loadgen_engine::http::decoder::Decoder;
+use loadgen_engine::http::decoding::Fault;
 use loadgen_engine::http::events::{self, EVENT_LIMIT, EventReader};
 use loadgen_engine::outcome::ErrorKind;
 use loadgen_engine::streamed::{Part, Piece};
@@ -21,9 +23,24 @@ use crate::cookies::Cookies;
 use crate::engine::Engine;
 use crate::response::Response;
 
-/// Most bytes that may wait for a script.
-const UNREAD_LIMIT: usize = 16 << 20;
+/// So many bytes that a script has not taken make the peer wait.
+const HOLD_BYTES: usize = 1 << 19;
+/// So many that it has taken are told to the peer at once: well below what its window has room for beside what is held.
+const RELEASE_BYTES: usize = 1 << 18;
+/// Handed to a script at once, or little more: what is encoded may become a thousand times as much.
+const TAKE_BYTES: usize = 1 << 20;
+/// Decoded in one step.
+const STEP_BYTES: usize = 4096;
 const MEGABYTE: usize = 1 << 20;
+
+/// What becomes of a response of which a piece was taken in.
+pub(crate) enum Taken {
+    Well,
+    /// The peer must wait.
+    Full,
+    /// The script has left.
+    Unwanted,
+}
 
 /// An event as a script sees it.
 #[pyclass(module = "loadgen._engine", frozen, get_all)]
@@ -59,13 +76,65 @@ struct State {
     sent_ns: u64,
     unread: VecDeque<(u64, Vec<u8>)>,
     unread_bytes: usize,
+    /// Bytes that were taken since the peer was told of it last.
+    taken_bytes: usize,
+    /// When the last of them had come.
+    last_ns: u64,
+    is_held: bool,
+    decoder: Option<Decoder>,
     reader: EventReader,
     waiting: Option<Py<PyAny>>,
     is_over: bool,
     error: Option<&'static str>,
     is_left: bool,
-    /// More came than may wait.
-    is_full: bool,
+}
+
+impl State {
+    fn take(&mut self) -> Result<Vec<(u64, Vec<u8>)>, Fault> {
+        let (mut taken, mut bytes_taken) = (Vec::new(), 0);
+        while bytes_taken < TAKE_BYTES
+            && let Some((at_ns, mut bytes)) = self.unread.pop_front()
+        {
+            let mut rest = None;
+            if let Some(decoder) = &mut self.decoder {
+                let (mut decoded, mut used) = (Vec::new(), 0);
+                while used < bytes.len() && decoded.len() < TAKE_BYTES {
+                    let step = &bytes[used..bytes.len().min(used + STEP_BYTES)];
+                    decoded.extend(decoder.feed(step)?);
+                    used += step.len();
+                }
+                rest = (used < bytes.len()).then(|| bytes.split_off(used));
+                self.account(bytes.len());
+                bytes = decoded;
+            } else {
+                self.account(bytes.len());
+            }
+            bytes_taken += bytes.len();
+            if !bytes.is_empty() {
+                taken.push((at_ns, bytes));
+            }
+            self.last_ns = at_ns;
+            if let Some(rest) = rest {
+                self.unread.push_front((at_ns, rest));
+            }
+        }
+        if self.is_over
+            && self.unread.is_empty()
+            && let Some(mut decoder) = self.decoder.take()
+            && self.error.is_none()
+        {
+            let last = decoder.finish()?;
+            if !last.is_empty() {
+                taken.push((self.last_ns, last));
+            }
+        }
+        Ok(taken)
+    }
+
+    fn account(&mut self, taken: usize) {
+        self.unread_bytes -= taken;
+        self.taken_bytes += taken;
+    }
 }
 
 #[pyclass(module = "loadgen._engine", frozen)]
@@ -74,6 +143,7 @@ pub(crate) struct Stream {
     method: &'static str,
     url: Py<PyString>,
     cookies: Option<Py<Cookies>>,
+    idle_ns: Option<u64>,
     state: Mutex<State>,
 }
 
@@ -83,8 +153,14 @@ impl Stream {
         method: &'static str,
         url: Py<PyString>,
         cookies: Option<Py<Cookies>>,
+        idle_ns: Option<u64>,
     ) -> Self {
-        Self { engine, method, url, cookies, state: Mutex::default() }
+        Self { engine, method, url, cookies, idle_ns, state: Mutex::default() }
+    }
+
+    /// How long it may pause, where that is said.
+    pub(crate) fn idle_ns(&self) -> Option<u64> {
+        self.idle_ns
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -100,26 +176,25 @@ impl Stream {
         self.state().token
     }
 
-    /// Takes what has come. `Some`: it must come to an end, and how. No code of Python's runs here.
-    pub(crate) fn take_in(&self, piece: Piece) -> Option<Result<(), ErrorKind>> {
+    /// Takes what has come. No code of Python's runs here.
+    pub(crate) fn take_in(&self, piece: Piece) -> Taken {
         let state = &mut *self.state();
         match piece.part {
             Part::Head(bytes) => {
                 state.sent_ns = piece.sent_ns;
                 state.told = Some((bytes, piece.sent_ns, piece.at_ns));
             }
-            Part::Data(bytes) if !state.is_left && !state.is_full => {
+            Part::Data(bytes) if !state.is_left => {
                 state.unread_bytes += bytes.len();
-                state.is_full = state.unread_bytes > UNREAD_LIMIT;
                 state.unread.push_back((piece.at_ns, bytes));
             }
             Part::Data(_) => {}
         }
-        match state {
-            State { is_left: true, .. } => Some(Ok(())),
-            State { is_full: true, .. } => Some(Err(ErrorKind::BodyTooLarge)),
-            _ => None,
+        if state.is_left {
+            return Taken::Unwanted;
         }
+        let is_full = state.unread_bytes > HOLD_BYTES;
+        if is_full && !std::mem::replace(&mut state.is_held, is_full) { Taken::Full } else { Taken::Well }
     }
 
     /// Lets the script look.
@@ -131,6 +206,7 @@ impl Stream {
         };
         if let Some(((head, sent_ns, at_ns), future)) = told {
             let response = Response::of_head(py, &head, (sent_ns, at_ns), self.method, self.url.clone_ref(py));
+            self.state().decoder = Decoder::of(&response.codings(py));
             if let Some(cookies) = &self.cookies {
                 response.give_cookies(py, cookies.get());
             }
@@ -157,14 +233,27 @@ impl Stream {
         }
     }
 
-    /// What is unread, unless too much of it was.
-    fn taken(&self) -> PyResult<VecDeque<(u64, Vec<u8>)>> {
-        let mut state = self.state();
-        if state.is_full {
-            return Err(self.too_much(UNREAD_LIMIT, "of the response lay unread: read it faster, or ask for less"));
+    /// What is unread, decoded: all of it, or as much as is handed on at once.
+    fn taken(slf: &Bound<'_, Self>) -> PyResult<Vec<(u64, Vec<u8>)>> {
+        let stream = slf.get();
+        let (taken, releases) = {
+            let mut state = stream.state();
+            let taken = state.take();
+            let releases = state.taken_bytes >= RELEASE_BYTES || state.is_held && state.unread_bytes == 0;
+            if releases {
+                (state.taken_bytes, state.is_held) = (0, false);
+            }
+            (taken, releases)
+        };
+        if releases {
+            stream.engine.get().core()?.release(slf);
         }
-        state.unread_bytes = 0;
-        Ok(std::mem::take(&mut state.unread))
+        taken.map_err(|fault| {
+            let end = if fault == Fault::PieceTooLarge { Err(ErrorKind::BodyTooLarge) } else { Ok(()) };
+            let left = stream.engine.get().core().map(|mut core| core.leave(slf, end));
+            let text = format!("{} {}: {fault}", stream.method, stream.url);
+            left.err().unwrap_or_else(|| PyValueError::new_err(text))
+        })
     }
 
     fn too_much(&self, bytes: usize, what: &str) -> PyErr {
@@ -189,7 +278,7 @@ impl Stream {
     #[getter]
     fn is_drained(&self) -> bool {
         let state = self.state();
-        state.is_left || state.is_over && state.unread.is_empty() && !state.is_full
+        state.is_left || state.is_over && state.unread.is_empty() && state.decoder.is_none()
     }
 
     /// What broke it off.
@@ -202,7 +291,7 @@ impl Stream {
     fn wait<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         {
             let state = self.state();
-            if !state.unread.is_empty() || state.is_over || state.is_left || state.is_full {
+            if !state.unread.is_empty() || state.is_over || state.is_left {
                 return Ok(None);
             }
         }
@@ -212,14 +301,14 @@ impl Stream {
     }
 
     /// The pieces that have come, each with when it came.
-    fn take<'py>(&self, py: Python<'py>) -> PyResult<Vec<(u64, Bound<'py, PyBytes>)>> {
-        Ok(self.taken()?.into_iter().map(|(at_ns, bytes)| (at_ns, PyBytes::new(py, &bytes))).collect())
+    fn take<'py>(slf: &Bound<'py, Self>, py: Python<'py>) -> PyResult<Vec<(u64, Bound<'py, PyBytes>)>> {
+        Ok(Self::taken(slf)?.into_iter().map(|(at_ns, bytes)| (at_ns, PyBytes::new(py, &bytes))).collect())
     }
 
     /// The events that are complete, each with when its last byte came.
     fn take_events(slf: &Bound<'_, Self>) -> PyResult<Vec<(u64, Event)>> {
         let stream = slf.get();
-        let pieces = stream.taken()?;
+        let pieces = Self::taken(slf)?;
         let mut found = Vec::new();
         let mut fits = Ok(());
         {

@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
+use crate::body::Body;
 use crate::worker::duplicate;
 
 /// What one request may hold in memory.
@@ -17,11 +18,15 @@ const MEMORY_BYTES: usize = 256_000_000;
 pub(crate) enum Content {
     Held(Vec<u8>),
     Streamed(Upload),
+    Made(Py<Body>),
 }
 
 impl Content {
-    /// Of bytes, text, a path, an open file, or several of them one behind the other.
+    /// Of bytes, text, a path, an open file, or several of them one behind the other; or what is made while it is sent.
     pub(crate) fn read(value: &Bound<'_, PyAny>, expects_continue: bool) -> PyResult<Self> {
+        if let Ok(body) = value.cast::<Body>() {
+            return Ok(Self::Made(body.clone().unbind()));
+        }
         let several = value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>();
         let parts = if several {
             value.try_iter()?.map(|one| part(&one?)).collect::<PyResult<Vec<_>>>()?
@@ -38,7 +43,7 @@ impl Content {
 
     fn of(parts: Vec<Part>, expects_continue: bool) -> Self {
         let upload = Upload::new(parts, expects_continue);
-        if upload.length() == 0 {
+        if upload.length() == Some(0) {
             return Self::Held(Vec::new());
         }
         if expects_continue {
@@ -70,7 +75,7 @@ fn part(value: &Bound<'_, PyAny>) -> PyResult<Part> {
     bytes.map(|bytes| Part::Bytes(bytes.into())).map_err(|_| {
         let kind = value.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
         PyTypeError::new_err(format!(
-            "content: expected bytes, text, a path, an open file or a list of them, got {kind}"
+            "content: expected bytes, text, a path, an open file, a list of them, or a generator, got {kind}"
         ))
     })
 }

@@ -5,6 +5,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::body::Body;
 use crate::cookies::Cookies;
 use crate::stream::Stream;
 
@@ -17,6 +18,8 @@ pub(crate) struct Waiter {
     pub(crate) cookies: Option<Py<Cookies>>,
     /// Who takes the answer while it comes. The future is then one of its head.
     pub(crate) stream: Option<Py<Stream>>,
+    /// Who makes the body of the request while it is sent.
+    pub(crate) body: Option<Py<Body>>,
 }
 
 /// Waiters, by the token of their request.
@@ -44,6 +47,9 @@ impl Waiters {
     pub(crate) fn take(&mut self, outcome: &Outcome) -> Option<Waiter> {
         let place = outcome.token as usize;
         let waiter = self.places.get_mut(place)?.take()?;
+        if let Some(body) = &waiter.body {
+            body.get().close();
+        }
         self.free.push(place);
         Some(waiter)
     }
@@ -51,6 +57,11 @@ impl Waiters {
     /// Who takes the answer to a request while it comes.
     pub(crate) fn stream(&self, token: u64) -> Option<&Py<Stream>> {
         self.places.get(token as usize)?.as_ref()?.stream.as_ref()
+    }
+
+    /// Who makes the body of a request while it is sent.
+    pub(crate) fn body(&self, token: u64) -> Option<&Py<Body>> {
+        self.places.get(token as usize)?.as_ref()?.body.as_ref()
     }
 
     /// Whether somebody still wants the answer to a request that was not sent yet; if not, its token is free.

@@ -4,7 +4,7 @@ use rustix::io::Errno;
 
 use super::opening::connect_error;
 use super::{Answer, Client, Happened};
-use crate::clock::SECOND;
+use crate::clock::{SECOND, now_ns};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::State;
 use crate::reactor::{Reactor, Slot};
@@ -80,25 +80,16 @@ impl<R: Reactor> Client<R> {
         }
     }
 
-    /// Ends a streamed request whose head has come: the rest of it is not wanted, or cannot be taken. A connection that
-    /// carries nothing else is closed with it. [`Client::next_more`] tells of it; what has ended already stays as it is.
-    pub fn leave(&mut self, token: u64, now: u64, why: Result<(), ErrorKind>) {
-        let Some(slot) = self.pool.streaming(token) else { return };
-        let connection = self.pool.get(slot);
-        if let Some(http2) = &mut connection.http2 {
-            http2.leave(token, now, why, &mut self.ended);
+    /// Ends a request whose body cannot be made to its end; it is still under way. [`Client::next_more`] tells of it.
+    pub fn break_off(&mut self, slot: Slot, token: u64, why: ErrorKind) {
+        let now = now_ns();
+        if let Some(http2) = &mut self.pool.get(slot).http2 {
+            http2.break_off(token, now, why, &mut self.ended);
             self.unflushed.push(slot);
             return self.tell_ended(slot, now);
         }
-        let Some(status) = connection.reader.status() else { return };
-        let end = match why {
-            _ if now > connection.deadline_ns => End::Error(ErrorKind::Timeout),
-            Ok(()) => End::Response(status),
-            Err(kind) => End::Error(kind),
-        };
-        let outcome = self.outcome(slot, now, end);
-        self.close(slot);
-        self.more.push_back((Happened::Ended(outcome), Answer::None));
+        let failed = self.fail(slot, now, why);
+        self.more.push_back((failed, Answer::None));
     }
 
     /// A connection fails, and with it the request that it carries.

@@ -11,6 +11,7 @@ mod layered;
 mod opening;
 mod shared;
 mod single;
+mod streaming;
 mod wear;
 
 use std::collections::VecDeque;
@@ -24,7 +25,7 @@ pub use wear::Wear;
 use crate::clock::now_ns;
 use crate::http::head::HeadReader;
 use crate::http::response::Shape;
-use crate::http2::connection::Ended;
+use crate::http2::connection::{Ended, Limits};
 use crate::http2::translations::Translations;
 use crate::outcome::{ErrorKind, Outcome};
 use crate::pool::{Pool, Sending, State};
@@ -73,6 +74,8 @@ pub struct Client<R> {
     origins: Vec<Origin>,
     connect_timeout_ns: u64,
     shortest_timeout_ns: u64,
+    /// How much of a response may come over HTTP/2 that nobody has taken.
+    pub window_bytes: u32,
     wear: Wear,
     sources: Vec<IpAddr>,
     /// Turns taken by the sources.
@@ -93,6 +96,8 @@ pub struct Client<R> {
     more: VecDeque<(Happened, Answer)>,
     /// What came of responses that are streamed, before what is told of their ends.
     pub pieces: Vec<Piece>,
+    /// Requests that wait for the next piece of a body that is made while it is sent: where they are, and their tokens.
+    pub hungry: Vec<(Slot, u64)>,
 }
 
 /// Where the bytes of the last response are that was kept.
@@ -118,6 +123,7 @@ impl<R: Reactor> Client<R> {
             origins: Vec::new(),
             connect_timeout_ns,
             shortest_timeout_ns: connect_timeout_ns,
+            window_bytes: Limits::default().window_bytes,
             wear,
             sources,
             bound: 0,
@@ -130,6 +136,7 @@ impl<R: Reactor> Client<R> {
             again: VecDeque::new(),
             more: VecDeque::new(),
             pieces: Vec::new(),
+            hungry: Vec::new(),
         }
     }
 
@@ -182,6 +189,7 @@ impl<R: Reactor> Client<R> {
         connection.deadline_ns = now.saturating_add(sending.timeout_ns);
         connection.first_byte_ns = 0;
         connection.received = 0;
+        connection.is_held = false;
         connection.reader.expect(sending.is_head);
         connection.upload = upload.map(|upload| Box::new(Sender::new(upload, now)));
         let is_layered = connection.layers.is_some();

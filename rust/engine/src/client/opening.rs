@@ -44,7 +44,7 @@ impl<R: Reactor> Client<R> {
     fn limits(&self, streams: Option<u32>) -> Limits {
         let usual = Limits::default();
         let streams = if self.wear.once { 1 } else { streams.map_or(usual.streams, |streams| streams as usize) };
-        Limits { streams, ..usual }
+        Limits { streams, window_bytes: self.window_bytes, ..usual }
     }
 
     /// Begins one more connection; `None` where the cap forbids it.

@@ -148,6 +148,7 @@ impl<R: Reactor> Client<R> {
         let has_uploaded = http2.flush(now, may_upload, &mut self.plain, &mut self.ended);
         let sent_whole = http2.take_sent().map(|(label, took_ns)| (Happened::Sent { label, took_ns }, Answer::None));
         self.more.extend(sent_whole);
+        self.hungry.extend(http2.hungry.drain(..).map(|token| (slot, token)));
         let goes_on = has_uploaded || !may_upload && http2.has_uploads();
         let sent = match &mut connection.layers {
             Some(layers) if !self.plain.is_empty() => layers.send(&self.plain, &mut self.out),
@@ -207,7 +208,7 @@ impl<R: Reactor> Client<R> {
         for ended in self.ended.drain(..) {
             let Ended { request, mut sending, sent_ns, first_byte_ns, bytes_sent, bytes_received, result, answer } =
                 ended;
-            if matches!(result, Err(Failure::GoAway(NO_ERROR))) && !sending.is_second {
+            if matches!(result, Err(Failure::GoAway(NO_ERROR))) && !sending.is_second && request.is_repeatable() {
                 sending.is_second = true;
                 self.again.push_back(Again { origin, request, sending, sent_ns });
                 continue;

@@ -4,13 +4,13 @@ use std::mem;
 use std::rc::Rc;
 
 use super::{Answer, Client, Happened};
+use crate::clock::now_ns;
 use crate::http::head::HeadReader;
 use crate::http::response::Progress;
 use crate::outcome::{End, ErrorKind};
 use crate::pool::{Connection, State};
 use crate::reactor::{Reactor, Slot};
 use crate::streamed::{Piece, Receiver};
-use crate::upload::PIECE_BYTES;
 
 impl<R: Reactor> Client<R> {
     /// All that was to be sent is written: now the next piece of the body, if there is one.
@@ -28,8 +28,14 @@ impl<R: Reactor> Client<R> {
             let took_ns = now.saturating_sub(connection.since_ns);
             return Happened::Sent { label: connection.sending.label, took_ns };
         };
+        if sender.asks() {
+            self.hungry.push((slot, connection.sending.token));
+        }
+        if sender.at_hand() == Some(0) {
+            return Happened::Nothing;
+        }
         self.plain.clear();
-        if let Err(kind) = sender.next(PIECE_BYTES, &mut self.plain) {
+        if let Err(kind) = sender.next_framed(&mut self.plain) {
             return self.fail(slot, now, kind);
         }
         match &mut connection.layers {
@@ -44,6 +50,14 @@ impl<R: Reactor> Client<R> {
         }
         self.reactor.tell_written(slot);
         Happened::Nothing
+    }
+
+    /// Who was asked for the next piece of a body has made it, or has ended the body. The request is still under way.
+    pub fn feed(&mut self, slot: Slot) {
+        let happened = self.written(slot, now_ns());
+        if let Happened::Ended(_) = happened {
+            self.more.push_back((happened, Answer::None));
+        }
     }
 
     /// The peer wants the body of a request, or has had its time to say that it does not.
@@ -141,7 +155,13 @@ pub(super) fn read(
     if connection.sending.streams {
         let mut receiver =
             Receiver { token: connection.sending.token, sent_ns: connection.since_ns, at_ns: now, pieces };
-        return connection.reader.feed_to(bytes, heads, &mut receiver);
+        let progress = connection.reader.feed_to(bytes, heads, &mut receiver);
+        // It may go on as long as it speaks. One that spoke too late has not.
+        if connection.reader.status().is_some() && now <= connection.deadline_ns && !connection.is_held {
+            // From now on: what was held back came long ago.
+            connection.deadline_ns = now_ns().saturating_add(connection.sending.idle_ns);
+        }
+        return progress;
     }
     let progress = connection.reader.feed(bytes, heads);
     if connection.sending.keeps {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use super::decoder::PIECE_LIMIT;
+
 /// Most bytes that a body may become.
 pub const DECODED_LIMIT: usize = 64 << 20;
 /// Most codings, one around the other.
@@ -13,6 +15,8 @@ const CODINGS: usize = 4;
 pub enum Fault {
     /// It became too large.
     TooLarge,
+    /// A piece of it did, of one that is taken while it comes.
+    PieceTooLarge,
     /// It is not what its header says.
     Broken(String),
 }
@@ -21,6 +25,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge => write!(f, "decoded, the body is larger than the limit of {} MiB", DECODED_LIMIT >> 20),
+            Self::PieceTooLarge => {
+                write!(f, "decoded, a piece of the body is larger than the limit of {} MiB", PIECE_LIMIT >> 20)
+            }
             Self::Broken(coding) => write!(f, "the body is not {coding}, though its Content-Encoding says so"),
         }
     }
@@ -28,13 +35,9 @@ impl fmt::Display for Fault {
 
 /// A body without the codings that its header names. `None`: one is not known, and the body is left as it is.
 pub fn decode(codings: &str, body: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    let codings: Vec<_> = codings.split(',').map(|coding| coding.trim().to_ascii_lowercase()).collect();
-    let known = ["gzip", "x-gzip", "deflate", "br", "zstd", "identity"];
-    if codings.len() > CODINGS || codings.iter().any(|coding| !known.contains(&coding.as_str())) {
-        return Ok(None);
-    }
+    let Some(codings) = known_codings(codings) else { return Ok(None) };
     let mut decoded: Option<Vec<u8>> = None;
-    for coding in codings.iter().rev().filter(|coding| *coding != "identity") {
+    for coding in codings.iter().rev() {
         let bytes = decoded.as_deref().unwrap_or(body);
         // A server that has nothing to say may say so without the frame around nothing.
         if bytes.is_empty() {
@@ -57,6 +60,16 @@ pub fn decode(codings: &str, body: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
     Ok(decoded)
 }
 
+/// The codings that a header names, but for those that change nothing; `None` where one is not known.
+pub(super) fn known_codings(codings: &str) -> Option<Vec<String>> {
+    let codings: Vec<_> = codings.split(',').map(|coding| coding.trim().to_ascii_lowercase()).collect();
+    let known = ["gzip", "x-gzip", "deflate", "br", "zstd", "identity"];
+    if codings.len() > CODINGS || codings.iter().any(|coding| !known.contains(&coding.as_str())) {
+        return None;
+    }
+    Some(codings.into_iter().filter(|coding| coding != "identity").collect())
+}
+
 /// All, or one byte more than the limit.
 fn read_all(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut decoded = Vec::new();
@@ -73,12 +86,12 @@ fn unzstd(mut bytes: &[u8]) -> io::Result<Vec<u8>> {
     Ok(decoded)
 }
 
-fn is_zlib(bytes: &[u8]) -> bool {
+pub(super) fn is_zlib(bytes: &[u8]) -> bool {
     bytes.len() >= 2 && bytes[0] & 0x0f == 8 && (u16::from(bytes[0]) << 8 | u16::from(bytes[1])).is_multiple_of(31)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write;
 
     use flate2::Compression;
@@ -87,27 +100,27 @@ mod tests {
 
     use super::*;
 
-    const HELLO_BR: &[u8] = b"\x0b\x02\x80hello\x03";
+    pub(crate) const HELLO_BR: &[u8] = b"\x0b\x02\x80hello\x03";
 
-    fn gzip(data: &[u8]) -> Vec<u8> {
+    pub(crate) fn gzip(data: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(data).unwrap();
         encoder.finish().unwrap()
     }
 
-    fn zlib(data: &[u8]) -> Vec<u8> {
+    pub(crate) fn zlib(data: &[u8]) -> Vec<u8> {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(data).unwrap();
         encoder.finish().unwrap()
     }
 
-    fn deflate(data: &[u8]) -> Vec<u8> {
+    pub(crate) fn deflate(data: &[u8]) -> Vec<u8> {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(data).unwrap();
         encoder.finish().unwrap()
     }
 
-    fn zstd(data: &[u8]) -> Vec<u8> {
+    pub(crate) fn zstd(data: &[u8]) -> Vec<u8> {
         ruzstd::encoding::compress_to_vec(data, ruzstd::encoding::CompressionLevel::Fastest)
     }
 

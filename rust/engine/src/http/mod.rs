@@ -2,6 +2,7 @@
 
 pub mod chunk;
 pub mod cookies;
+pub mod decoder;
 pub mod decoding;
 pub mod digest;
 pub mod events;

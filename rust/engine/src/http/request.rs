@@ -29,7 +29,10 @@ pub fn render(request: &Request, upload: Option<&Upload>) -> Result<Rendered, Pl
 pub fn with_upload(headers: &[(String, String)], upload: &Upload) -> Vec<(String, String)> {
     let mut headers = headers.to_vec();
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
-        headers.push(("Content-Length".into(), upload.length().to_string()));
+        headers.push(match upload.length() {
+            Some(length) => ("Content-Length".into(), length.to_string()),
+            None => ("Transfer-Encoding".into(), "chunked".into()),
+        });
     }
     if upload.expects_continue {
         headers.push(("Expect".into(), "100-continue".into()));
@@ -46,7 +49,7 @@ pub fn open_body(request: &Request) -> Result<Option<Upload>, PlanError> {
         Part::Bytes(decode_body(request)?.unwrap_or_default().into())
     };
     let upload = Upload::new(vec![part], request.expect_continue);
-    Ok((request.uploads() && upload.length() > 0).then_some(upload))
+    Ok((request.uploads() && upload.length() != Some(0)).then_some(upload))
 }
 
 /// The body of a request, if it has one.
@@ -80,7 +83,9 @@ pub fn render_parts(
         }
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
-    let has_length = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let tells =
+        |name: &str| ["content-length", "transfer-encoding"].iter().any(|other| name.eq_ignore_ascii_case(other));
+    let has_length = headers.iter().any(|(name, _)| tells(name));
     if !has_length && (body.is_some() || matches!(method, "POST" | "PUT" | "PATCH")) {
         bytes.extend_from_slice(format!("Content-Length: {}\r\n", body.map_or(0, <[u8]>::len)).as_bytes());
     }

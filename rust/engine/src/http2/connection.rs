@@ -45,11 +45,13 @@ pub struct Limits {
     pub streams: usize,
     /// Largest body of a response.
     pub body_bytes: u64,
+    /// How much of a response may come that nobody has taken.
+    pub window_bytes: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { streams: USUAL_STREAMS, body_bytes: BODY_LIMIT }
+        Self { streams: USUAL_STREAMS, body_bytes: BODY_LIMIT, window_bytes: WINDOW_BYTES }
     }
 }
 
@@ -89,6 +91,8 @@ pub struct Connection {
     peer_streams: usize,
     /// Streams whose requests have bodies that are read while they are sent.
     uploads: usize,
+    /// The tokens of requests that wait for the next piece of a body that is still being made; the owner takes them.
+    pub hungry: Vec<u64>,
     /// Requests that took more than one write: their labels, and how long the writing took.
     sent: Vec<(usize, u64)>,
     /// The protocol may have something to write that it was not asked for yet.
@@ -110,7 +114,7 @@ impl Connection {
         let mut builder = Builder::new();
         builder
             .enable_push(false)
-            .initial_window_size(WINDOW_BYTES)
+            .initial_window_size(limits.window_bytes)
             .initial_connection_window_size(WINDOW_BYTES)
             .max_header_list_size(HEAD_LIMIT as u32);
         let opening = pin!(builder.handshake(transport.clone()));
@@ -128,6 +132,7 @@ impl Connection {
             limits,
             peer_streams: 0,
             uploads: 0,
+            hungry: Vec::new(),
             sent: Vec::new(),
             is_dirty: true,
             is_retired: false,
@@ -288,7 +293,7 @@ impl Connection {
     fn upload(&mut self, now: u64, ended: &mut Vec<Ended>) -> bool {
         let mut has_uploaded = false;
         for place in (0..self.streams.len()).rev() {
-            match self.streams[place].upload(now) {
+            match self.streams[place].upload(now, &mut self.hungry) {
                 Ok(is_any) => has_uploaded |= is_any,
                 Err(kind) => self.end(place, now, Err(Failure::Other(kind)), ended),
             }
@@ -313,6 +318,21 @@ impl Connection {
         self.streams.iter().position(|stream| stream.sending.streams && stream.sending.token == token)
     }
 
+    /// Whoever reads a streamed response cannot take more for now.
+    pub fn hold(&mut self, token: u64) {
+        if let Some(place) = self.streaming(token) {
+            self.streams[place].hold();
+        }
+    }
+
+    /// What came of a streamed response was taken: the peer is told with the next [`Connection::flush`].
+    pub fn release(&mut self, token: u64, now: u64) {
+        if let Some(place) = self.streaming(token) {
+            self.streams[place].release(now);
+            self.is_dirty = true;
+        }
+    }
+
     /// Ends a streamed request whose head has come: the rest is not wanted, or the failure is the reader's. The peer is
     /// told with the next [`Connection::flush`].
     pub fn leave(&mut self, token: u64, now: u64, why: Result<(), ErrorKind>, ended: &mut Vec<Ended>) {
@@ -320,6 +340,13 @@ impl Connection {
             && let Some(status) = self.streams[place].status()
         {
             self.end(place, now, why.map(|()| status).map_err(Failure::Other), ended);
+        }
+    }
+
+    /// Ends a request whose body cannot be made to its end. The peer is told with the next [`Connection::flush`].
+    pub fn break_off(&mut self, token: u64, now: u64, why: ErrorKind, ended: &mut Vec<Ended>) {
+        if let Some(place) = self.streams.iter().position(|stream| stream.sending.token == token) {
+            self.end(place, now, Err(Failure::Other(why)), ended);
         }
     }
 

@@ -73,9 +73,17 @@ pub fn render_parts(
 }
 
 impl Rendered {
-    /// With this body; its length is among the headers already.
-    pub(crate) fn with_upload(self, upload: Option<&Rc<Upload>>) -> Self {
+    /// With this body; its length, where it is known, is among the headers already.
+    pub(crate) fn with_upload(mut self, upload: Option<&Rc<Upload>>) -> Self {
+        if upload.is_some_and(|upload| upload.length().is_none()) {
+            self.head.headers_mut().remove(header::CONTENT_LENGTH);
+        }
         Self { upload: upload.cloned(), ..self }
+    }
+
+    /// Whether it can be sent once more: what is made while it is sent may be gone.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.upload.as_ref().is_none_or(|upload| upload.length().is_some())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::http::response::Shape;
 use crate::outcome::ErrorKind;
 use crate::pool::Sending;
 use crate::streamed::{Part, Piece};
-use crate::upload::{PIECE_BYTES, Sender};
+use crate::upload::Sender;
 
 /// Where the response is.
 pub(super) enum Receiving {
@@ -44,6 +44,10 @@ pub(super) struct Stream {
     receiving: Receiving,
     status: u16,
     body_bytes: u64,
+    /// Bytes that whoever reads them as they come has not taken: the peer is not told to send as many more.
+    untaken: usize,
+    /// Whoever reads cannot take more for now.
+    is_held: bool,
     /// The response in the words of HTTP/1.1, where it is kept.
     kept: Vec<u8>,
     body_at: usize,
@@ -66,6 +70,8 @@ impl Stream {
             receiving: Receiving::Head(response),
             status: 0,
             body_bytes: 0,
+            untaken: 0,
+            is_held: false,
             kept: Vec::new(),
             body_at: 0,
         }
@@ -76,17 +82,23 @@ impl Stream {
         self.uploading = self.request.upload.as_ref().map(|upload| (into, Sender::new(upload, now)));
     }
 
-    /// Sends the next piece of its body, if the peer takes any now. Whether it did.
-    pub(super) fn upload(&mut self, now: u64) -> Result<bool, ErrorKind> {
+    /// Sends the next piece of its body, if there is one and the peer takes any now. Whether it did; who is to make that
+    /// piece is asked for it by `hungry`.
+    pub(super) fn upload(&mut self, now: u64, hungry: &mut Vec<u64>) -> Result<bool, ErrorKind> {
         let Some((into, from)) = &mut self.uploading else { return Ok(false) };
         let is_answered = matches!(self.receiving, Receiving::Body(_));
         if from.waits_until_ns > now || from.waits_until_ns > 0 && is_answered {
             return Ok(false);
         }
         from.waits_until_ns = 0;
-        into.reserve_capacity(PIECE_BYTES);
+        let at_hand = from.at_hand();
+        // What is not there yet holds no room that others could use.
+        into.reserve_capacity(at_hand.unwrap_or(0));
+        if from.asks() {
+            hungry.push(self.sending.token);
+        }
         let room = into.capacity();
-        if room == 0 && !from.is_done() {
+        if at_hand == Some(0) || at_hand.is_some() && room == 0 {
             return Ok(false);
         }
         let mut piece = Vec::new();
@@ -142,8 +154,12 @@ impl Stream {
                     if self.sending.keeps && !self.sending.only_head || self.sending.streams {
                         self.kept.extend_from_slice(&data);
                     }
-                    // The whole is always released: it cannot exceed what came.
-                    let _ = body.flow_control().release_capacity(data.len());
+                    if self.sending.streams {
+                        self.untaken += data.len();
+                    } else {
+                        // The whole is always released: it cannot exceed what came.
+                        let _ = body.flow_control().release_capacity(data.len());
+                    }
                 }
             }
         }
@@ -184,10 +200,29 @@ impl Stream {
         }
     }
 
+    /// Whoever reads cannot take more for now: that time does not count as the peer's.
+    pub(super) fn hold(&mut self) {
+        (self.is_held, self.deadline_ns) = (true, u64::MAX);
+    }
+
+    /// What has come was taken.
+    pub(super) fn release(&mut self, now: u64) {
+        if std::mem::take(&mut self.is_held) {
+            self.deadline_ns = now.saturating_add(self.sending.idle_ns);
+        }
+        if let Receiving::Body(body) = &mut self.receiving {
+            let _ = body.flow_control().release_capacity(std::mem::take(&mut self.untaken));
+        }
+    }
+
     /// What has come since the last look of a response that is streamed.
     pub(super) fn take_pieces(&mut self, at_ns: u64, pieces: &mut Vec<Piece>) {
         if !self.sending.streams || self.kept.is_empty() {
             return;
+        }
+        // It may go on as long as it speaks. One that spoke too late has not.
+        if at_ns <= self.deadline_ns && !self.is_held {
+            self.deadline_ns = at_ns.saturating_add(self.sending.idle_ns);
         }
         let (token, sent_ns) = (self.sending.token, self.sent_ns);
         let mut bytes = std::mem::take(&mut self.kept);

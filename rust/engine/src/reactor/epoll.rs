@@ -39,11 +39,14 @@ const CONTROL: Slot = Slot::MAX;
 const FOREIGN: Slot = 1 << 31;
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 struct Connection {
     socket: Option<OwnedFd>,
     generation: Generation,
     connecting: bool,
     ending: bool,
+    /// Nothing is read of it for now.
+    paused: bool,
     unsent: Unsent,
     /// Somebody wants to know when there is nothing unsent.
     tells: bool,
@@ -122,8 +125,9 @@ impl Epoll {
             Ok((length, arrived_ns)) => {
                 self.filled = length;
                 self.arrived_ns = arrived_ns;
-                // A short read has drained the socket; the edge comes again with the next bytes.
-                if length == self.buffer.len() {
+                // A short read has drained the socket; the edge comes again with the next bytes. One that said that the
+                // peer has closed behind them does not.
+                if length == self.buffer.len() || self.connections[slot as usize].ending {
                     self.read_again(slot);
                 }
                 Some(Event::Received(slot))
@@ -229,6 +233,17 @@ impl Reactor for Epoll {
         Ok(())
     }
 
+    fn pause(&mut self, slot: Slot) {
+        self.connections[slot as usize].paused = true;
+    }
+
+    fn resume(&mut self, slot: Slot) {
+        if std::mem::take(&mut self.connections[slot as usize].paused) {
+            // What came meanwhile was not looked at, and its edge does not come again.
+            self.read_again(slot);
+        }
+    }
+
     fn close(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
         self.connecting -= usize::from(connection.connecting);
@@ -262,6 +277,12 @@ impl Reactor for Epoll {
     fn next(&mut self) -> Option<Event> {
         while let Some((slot, generation, error)) = self.failed.pop() {
             if self.connections[slot as usize].generation != generation {
+                continue;
+            }
+            let connection = &mut self.connections[slot as usize];
+            if connection.paused {
+                // Nothing can be written any more, and what there is to read is read when it is wanted.
+                connection.ending = true;
                 continue;
             }
             // The peer may have answered before it closed: what it said counts first.
@@ -321,7 +342,9 @@ impl Reactor for Epoll {
         while self.again_now > 0 {
             self.again_now -= 1;
             let Some((slot, generation)) = self.again.pop_front() else { break };
-            if self.connections[slot as usize].generation == generation
+            let connection = &self.connections[slot as usize];
+            if connection.generation == generation
+                && !connection.paused
                 && let Some(event) = self.read(slot)
             {
                 return Some(event);
@@ -375,13 +398,9 @@ impl Epoll {
     }
 
     fn readable(&mut self, slot: Slot, flags: EventFlags) -> Option<Event> {
-        let event = self.read(slot);
-        // A short read, and the peer has closed behind it: that edge has been seen and will not come again.
-        if matches!(event, Some(Event::Received(_))) && flags.intersects(EventFlags::RDHUP | EventFlags::HUP) {
-            self.connections[slot as usize].ending = true;
-            self.read_again(slot);
-        }
-        event
+        let connection = &mut self.connections[slot as usize];
+        connection.ending |= flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
+        if connection.paused { None } else { self.read(slot) }
     }
 
     fn read_again(&mut self, slot: Slot) {

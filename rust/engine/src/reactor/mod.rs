@@ -87,6 +87,13 @@ pub trait Reactor {
     /// Hands over what was queued, where sends are queued.
     fn flush(&mut self) -> io::Result<()>;
 
+    /// Reads no more of a connection, nor tells of its end, until [`Reactor::resume`]: the peer is to wait. Nobody asks
+    /// for it but who streams responses; a reactor that is never used for that need not know how.
+    fn pause(&mut self, _slot: Slot) {}
+
+    /// Reads on.
+    fn resume(&mut self, _slot: Slot) {}
+
     /// Closes a connection. Nothing more is heard of it.
     fn close(&mut self, slot: Slot);
 
