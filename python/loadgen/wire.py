@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from loadgen.discreet import REDACTED, Discreet
 from loadgen.units import counted
 
 Version = Literal["auto", "1", "2"]
@@ -26,7 +27,7 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_de
     no_resumption: bool = False
 
 
-class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Proxy(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What connections go through."""
 
     kind: ProxyKind
@@ -78,7 +79,7 @@ def secretless(wire: Wire) -> Wire:
     """The same without passwords."""
     if wire.proxy is None or wire.proxy.userinfo is None:
         return wire
-    return replace(wire, proxy=replace(wire.proxy, userinfo="(redacted)"))
+    return replace(wire, proxy=replace(wire.proxy, userinfo=REDACTED))
 
 
 def _lies_within(host: str, networks: Sequence[str]) -> bool:
