@@ -26,6 +26,7 @@ __all__ = [
     "Snapshot",
     "Stream",
     "__version__",
+    "leaves_out",
     "monotonic_ns",
     "run_worker",
     "serve_target",
@@ -37,6 +38,9 @@ class EngineError(Exception):
 
 def monotonic_ns() -> int:
     """CLOCK_MONOTONIC: the clock of every stamp, in every process."""
+
+def leaves_out(exceptions: list[str], host: str) -> bool:
+    """Whether a host is among those that a proxy is not for: as curl reads `NO_PROXY`."""
 
 def run_worker(plan: bytes, block_fd: int, index: int, control_fd: int, report_fd: int) -> None:
     """Be worker `index` until the plan is done or the parent says stop. Holds no GIL."""

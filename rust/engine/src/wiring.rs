@@ -10,42 +10,13 @@ use rustix::net::SocketAddrUnix;
 
 use crate::client::{Client, Origin, Wear};
 use crate::growth::Growth;
+pub use crate::http::place::Place;
 use crate::layers::{self, Forward};
 use crate::plan::Plan;
 use crate::reactor::{Address, Reactor};
 use crate::tls::{Host, Settings};
 use crate::tunnel::Way;
 use crate::wire::{Proxy, ProxyKind, Version, Wire};
-
-/// Where a URL leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// With TLS.
-    pub is_secure: bool,
-    /// A name, or an address without brackets.
-    pub host: String,
-    /// The port, said or not.
-    pub port: u16,
-}
-
-impl Place {
-    /// Reads `http://HOST[:PORT]` or `https://…`, whatever follows.
-    pub fn of(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let is_secure = match scheme {
-            "http" => false,
-            "https" => true,
-            _ => return None,
-        };
-        let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port.parse().ok().filter(|&port| port > 0)?),
-            _ => (authority, if is_secure { 443 } else { 80 }),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        (!host.is_empty()).then(|| Self { is_secure, host: host.to_owned(), port })
-    }
-}
 
 /// See the module.
 pub struct Wiring {
@@ -76,8 +47,8 @@ impl Wiring {
     }
 
     /// The addresses to give for a place, where nobody needs to be asked for them.
-    pub fn addresses(&self, place: &Place) -> Option<Vec<SocketAddr>> {
-        if self.wire.unix_socket.is_some() || self.wire.proxy.as_ref().is_some_and(|proxy| proxy.finds(&place.host)) {
+    pub fn addresses(&self, place: &Place<'_>) -> Option<Vec<SocketAddr>> {
+        if self.wire.unix_socket.is_some() || self.wire.proxy.as_ref().is_some_and(|proxy| proxy.finds(place.host)) {
             return Some(Vec::new());
         }
         let known = self.known.get(&format!("{}:{}", place.host.to_ascii_lowercase(), place.port))?;
@@ -85,14 +56,14 @@ impl Wiring {
     }
 
     /// A place that requests may go to, whose addresses are dealt round-robin from the `first`.
-    pub fn origin(&mut self, place: &Place, addresses: &[SocketAddr], first: usize) -> Result<Origin, String> {
+    pub fn origin(&mut self, place: &Place<'_>, addresses: &[SocketAddr], first: usize) -> Result<Origin, String> {
         let Wire { http, streams, .. } = self.wire;
         let mut layers = layers::Plan { http, streams, ..layers::Plan::default() };
         let mut ways: Vec<_> = addresses.iter().copied().map(Address::Inet).collect();
         if let Some(path) = &self.wire.unix_socket {
             let address = SocketAddrUnix::new(path).map_err(|error| format!("{}: {error}", path.display()))?;
             ways = vec![Address::Unix(address)];
-        } else if let Some(proxy) = self.wire.proxy.as_ref().filter(|proxy| !proxy.leaves_out(&place.host)) {
+        } else if let Some(proxy) = self.wire.proxy.as_ref().filter(|proxy| !proxy.leaves_out(place.host)) {
             ways = vec![Address::Inet(proxy.address)];
             self.lead_through(proxy, place, addresses, &mut layers);
         }
@@ -100,7 +71,7 @@ impl Wiring {
             if self.settings.is_none() {
                 self.settings = Some(Settings::read(&self.wire.tls, self.wire.http)?);
             }
-            let host = self.settings.as_ref().and_then(|settings| Host::new(settings, &place.host));
+            let host = self.settings.as_ref().and_then(|settings| Host::new(settings, place.host));
             layers.tls = Some(host.ok_or_else(|| format!("{}: no certificate can be for that name", place.host))?);
         }
         if ways.is_empty() {
@@ -109,19 +80,19 @@ impl Wiring {
         Ok(Origin { addresses: ways, next: first, layers, shares: None })
     }
 
-    fn lead_through(&self, proxy: &Proxy, place: &Place, addresses: &[SocketAddr], layers: &mut layers::Plan) {
+    fn lead_through(&self, proxy: &Proxy, place: &Place<'_>, addresses: &[SocketAddr], layers: &mut layers::Plan) {
         let userinfo = proxy.userinfo.clone();
         let is_clear = !place.is_secure && self.wire.http != Version::Two;
         if proxy.kind == ProxyKind::Http && is_clear {
             let authorization = userinfo.map(|it| format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(it)));
-            let host = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
+            let host = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.to_owned() };
             let port = if place.port == 80 { String::new() } else { format!(":{}", place.port) };
             let prefix = format!("http://{host}{port}");
             layers.forward = Some(Rc::new(Forward { prefix, authorization: authorization.unwrap_or_default() }));
             return;
         }
         let resolved = addresses.first().filter(|_| proxy.kind == ProxyKind::Socks5);
-        let host = resolved.map_or_else(|| place.host.clone(), |address| address.ip().to_string());
+        let host = resolved.map_or_else(|| place.host.to_owned(), |address| address.ip().to_string());
         layers.tunnel = Some(Rc::new(Way { kind: proxy.kind, userinfo, host, port: place.port }));
     }
 }
@@ -132,24 +103,39 @@ impl Proxy {
         self.kind != ProxyKind::Socks5 && !self.leaves_out(host)
     }
 
-    /// Whether a host is reached without it: as curl reads `NO_PROXY`.
-    pub fn leaves_out(&self, host: &str) -> bool {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let address: Option<IpAddr> = host.parse().ok();
-        self.except.iter().any(|except| {
-            let except = except.trim_matches(['.', '[', ']']).to_ascii_lowercase();
-            let except = except.as_str();
-            let is_below = || host.strip_suffix(except).is_some_and(|rest| rest.ends_with('.'));
-            let is_within = || address.is_some_and(|address| lies_within(address, except));
-            except == "*" || host == except || (!except.is_empty() && is_below()) || is_within()
-        })
+    /// Whether a host is reached without it.
+    fn leaves_out(&self, host: &str) -> bool {
+        leaves_out(&self.except, host)
     }
+}
+
+/// Whether a host is among those that a proxy is not for: as curl reads `NO_PROXY`, but for IPv6 in brackets or as a
+/// network and for `*` beside others, which older ones of it do not know. Of ports it knows nothing.
+pub fn leaves_out(except: &[String], host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let address = parse_address(&host);
+    except.iter().map(|except| except.to_ascii_lowercase()).any(|except| match address {
+        _ if except == "*" => true,
+        Some(address) => parse_address(&except) == Some(address) || lies_within(address, &except),
+        None => {
+            let name = except.strip_suffix('.').unwrap_or(&except);
+            let name = name.strip_prefix('.').unwrap_or(name);
+            let before = if name.is_empty() { None } else { host.strip_suffix(name) };
+            before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        }
+    })
+}
+
+/// An address with brackets or without. A zone such as `%eth0` says only by which way it is reached.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.split('%').next()?.parse().ok()
 }
 
 /// Whether an address lies in a network such as `10.0.0.0/8`.
 fn lies_within(address: IpAddr, network: &str) -> bool {
     let Some((base, bits)) = network.split_once('/') else { return false };
-    let (Ok(base), Ok(bits)) = (base.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
+    let (Some(base), Ok(bits)) = (parse_address(base), bits.parse::<u32>()) else { return false };
     let all = |address: IpAddr| match address {
         IpAddr::V4(address) => (u128::from(u32::from(address)), 32),
         IpAddr::V6(address) => (u128::from(address), 128),
@@ -162,35 +148,37 @@ fn lies_within(address: IpAddr, network: &str) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn places_are_read_from_urls() {
-        let place = |is_secure, host: &str, port| Some(Place { is_secure, host: host.into(), port });
-        for (url, expected) in [
-            ("http://a/b:9", place(false, "a", 80)),
-            ("https://a?x", place(true, "a", 443)),
-            ("https://[::1]:8443/", place(true, "::1", 8443)),
-            ("http://[::1]", place(false, "::1", 80)),
-            ("ftp://a", None),
-            ("http://:80/", None),
-            ("http://a:x/", None),
-        ] {
-            assert_eq!(Place::of(url), expected, "{url}");
-        }
-    }
+    /// (the list, who is left out, who is not)
+    const EXCEPTIONS: &[(&str, &[&str], &[&str])] = &[
+        ("", &[], &["a.test", "127.0.0.1", "::1"]),
+        ("*", &["a.test", "127.0.0.1", "::1"], &[]),
+        ("b.test *", &["a.test", "::1"], &[]),
+        ("a.test", &["a.test", "A.Test", "a.test.", "www.a.test", "WWW.A.test."], &["wwwa.test", "test", "a.test.b"]),
+        ("A.Test.", &["a.test", "A.TEST."], &["b.test"]),
+        (".a.test", &["a.test", "www.a.test"], &["wwwa.test"]),
+        (". ..", &[], &["a.test", "127.0.0.1"]),
+        ("*.a.test *a.test", &[], &["www.a.test", "a.test"]),
+        ("a.test:80 127.0.0.1:80 [::1]:80", &[], &["a.test", "127.0.0.1", "::1"]),
+        ("127.0.0.1", &["127.0.0.1"], &["127.0.0.2", "::1"]),
+        ("0.0.1 .0.0.1 127.1", &[], &["127.0.0.1"]),
+        ("10.0.0.0/8", &["10.1.2.3"], &["11.1.2.3", "::1", "a.test"]),
+        ("10.0.0.0/33 10.0.0.0/x", &[], &["10.0.0.0"]),
+        ("::1", &["::1", "0:0::1", "::1%lo"], &["::2", "127.0.0.1"]),
+        ("[::1]", &["::1"], &["::2"]),
+        ("0:0:0:0:0:0:0:1", &["::1"], &["::2"]),
+        ("fd00::/8", &["fd12::1"], &["fe80::1", "10.0.0.1"]),
+    ];
 
     #[test]
     fn hosts_are_left_out_as_curl_does_it() {
-        let except = ["example.com", ".internal", "10.0.0.0/8", "[::1]"].map(String::from).to_vec();
-        let address = "127.0.0.1:1".parse().unwrap();
-        let proxy = Proxy { kind: ProxyKind::Http, address, userinfo: None, except };
-        for host in
-            ["example.com", "Example.COM", "www.example.com", "WWW.Example.com.", "a.internal", "10.1.2.3", "::1"]
-        {
-            assert!(proxy.leaves_out(host), "{host}");
+        for (list, without, through) in EXCEPTIONS {
+            let except: Vec<_> = list.split_whitespace().map(String::from).collect();
+            for host in *without {
+                assert!(leaves_out(&except, host), "{list:?} leaves out {host}");
+            }
+            for host in *through {
+                assert!(!leaves_out(&except, host), "{list:?} does not leave out {host}");
+            }
         }
-        for host in ["myexample.com", "example.org", "11.0.0.1", "::2", "127.0.0.1"] {
-            assert!(!proxy.leaves_out(host), "{host}");
-        }
-        assert!(Proxy { except: vec!["*".into()], ..proxy }.leaves_out("anything"));
     }
 }

@@ -5,6 +5,7 @@ mod block;
 mod client;
 mod cookies;
 mod engine;
+mod proxy;
 mod ready;
 mod request;
 mod response;
@@ -44,6 +45,8 @@ mod _engine {
     use super::cookies::Cookies;
     #[pymodule_export]
     use super::engine::Engine;
+    #[pymodule_export]
+    use super::proxy::leaves_out;
     #[pymodule_export]
     use super::response::Response;
     #[pymodule_export]

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+pub use super::place::Place;
+
 /// Longest name and value together, and longest of the other attributes, in bytes.
 pub const COOKIE_LIMIT: usize = 4096;
 /// Most cookies of one domain.
@@ -40,36 +42,6 @@ pub struct Cookie {
     pub secure: bool,
     /// When it ends; `None`: with the user.
     pub expires_s: Option<i64>,
-}
-
-/// Where a request goes, or a response came from.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'url> {
-    /// Without a port.
-    pub host: &'url str,
-    /// Without the query.
-    pub path: &'url str,
-    /// Over TLS.
-    pub secure: bool,
-}
-
-impl<'url> Place<'url> {
-    /// Of an absolute URL.
-    pub fn of(url: &'url str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(end);
-        let authority = authority.rsplit('@').next().unwrap_or(authority);
-        let port_at = if authority.ends_with(']') { None } else { authority.rfind(':') };
-        let path = &target[..target.find(['?', '#']).unwrap_or(target.len())];
-        Some(Self { host: &authority[..port_at.unwrap_or(authority.len())], path, secure: scheme == "https" })
-    }
-
-    fn is_in(&self, cookie: &Cookie) -> bool {
-        (self.host.eq_ignore_ascii_case(&cookie.domain) || !cookie.host_only && is_below(self.host, &cookie.domain))
-            && path_matches(self.path, &cookie.path)
-            && (self.secure || !cookie.secure)
-    }
 }
 
 /// The cookies of one user, the oldest first.
@@ -121,7 +93,7 @@ impl Jar {
     /// first, then the older.
     pub fn write(&self, place: Place<'_>, now_s: i64, without: &[(String, String)], line: &mut String) {
         let is_meant = |cookie: &&Cookie| {
-            place.is_in(cookie) && !cookie.has_ended(now_s) && !without.iter().any(|(name, _)| *name == cookie.name)
+            cookie.is_for(place) && !cookie.has_ended(now_s) && !without.iter().any(|(name, _)| *name == cookie.name)
         };
         let mut meant: Vec<&Cookie> = self.cookies.iter().filter(is_meant).collect();
         meant.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
@@ -215,6 +187,12 @@ impl Cookie {
             cookie.host_only = false;
         }
         Ok(cookie)
+    }
+
+    fn is_for(&self, place: Place<'_>) -> bool {
+        (place.host.eq_ignore_ascii_case(&self.domain) || !self.host_only && is_below(place.host, &self.domain))
+            && path_matches(place.path, &self.path)
+            && (place.is_secure || !self.secure)
     }
 
     fn check(&self) -> Result<(), Refused> {

@@ -5,5 +5,6 @@ pub mod cookies;
 pub mod decoding;
 pub mod events;
 pub mod head;
+pub mod place;
 pub mod request;
 pub mod response;
