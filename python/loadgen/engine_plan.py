@@ -208,7 +208,7 @@ class EnginePlan(
     origins: dict[str, str]
     script: ScriptPlan | None = None
     wire: Wire = USUAL
-    dns_ns: int | None = None  # how long it took to find the addresses
+    dns_ns: list[int] = []  # how long it took to find the addresses, of each name that was looked up
     resolve: dict[str, str] = {}  # "host:port" to the address that the user says it has
     mix: Mix | None = None
 

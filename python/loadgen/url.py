@@ -63,6 +63,15 @@ def parse_url(text: str) -> Url:
     return Url(_ascii_host(parts.hostname), port or PORTS[scheme], target, userinfo, scheme)
 
 
+def is_address(host: str) -> bool:
+    """Whether it is no name, and nobody needs to be asked where it is."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _ascii_host(host: str) -> str:
     if ":" in host:
         try:

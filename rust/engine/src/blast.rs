@@ -115,7 +115,7 @@ impl<R: Reactor> Worker<R> {
             let place = Place::of(url).ok_or_else(|| io::Error::other(format!("{url} leads nowhere")))?;
             client.add_origin(wiring.origin(&place, addresses, index_of).map_err(io::Error::other)?);
         }
-        if let (0, Some(dns_ns)) = (index, plan.dns_ns) {
+        for &dns_ns in plan.dns_ns.iter().filter(|_| index == 0) {
             recorder.sample(requests.first_label(), Kind::Dns, dns_ns);
         }
         Ok(Self {
