@@ -714,6 +714,11 @@ impl Engine {
         if let Ok(held) = self.future_arguments.try_borrow() {
             visit.call(&*held)?;
         }
+        if let Ok(core) = self.core.try_borrow() {
+            core.waiters.all().try_for_each(|waiter| waiter.traverse(&visit))?;
+            core.roused.iter().try_for_each(|stream| visit.call(stream))?;
+            core.users.iter().try_for_each(|user| visit.call(&user.parked))?;
+        }
         Ok(())
     }
 
@@ -723,6 +728,12 @@ impl Engine {
             drop(taken);
         }
         let taken = self.future_arguments.take();
+        drop(taken);
+        // What is dropped may run code that asks for more, so it is dropped when the core is given back.
+        let taken = self.core.try_borrow_mut().map(|mut core| {
+            let parked: Vec<_> = core.users.iter_mut().filter_map(|user| user.parked.take()).collect();
+            (core.waiters.take_all(), std::mem::take(&mut core.roused), parked)
+        });
         drop(taken);
         self.ready.clear();
     }
