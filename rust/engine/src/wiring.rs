@@ -10,13 +10,42 @@ use rustix::net::SocketAddrUnix;
 
 use crate::client::{Client, Origin, Wear};
 use crate::growth::Growth;
-pub use crate::http::place::Place;
 use crate::layers::{self, Forward};
 use crate::plan::Plan;
 use crate::reactor::{Address, Reactor};
 use crate::tls::{Host, Settings};
 use crate::tunnel::Way;
 use crate::wire::{Proxy, ProxyKind, Version, Wire};
+
+/// Where a URL leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// With TLS.
+    pub is_secure: bool,
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// The port, said or not.
+    pub port: u16,
+}
+
+impl Place {
+    /// Reads `http://HOST[:PORT]` or `https://…`, whatever follows.
+    pub fn of(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let is_secure = match scheme {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port.parse().ok().filter(|&port| port > 0)?),
+            _ => (authority, if is_secure { 443 } else { 80 }),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        (!host.is_empty()).then(|| Self { is_secure, host: host.to_owned(), port })
+    }
+}
 
 /// See the module.
 pub struct Wiring {
@@ -47,8 +76,8 @@ impl Wiring {
     }
 
     /// The addresses to give for a place, where nobody needs to be asked for them.
-    pub fn addresses(&self, place: &Place<'_>) -> Option<Vec<SocketAddr>> {
-        if self.wire.unix_socket.is_some() || self.wire.proxy.as_ref().is_some_and(|proxy| proxy.finds(place.host)) {
+    pub fn addresses(&self, place: &Place) -> Option<Vec<SocketAddr>> {
+        if self.wire.unix_socket.is_some() || self.wire.proxy.as_ref().is_some_and(|proxy| proxy.finds(&place.host)) {
             return Some(Vec::new());
         }
         let known = self.known.get(&format!("{}:{}", place.host.to_ascii_lowercase(), place.port))?;
@@ -56,14 +85,14 @@ impl Wiring {
     }
 
     /// A place that requests may go to, whose addresses are dealt round-robin from the `first`.
-    pub fn origin(&mut self, place: &Place<'_>, addresses: &[SocketAddr], first: usize) -> Result<Origin, String> {
+    pub fn origin(&mut self, place: &Place, addresses: &[SocketAddr], first: usize) -> Result<Origin, String> {
         let Wire { http, streams, .. } = self.wire;
         let mut layers = layers::Plan { http, streams, ..layers::Plan::default() };
         let mut ways: Vec<_> = addresses.iter().copied().map(Address::Inet).collect();
         if let Some(path) = &self.wire.unix_socket {
             let address = SocketAddrUnix::new(path).map_err(|error| format!("{}: {error}", path.display()))?;
             ways = vec![Address::Unix(address)];
-        } else if let Some(proxy) = self.wire.proxy.as_ref().filter(|proxy| !proxy.leaves_out(place.host)) {
+        } else if let Some(proxy) = self.wire.proxy.as_ref().filter(|proxy| !proxy.leaves_out(&place.host)) {
             ways = vec![Address::Inet(proxy.address)];
             self.lead_through(proxy, place, addresses, &mut layers);
         }
@@ -71,7 +100,7 @@ impl Wiring {
             if self.settings.is_none() {
                 self.settings = Some(Settings::read(&self.wire.tls, self.wire.http)?);
             }
-            let host = self.settings.as_ref().and_then(|settings| Host::new(settings, place.host));
+            let host = self.settings.as_ref().and_then(|settings| Host::new(settings, &place.host));
             layers.tls = Some(host.ok_or_else(|| format!("{}: no certificate can be for that name", place.host))?);
         }
         if ways.is_empty() {
@@ -80,19 +109,19 @@ impl Wiring {
         Ok(Origin { addresses: ways, next: first, layers, shares: None })
     }
 
-    fn lead_through(&self, proxy: &Proxy, place: &Place<'_>, addresses: &[SocketAddr], layers: &mut layers::Plan) {
+    fn lead_through(&self, proxy: &Proxy, place: &Place, addresses: &[SocketAddr], layers: &mut layers::Plan) {
         let userinfo = proxy.userinfo.clone();
         let is_clear = !place.is_secure && self.wire.http != Version::Two;
         if proxy.kind == ProxyKind::Http && is_clear {
             let authorization = userinfo.map(|it| format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(it)));
-            let host = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.to_owned() };
+            let host = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
             let port = if place.port == 80 { String::new() } else { format!(":{}", place.port) };
             let prefix = format!("http://{host}{port}");
             layers.forward = Some(Rc::new(Forward { prefix, authorization: authorization.unwrap_or_default() }));
             return;
         }
         let resolved = addresses.first().filter(|_| proxy.kind == ProxyKind::Socks5);
-        let host = resolved.map_or_else(|| place.host.to_owned(), |address| address.ip().to_string());
+        let host = resolved.map_or_else(|| place.host.clone(), |address| address.ip().to_string());
         layers.tunnel = Some(Rc::new(Way { kind: proxy.kind, userinfo, host, port: place.port }));
     }
 }
@@ -104,7 +133,7 @@ impl Proxy {
     }
 
     /// Whether a host is reached without it.
-    fn leaves_out(&self, host: &str) -> bool {
+    pub fn leaves_out(&self, host: &str) -> bool {
         leaves_out(&self.except, host)
     }
 }
@@ -147,6 +176,22 @@ fn lies_within(address: IpAddr, network: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_read_from_urls() {
+        let place = |is_secure, host: &str, port| Some(Place { is_secure, host: host.into(), port });
+        for (url, expected) in [
+            ("http://a/b:9", place(false, "a", 80)),
+            ("https://a?x", place(true, "a", 443)),
+            ("https://[::1]:8443/", place(true, "::1", 8443)),
+            ("http://[::1]", place(false, "::1", 80)),
+            ("ftp://a", None),
+            ("http://:80/", None),
+            ("http://a:x/", None),
+        ] {
+            assert_eq!(Place::of(url), expected, "{url}");
+        }
+    }
 
     /// (the list, who is left out, who is not)
     const EXCEPTIONS: &[(&str, &[&str], &[&str])] = &[

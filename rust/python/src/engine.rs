@@ -376,7 +376,7 @@ impl Core {
     }
 }
 
-fn place_of(site: &str) -> PyResult<Place<'_>> {
+fn place_of(site: &str) -> PyResult<Place> {
     Place::of(site).ok_or_else(|| PyValueError::new_err(format!("{site} leads nowhere: is its port from 1 to 65535?")))
 }
 

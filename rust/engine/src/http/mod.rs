@@ -5,6 +5,5 @@ pub mod cookies;
 pub mod decoding;
 pub mod events;
 pub mod head;
-pub mod place;
 pub mod request;
 pub mod response;
