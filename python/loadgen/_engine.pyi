@@ -28,6 +28,7 @@ __all__ = [
     "Stream",
     "__version__",
     "is_made",
+    "leaves_out",
     "monotonic_ns",
     "run_worker",
     "serve_target",
@@ -42,6 +43,9 @@ def is_made(content: object) -> bool:
 
 def monotonic_ns() -> int:
     """CLOCK_MONOTONIC: the clock of every stamp, in every process."""
+
+def leaves_out(exceptions: list[str], host: str) -> bool:
+    """Whether a host is among those that a proxy is not for: as curl reads `NO_PROXY`."""
 
 def run_worker(plan: bytes, block_fd: int, index: int, control_fd: int, report_fd: int) -> None:
     """Be worker `index` until the plan is done or the parent says stop. Holds no GIL."""
@@ -366,7 +370,7 @@ class Engine:
     def born(self, stream: int) -> tuple[int, int]: ...
     def park(self, place: int, ok: bool | None = None) -> Future[int | None]: ...
     def gone(self, place: int, ok: bool | None = None) -> None: ...
-    def add_origin(self, site: str, addresses: Sequence[str]) -> None: ...
+    def add_origin(self, site: str, addresses: Sequence[str], dns_ns: int | None = None) -> None: ...
     def known_addresses(self, site: str) -> list[str] | None: ...
     def operation(self, place: int, name: str, begun_ns: int, is_group: bool, ok: bool | None) -> None: ...
     def check(self, name: str, passed: bool) -> None: ...

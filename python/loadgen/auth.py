@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from loadgen.discreet import Discreet
 from loadgen.engine_plan import AuthPlan, basic_authorization
 
 _EXPECTED = 'expected ("user", "password"), Bearer("token") or DigestAuth("user", "password")'
@@ -19,7 +20,7 @@ _PARAMETER = re.compile(r'\s*([A-Za-z*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]
 _HASHES = {"MD5": "md5", "SHA-256": "sha256"}
 
 
-class Bearer(Struct, frozen=True, repr_omit_defaults=True):
+class Bearer(Discreet, frozen=True):
     """A token, in `Authorization: Bearer`."""
 
     token: str
@@ -27,16 +28,13 @@ class Bearer(Struct, frozen=True, repr_omit_defaults=True):
     def __post_init__(self) -> None:
         _check("token", self.token)
 
-    def __repr__(self) -> str:
-        return "Bearer(…)"
-
     @property
     def authorization(self) -> str:
         """The value of the header."""
         return f"Bearer {self.token}"
 
 
-class DigestAuth(Struct, frozen=True):
+class DigestAuth(Discreet, frozen=True):
     """A user and password, proved by an answer to the server's challenge: MD5 or SHA-256, qop=auth."""
 
     username: str
@@ -45,9 +43,6 @@ class DigestAuth(Struct, frozen=True):
     def __post_init__(self) -> None:
         _check("username", self.username)
         _check("password", self.password)
-
-    def __repr__(self) -> str:
-        return "DigestAuth(…)"
 
 
 class Challenge(Struct):

@@ -169,14 +169,16 @@ def _abandoned(plan: EnginePlan, schedule: Schedules | None, evidence: Evidence,
 def _connecting(final: Snapshot) -> bool:
     """Whether what kept sends waiting were connections being made: the network's time and the target's.
 
-    It must show in the connects themselves: they failed, or a slow one takes a good part of the usual wait.
+    It must show in the connects themselves, TLS included: they failed, or a slow one takes a good part of the
+    usual wait.
     """
     if final.counters["cap_hits"]:
         return False
     if any(final.errors.get(kind) for kind in _NO_TARGET):
         return True
-    connect, wait = final.histogram("connect").percentile(99), final.histogram("pool_wait").percentile(50)
-    return connect is not None and wait is not None and connect >= wait / 5
+    made_ns = sum(final.histogram(phase).percentile(99) or 0 for phase in ("connect", "tls"))
+    wait_ns = final.histogram("pool_wait").percentile(50)
+    return wait_ns is not None and made_ns >= wait_ns / 5
 
 
 def _judge_thresholds(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import click
 import msgspec
 
-from loadgen.engine_plan import REDACTED, SECRET, EnginePlan
+from loadgen.discreet import REDACTED, SECRET
+from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ExitCode
 from loadgen.plan import Plan
 from loadgen.units import counted, format_bytes, format_ns, printable

@@ -5,7 +5,6 @@ These structs are the JSON document `loadgen/plan/1`, field for field; the engin
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Sequence
 from itertools import accumulate
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from loadgen.discreet import REDACTED, SECRET, Discreet, without_secrets
 from loadgen.units import counted, format_duration, format_rate
 from loadgen.wire import USUAL, Wire, secretless
 
@@ -22,10 +22,6 @@ Pacing = Literal["eco", "hybrid", "spin"]
 Reactor = Literal["auto", "epoll", "uring"]
 Encoding = Literal["raw", "percent", "json"]  # how a value is written into the text around it
 
-# Names, of headers and of what `--set` gives, whose values open doors: workers need them; the run folder, the
-# reports and what is shown must not have them.
-SECRET = re.compile(r"auth|cookie|token|secret|session|passw|credential|api-?key|\bkey$", re.IGNORECASE)
-REDACTED = "(redacted)"
 MAX_REDIRECTS = 10  # unless a plan says otherwise
 ITERATION = "blast"  # the label of arrivals, in a blast whose arrivals may take several requests
 
@@ -35,7 +31,7 @@ def _words(start: str, end: str, duration_ns: int) -> str:
     return f"{level} for {format_duration(duration_ns)}"
 
 
-class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Request(Discreet, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The one request of a blast."""
 
     method: str
@@ -145,28 +141,22 @@ class MaxErrors(Struct, frozen=True, forbid_unknown_fields=True):
     share: float | None
 
 
-class AuthPlan(Struct, frozen=True, forbid_unknown_fields=True):
+class AuthPlan(Discreet, frozen=True, forbid_unknown_fields=True):
     """Who requests to the base are from. Workers need it; nothing else may have it."""
 
     kind: Literal["basic", "bearer", "digest"]
     username: str
     secret: str
 
-    def __repr__(self) -> str:
-        return f"AuthPlan({self.kind})"
 
-
-class Credentials(Struct, frozen=True, forbid_unknown_fields=True):
+class Credentials(Discreet, frozen=True, forbid_unknown_fields=True):
     """A user and password for servers that challenge a blast. Workers need it; nothing else may have it."""
 
     username: str
     password: str
 
-    def __repr__(self) -> str:
-        return "Credentials(…)"
 
-
-class ScriptPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ScriptPlan(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What only a scripted run has."""
 
     path: str  # absolute
@@ -226,7 +216,7 @@ class EnginePlan(
     origins: dict[str, str]
     script: ScriptPlan | None = None
     wire: Wire = USUAL
-    dns_ns: int | None = None  # how long it took to find the addresses
+    dns_ns: list[int] = []  # how long it took to find the addresses, of each name that was looked up
     resolve: dict[str, str] = {}  # "host:port" to the address that the user says it has
     mix: Mix | None = None
     # Of a blast. Where there is one of the two, an arrival may take several requests.
@@ -289,14 +279,14 @@ class EnginePlan(
         """The same plan without secrets: the copy that is stored and shown."""
         request, script, mix = self.request, self.script, self.mix
         if request is not None:
-            request = msgspec.structs.replace(request, headers=_without_secrets(request.headers))
+            request = msgspec.structs.replace(request, headers=without_secrets(request.headers))
         if script is not None:
             arguments = {
                 name: REDACTED if SECRET.search(name) else value for name, value in script.arguments.items()
             }
             script = msgspec.structs.replace(
                 script,
-                headers=_without_secrets(script.headers),
+                headers=without_secrets(script.headers),
                 arguments=arguments,
                 auth=script.auth and AuthPlan(script.auth.kind, REDACTED, REDACTED),
             )
@@ -365,16 +355,12 @@ def _describe_iterations(script: ScriptPlan) -> str:
     return ", ".join(parts)
 
 
-def _without_secrets(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, REDACTED if SECRET.search(name) else value) for name, value in headers]
-
-
 def _without_secrets_of(mix: Mix) -> Mix:
     """Rows may hold anything, so none is kept."""
     targets = [
         msgspec.structs.replace(
             target,
-            request=msgspec.structs.replace(target.request, headers=_without_secrets(target.request.headers)),
+            request=msgspec.structs.replace(target.request, headers=without_secrets(target.request.headers)),
         )
         for target in mix.targets[:MOST_STORED_TARGETS]
     ]

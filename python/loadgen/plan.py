@@ -11,10 +11,10 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
-from msgspec import Struct
 
 from loadgen import shapes
 from loadgen.checking import Checker, at_most, one_of
+from loadgen.discreet import Discreet, without_userinfo
 from loadgen.engine_plan import (
     ITERATION,
     MAX_REDIRECTS,
@@ -77,7 +77,7 @@ _OF_SCRIPTS = (
 _OF_ONE = ("body_file", "expect_continue")
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(Discreet, frozen=True, kw_only=True):
     """What a run should do. Made by the command line or a script; all mistakes are reported when it is made.
 
     `rate` asks for the open model, `users` for the closed one; with neither, ten users. `stages` shape either
@@ -406,7 +406,7 @@ def _url(plan: Plan, check: Checker) -> Url | None:
 def _parse_base(text: str) -> Url:
     url = parse_url(f"http://localhost{text}" if text.startswith("/") else text)
     if "?" in url.target:
-        raise ValueError(f"expected a base for paths, without a query, got {quoted(text)}")
+        raise ValueError(f"expected a base for paths, without a query, got {quoted(without_userinfo(text))}")
     return url
 
 

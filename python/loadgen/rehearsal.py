@@ -170,3 +170,8 @@ async def _rehearse(
             await session.tear_down(generator)
         except SCRIPTS_OWN as error:
             observer.error(error)
+    # What a script leaves running ends with it.
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

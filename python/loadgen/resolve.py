@@ -39,14 +39,14 @@ async def find_addresses(plan: EnginePlan) -> EnginePlan:
         (address, *_), _ = await reach(parse_url(wire.proxy.address))
         plan = replace(plan, wire=replace(wire, proxy=replace(wire.proxy, address=address)))
     if plan.mix is not None:
-        hosts = [
-            replace(host, addresses=(await _find(plan, parse_url(host.url)))[0]) for host in plan.mix.hosts
-        ]
-        return replace(plan, mix=replace(plan.mix, hosts=hosts), addresses=hosts[0].addresses)
-    if not plan.target_url:  # a script may have none, and name whole URLs
+        found = [await _find(plan, parse_url(host.url)) for host in plan.mix.hosts]
+        hosts = [replace(host, addresses=one) for host, (one, _) in zip(plan.mix.hosts, found, strict=True)]
+        plan = replace(plan, mix=replace(plan.mix, hosts=hosts))
+    elif plan.target_url:
+        found = [await _find(plan, parse_url(plan.target_url))]
+    else:  # a script may have none, and name whole URLs
         return plan
-    addresses, dns_ns = await _find(plan, parse_url(plan.target_url))
-    return replace(plan, addresses=addresses, dns_ns=dns_ns)
+    return replace(plan, addresses=found[0][0], dns_ns=[ns for _, ns in found if ns is not None])
 
 
 def _leaves_all_out(plan: EnginePlan, proxy: Proxy) -> bool:

@@ -82,7 +82,7 @@ def script_figures(
     response, service = max(tails, key=_spoilt)
     lateness = _open_lateness_ns(plan, ledger, percent)
     if cpu_share is not None and cpu_share >= MUCH_OF_THE_CORE:
-        of_requests = ledger.percentile_ns("lateness", percent)
+        of_requests = ledger.percentile_ns("dispatch" if figures.connecting else "lateness", percent)
         lateness = max((one for one in (lateness, of_requests) if one is not None), default=None)
     return msgspec.structs.replace(
         figures,

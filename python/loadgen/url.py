@@ -6,8 +6,7 @@ import ipaddress
 import re
 from urllib.parse import quote, unquote, urlsplit
 
-from msgspec import Struct
-
+from loadgen.discreet import Discreet, without_userinfo
 from loadgen.units import quoted
 
 # What a path and query may hold as they are (RFC 3986), and "%", so that what is encoded already stays so.
@@ -18,7 +17,7 @@ PORTS = {"http": 80, "https": 443}
 _EXPECTED = 'expected a URL such as "http://127.0.0.1:8000/items"'
 
 
-class Url(Struct, frozen=True):
+class Url(Discreet, frozen=True):
     """An http or https URL in its parts, ASCII throughout."""
 
     host: str  # without the brackets of an IPv6 literal
@@ -51,12 +50,12 @@ def parse_url(text: str) -> Url:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"{_EXPECTED}, got {quoted(_without_userinfo(text))}: {error}") from None
+        raise ValueError(f"{_EXPECTED}, got {quoted(without_userinfo(text))}: {error}") from None
     scheme = parts.scheme.lower()
     if scheme not in PORTS:
         raise ValueError(f'the scheme "{parts.scheme}" is not supported: give an http or https URL')
     if not parts.hostname or port == 0:
-        raise ValueError(f"{_EXPECTED}, got {quoted(_without_userinfo(text))}")
+        raise ValueError(f"{_EXPECTED}, got {quoted(without_userinfo(text))}")
     userinfo = None
     if "@" in parts.netloc:
         userinfo = unquote(parts.netloc.rpartition("@")[0])
@@ -64,9 +63,13 @@ def parse_url(text: str) -> Url:
     return Url(_ascii_host(parts.hostname), port or PORTS[scheme], target, userinfo, scheme)
 
 
-def _without_userinfo(text: str) -> str:
-    """For messages: a password must not reach a log."""
-    return re.sub(r"//[^/?#]*@", "//", text)
+def is_address(host: str) -> bool:
+    """Whether it is no name, and nobody needs to be asked where it is."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _ascii_host(host: str) -> str:

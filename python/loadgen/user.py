@@ -16,7 +16,7 @@ from loadgen._engine import Stream as EngineStream
 from loadgen.body import ENDED
 from loadgen.data import Exhausted
 from loadgen.stream import Stream
-from loadgen.url import PORTS
+from loadgen.url import PORTS, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,11 +158,13 @@ class User(Client):
         loop = cast("LoadgenLoop", asyncio.get_running_loop())
         parts = urlsplit(site)
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+        begun_ns = monotonic_ns()
         try:
             found = await loop.getaddrinfo(host, port, proto=socket.IPPROTO_TCP)
+            dns_ns = monotonic_ns() - begun_ns
             hosts = [str(address[0]) for *_, address in found]
             addresses = [f"[{one}]:{port}" if ":" in one else f"{one}:{port}" for one in hosts]
-            self._engine.add_origin(site, addresses)
+            self._engine.add_origin(site, addresses, None if is_address(host) else dns_ns)
         except (OSError, ValueError) as error:  # ValueError: no name can look like that
             self._event(
                 "script_warning", f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from loadgen._engine import leaves_out
+from loadgen.discreet import REDACTED, Discreet
 from loadgen.units import counted
 
 Version = Literal["auto", "1", "2"]
@@ -26,7 +26,7 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_de
     no_resumption: bool = False
 
 
-class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Proxy(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What connections go through."""
 
     kind: ProxyKind
@@ -35,12 +35,8 @@ class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     exceptions: list[str] = field(name="except")
 
     def leaves_out(self, host: str) -> bool:
-        """Whether a host is reached without it; the engine decides the same way."""
-        names = [one.strip(".[]").lower() for one in self.exceptions]
-        host = host.lower().rstrip(".")
-        return any(one == "*" or host == one or (one and host.endswith(f".{one}")) for one in names) or (
-            _lies_within(host, names)
-        )
+        """Whether a host is reached without it."""
+        return leaves_out(self.exceptions, host)
 
 
 class Wire(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -78,18 +74,4 @@ def secretless(wire: Wire) -> Wire:
     """The same without passwords."""
     if wire.proxy is None or wire.proxy.userinfo is None:
         return wire
-    return replace(wire, proxy=replace(wire.proxy, userinfo="(redacted)"))
-
-
-def _lies_within(host: str, networks: Sequence[str]) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    for network in networks:
-        try:
-            if "/" in network and address in ipaddress.ip_network(network, strict=False):
-                return True
-        except ValueError:
-            continue
-    return False
+    return replace(wire, proxy=replace(wire.proxy, userinfo=REDACTED))

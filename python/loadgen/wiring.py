@@ -46,8 +46,7 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
     proxy = check.optional(proxy_field, _parse_proxy, proxy_text or None)
     if proxy is not None:
         excepted = plan.noproxy if plan.noproxy is not None else getproxies_environment().get("no", "")
-        names = [name.strip() for name in excepted.split(",") if name.strip()]
-        proxy = replace(proxy, exceptions=names)
+        proxy = replace(proxy, exceptions=excepted.replace(",", " ").split())
     unix_socket = check.optional("unix_socket", _read_socket, plan.unix_socket)
     if unix_socket is not None and proxy is not None and proxy_field == "proxy":
         check.wrong("unix_socket", f"cannot be used with {check.named('proxy')}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from loadgen import Plan
+from loadgen.url import parse_url
 from tests.support.books import balanced
 from tests.support.nginx import HELLO
+from tests.support.ports import find_free_port
 from tests.support.proxies import Microsocks, Tinyproxy
 
 if TYPE_CHECKING:
@@ -283,3 +287,46 @@ def test_what_is_no_proxy_is_said_before_the_run(loadgen: Loadgen, proxy: str) -
     result = loadgen("blast", "http://127.0.0.1:9/", *LOAD, "--proxy", proxy)
     assert result.exit_code == 2, result
     assert "--proxy" in result.stderr and "Traceback" not in result.stderr, result
+
+
+# What all of its versions read the same way.
+EXCEPTIONS = [
+    *(("a.test", host) for host in ("a.test", "A.Test", "a.test.", "www.a.test", "wwwa.test", "test")),
+    *((text, "a.test") for text in ("A.TEST.", ".a.test", "*", "*.a.test", "b.test,a.test", " a.test ")),
+    *((text, "a.test") for text in ("a.test:{port}", "a.test:1", "test", "b.test")),
+    *(
+        (text, "127.0.0.1")
+        for text in ("127.0.0.1", "127.0.0.1:{port}", "127.0.0.0/8", "10.0.0.0/8", "127.1")
+    ),
+    *((text, "127.0.0.1") for text in ("0.0.1", ".0.0.1", "127.0.0.0/33")),
+    *((text, "[::1]") for text in ("::1", "[::1]:{port}", "::2")),
+]
+
+
+def test_hosts_are_left_out_as_curl_does_it(
+    counterpart: Callable[[str], Path], raw_server: RawServerFactory
+) -> None:
+    """The proxy refuses what it is asked, so that nothing goes further; directly nobody is there."""
+    curl = counterpart("curl")
+
+    def refuse(connection: RawConnection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+    proxy = raw_server(refuse)
+    port = find_free_port()
+    different = []
+    for template, host in EXCEPTIONS:
+        text = template.format(port=port)
+        to = () if host[0] in "[1" else ("--resolve", f"{host}:{port}:127.0.0.1")
+        asked = proxy.connections
+        subprocess.run(
+            [curl, "-sq", "-m", "10", "-x", proxy.url, "--noproxy", text, *to, f"http://{host}:{port}/"],
+            check=False,
+        )
+        theirs = proxy.connections == asked
+        plan = Plan(url=f"http://{host}:{port}/", proxy=proxy.url, noproxy=text).compile()
+        assert plan.wire.proxy is not None
+        if plan.wire.proxy.leaves_out(parse_url(plan.target_url).host) != theirs:
+            different.append((text, host, "left out by curl" if theirs else "not left out by curl"))
+    assert not different

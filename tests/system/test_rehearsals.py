@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from loadgen import scenario
+from loadgen._engine import Engine
+from loadgen.testing import run_once
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from loadgen import User
     from tests.conftest import Target
     from tests.support.command import Loadgen
     from tests.support.scripts import Scripts
@@ -200,3 +211,38 @@ def test_a_suite_of_a_users_own(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, textwrap.indent(result.stdout + result.stderr, "  ")
     assert "4 passed" in result.stdout
+
+
+async def leave_get(user: User) -> None:
+    await user.get("/delay/60000")
+
+
+async def leave_stream(user: User) -> None:
+    async for _ in user.stream("GET", "/events?n=1000&every=100"):
+        user.counter("events")
+
+
+async def leave_open(user: User) -> None:
+    await user.stream("GET", "/bytes/3000000").__aenter__()
+
+
+@pytest.mark.parametrize("leave", [leave_get, leave_stream, leave_open])
+def test_what_is_on_its_way_at_the_end_leaves_nothing_behind(
+    target: Target, leave: Callable[[User], Coroutine[Any, Any, object]]
+) -> None:
+    """An engine that is still there would hold its connections, and descriptors run out in a long suite."""
+
+    @scenario
+    async def hasty(user: User) -> None:
+        user.data["task"] = asyncio.create_task(leave(user))
+        await user.get("/health")
+
+    def count() -> tuple[int, int]:
+        gc.collect()
+        engines = sum(isinstance(one, Engine) for one in gc.get_objects())
+        return len(list(Path("/proc/self/fd").iterdir())), engines
+
+    before = count()
+    for _ in range(3):
+        run_once(hasty, target.url)
+    assert count() == before

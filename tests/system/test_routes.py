@@ -12,9 +12,10 @@ from tests.support.nginx import HELLO
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import NginxFactory
+    from tests.conftest import NginxFactory, Target
     from tests.support.certificates import Certificates
     from tests.support.command import CommandResult, Loadgen
+    from tests.support.scripts import Scripts
 
 
 # Below ten, so that no share of them is judged.
@@ -90,6 +91,44 @@ def test_what_is_no_place_is_said_before_the_run(loadgen: Loadgen, value: str) -
     result = blast(loadgen, "http://localhost:80/", "auto", "--resolve", value)
     assert result.exit_code == 2, result
     assert "--resolve" in result.stderr and "Traceback" not in result.stderr, result
+
+
+# A lookup counts once, whoever needed it.
+
+
+@pytest.mark.parametrize(("host", "lookups"), [("localhost", 1), ("127.0.0.1", 0)])
+def test_a_lookup_before_the_run_counts_once(
+    loadgen: Loadgen, scripts: Scripts, target: Target, host: str, lookups: int
+) -> None:
+    url = f"http://{host}:{target.port}/"
+    two_workers = ("--users", "4", "--duration", "200ms", "--workers", "2")
+    ended = loadgen("blast", url, *two_workers)
+    assert balanced(ended)["phases"]["dns"]["count"] == lookups, ended
+    told = scripts(
+        """\
+        from loadgen import User, scenario
+
+        @scenario
+        async def visit(user: User) -> None:
+            await user.get("/")
+        """,
+        *("--url", url, *two_workers),
+    )
+    assert told.summary["phases"]["dns"]["count"] == lookups, told.result
+
+
+def test_each_host_of_a_file_is_looked_up(
+    loadgen: Loadgen, target: Target, nginx: NginxFactory, tmp_path: Path
+) -> None:
+    """In capital letters it is the same; an address is known."""
+    file = tmp_path / "targets"
+    places = [f"{host}:{target.port}" for host in ("localhost", "LOCALHOST", "127.0.0.1")]
+    places.append(f"localhost:{nginx().port}")
+    file.write_text("".join(f"http://{place}/\n" for place in places))
+    result = loadgen("blast", "--targets", str(file), "--users", "4", "--duration", "200ms")
+    summary = balanced(result)
+    assert summary["phases"]["dns"]["count"] == 2, result
+    assert summary["requests"]["status"] == {"200": summary["requests"]["total"]}, result
 
 
 # Where from.

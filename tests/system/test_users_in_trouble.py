@@ -213,6 +213,9 @@ def test_a_host_is_looked_up_once_for_all_users(scripts: Scripts, target: Target
     (check,) = told.summary["checks"]
     assert (check["passed"], check["failed"]) == (60, 0), told.result
     assert told.summary["metrics"]["lookups"]["max"] == 1, told.result
+    dns = told.summary["phases"]["dns"]
+    assert dns["count"] == (1 if there else 0), told.result
+    assert not there or dns["min_ms"] >= 100, "as long as the name server took"
     warned = [event for event in told.events if event["event"] == "script_warning"]
     assert len(warned) == (0 if there else 1), told.result
 

@@ -136,16 +136,18 @@ def test_a_target_that_was_never_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sentence", "waited_for", "connect_ms", "cap_hits", "verdict"),
+    ("sentence", "waited_for", "connect_ms", "tls_ms", "cap_hits", "verdict"),
     [
-        ("the loop was late", "dispatch", 50, 0, "client-limited"),
-        ("the cap was reached", "pool_wait", 50, 1, "client-limited"),
-        ("connections had to be made first", "pool_wait", 10, 0, "valid"),
-        ("they were made quickly", "pool_wait", 9, 0, "client-limited"),
+        ("the loop was late", "dispatch", 50, 50, 0, "client-limited"),
+        ("the cap was reached", "pool_wait", 50, 50, 1, "client-limited"),
+        ("connections had to be made first", "pool_wait", 10, 0, 0, "valid"),
+        ("handshakes were what took long", "pool_wait", 1, 9, 0, "valid"),
+        ("they were made quickly", "pool_wait", 9, 0, 0, "client-limited"),
+        ("handshakes too", "pool_wait", 1, 8, 0, "client-limited"),
     ],
 )
 def test_only_the_generators_own_lateness_is_held_against_it(
-    sentence: str, waited_for: str, connect_ms: int, cap_hits: int, verdict: str
+    sentence: str, waited_for: str, connect_ms: int, tls_ms: int, cap_hits: int, verdict: str
 ) -> None:
     late = Samples([50 * MS] * 1000)
     final = snapshot(
@@ -156,6 +158,7 @@ def test_only_the_generators_own_lateness_is_held_against_it(
             "lateness": late,
             "dispatch": Samples([0] * 1000),
             "connect": Samples([connect_ms * MS] * 20),
+            "tls": Samples([tls_ms * MS] * 20 if tls_ms else []),
             waited_for: late,
         },
         counters={"scheduled": 1000, "sent": 1000, "ok": 1000, "cap_hits": cap_hits},

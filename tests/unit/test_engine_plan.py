@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from loadgen import Bearer, DigestAuth, Plan, PlanError, Stage
-from loadgen.engine_plan import REDACTED, AuthPlan, Credentials, EnginePlan
+from loadgen.discreet import REDACTED
+from loadgen.engine_plan import AuthPlan, Credentials, EnginePlan
 from loadgen.loads import LoadWish, ScenarioWish
 
 SECOND = 1_000_000_000

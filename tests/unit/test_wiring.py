@@ -59,10 +59,10 @@ def test_wishes_arrive() -> None:
     ],
 )
 def test_proxies_are_read(text: str, kind: str, address: str, userinfo: str | None) -> None:
-    proxy = wire(proxy=text, noproxy="a.test, .b.test").proxy
+    proxy = wire(proxy=text, noproxy=" a.test, .b.test\tc.test,,").proxy
     assert proxy is not None
     assert (proxy.kind, proxy.address, proxy.userinfo) == (kind, address, userinfo)
-    assert proxy.exceptions == ["a.test", ".b.test"]
+    assert proxy.exceptions == ["a.test", ".b.test", "c.test"]
 
 
 @pytest.mark.parametrize("text", ["ftp://a:1", "http://a:99999", "socks5://", "http://a/path"])

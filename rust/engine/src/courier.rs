@@ -127,6 +127,7 @@ impl<R: Reactor> Courier<R> {
             }
             Happened::Connected { took_ns, tls_ns } => {
                 recorder.add(Word::Connects, 1);
+                self.growth.ended(true);
                 // Connections belong to no request: the one that waits longest stands for them.
                 if let Some(parcel) = self.waiting.iter().find_map(VecDeque::front) {
                     recorder.connected(parcel.sending.label, took_ns, tls_ns);
@@ -135,6 +136,7 @@ impl<R: Reactor> Courier<R> {
             }
             Happened::ConnectFailed { origin, kind, since_ns } => {
                 recorder.add(Word::ConnectFailures, 1);
+                self.growth.ended(false);
                 self.forget_unwanted(recorder, origin, is_wanted);
                 let first = self.waiting[origin].pop_front();
                 // One that was to carry many fails with all that waited when it was begun.

@@ -16,13 +16,20 @@ pub const LONGEST_REST_NS: u64 = SECOND / 1000;
 #[derive(Debug, Default)]
 pub struct Growth {
     next_ns: u64,
-    unrationed: bool,
+    is_unrationed: bool,
+    is_failing: bool,
 }
 
 impl Growth {
-    /// Of connections that carry one request each: there is nothing to ration, every request needs one.
+    /// Of connections that carry one request each: there is nothing to ration, every request needs one. Only while none
+    /// can be made it is the same as for others: users of a dead target would do nothing else but try.
     pub fn unrationed() -> Self {
-        Self { unrationed: true, ..Self::default() }
+        Self { is_unrationed: true, ..Self::default() }
+    }
+
+    /// A connection was made, or could not be.
+    pub fn ended(&mut self, is_made: bool) {
+        self.is_failing = !is_made;
     }
 
     /// When the next connections may be begun, if not now.
@@ -32,8 +39,39 @@ impl Growth {
 
     /// Connections were begun, of `wanted`. When to look again.
     pub fn begun(&mut self, from_ns: u64, done_ns: u64, wanted: usize) -> u64 {
-        let rest_ns = if self.unrationed { 0 } else { (done_ns - from_ns) * CONNECT_REST };
+        let rests = self.is_failing || !self.is_unrationed;
+        let rest_ns = if rests { (done_ns - from_ns) * CONNECT_REST } else { 0 };
         self.next_ns = done_ns + LONGEST_REST_NS.min(rest_ns);
         if wanted > CONNECT_BATCH { self.next_ns } else { done_ns + LONGEST_REST_NS }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When the next may be begun after some that took from 100 to 110.
+    fn rest(growth: &mut Growth) -> Option<u64> {
+        growth.begun(100, 110, CONNECT_BATCH + 1);
+        growth.rests_until(110)
+    }
+
+    #[test]
+    fn time_is_left_for_requests() {
+        let mut growth = Growth::default();
+        assert_eq!(rest(&mut growth), Some(140));
+        growth.begun(0, SECOND, CONNECT_BATCH + 1);
+        assert_eq!(growth.rests_until(SECOND), Some(SECOND + LONGEST_REST_NS));
+        assert_eq!(growth.rests_until(SECOND + LONGEST_REST_NS), None);
+    }
+
+    #[test]
+    fn what_needs_a_connection_for_each_request_rests_only_while_there_are_none() {
+        let mut growth = Growth::unrationed();
+        assert_eq!(rest(&mut growth), None);
+        growth.ended(false);
+        assert_eq!(rest(&mut growth), Some(140));
+        growth.ended(true);
+        assert_eq!(rest(&mut growth), None);
     }
 }

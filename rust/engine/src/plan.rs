@@ -68,9 +68,9 @@ pub struct Plan {
     /// Addresses that the user says hosts have, by `host:port`.
     #[serde(default)]
     pub resolve: HashMap<String, IpAddr>,
-    /// How long it took to find the addresses, where a name was looked up.
+    /// How long it took to find the addresses, of each name that was looked up.
     #[serde(default)]
-    pub dns_ns: Option<u64>,
+    pub dns_ns: Vec<u64>,
 }
 
 /// What the engine must know of a script. The rest of it is the face's.

@@ -143,24 +143,39 @@ impl Proxy {
         self.kind != ProxyKind::Socks5 && !self.leaves_out(host)
     }
 
-    /// Whether a host is reached without it: as curl reads `NO_PROXY`.
+    /// Whether a host is reached without it.
     pub fn leaves_out(&self, host: &str) -> bool {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let address: Option<IpAddr> = host.parse().ok();
-        self.except.iter().any(|except| {
-            let except = except.trim_matches(['.', '[', ']']).to_ascii_lowercase();
-            let except = except.as_str();
-            let is_below = || host.strip_suffix(except).is_some_and(|rest| rest.ends_with('.'));
-            let is_within = || address.is_some_and(|address| lies_within(address, except));
-            except == "*" || host == except || (!except.is_empty() && is_below()) || is_within()
-        })
+        leaves_out(&self.except, host)
     }
+}
+
+/// Whether a host is among those that a proxy is not for: as curl reads `NO_PROXY`, but for IPv6 in brackets or as a
+/// network and for `*` beside others, which older ones of it do not know. Of ports it knows nothing.
+pub fn leaves_out(except: &[String], host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let address = parse_address(&host);
+    except.iter().map(|except| except.to_ascii_lowercase()).any(|except| match address {
+        _ if except == "*" => true,
+        Some(address) => parse_address(&except) == Some(address) || lies_within(address, &except),
+        None => {
+            let name = except.strip_suffix('.').unwrap_or(&except);
+            let name = name.strip_prefix('.').unwrap_or(name);
+            let before = if name.is_empty() { None } else { host.strip_suffix(name) };
+            before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        }
+    })
+}
+
+/// An address with brackets or without. A zone such as `%eth0` says only by which way it is reached.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.split('%').next()?.parse().ok()
 }
 
 /// Whether an address lies in a network such as `10.0.0.0/8`.
 fn lies_within(address: IpAddr, network: &str) -> bool {
     let Some((base, bits)) = network.split_once('/') else { return false };
-    let (Ok(base), Ok(bits)) = (base.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
+    let (Some(base), Ok(bits)) = (parse_address(base), bits.parse::<u32>()) else { return false };
     let all = |address: IpAddr| match address {
         IpAddr::V4(address) => (u128::from(u32::from(address)), 32),
         IpAddr::V6(address) => (u128::from(address), 128),
@@ -189,19 +204,37 @@ mod tests {
         }
     }
 
+    /// (the list, who is left out, who is not)
+    const EXCEPTIONS: &[(&str, &[&str], &[&str])] = &[
+        ("", &[], &["a.test", "127.0.0.1", "::1"]),
+        ("*", &["a.test", "127.0.0.1", "::1"], &[]),
+        ("b.test *", &["a.test", "::1"], &[]),
+        ("a.test", &["a.test", "A.Test", "a.test.", "www.a.test", "WWW.A.test."], &["wwwa.test", "test", "a.test.b"]),
+        ("A.Test.", &["a.test", "A.TEST."], &["b.test"]),
+        (".a.test", &["a.test", "www.a.test"], &["wwwa.test"]),
+        (". ..", &[], &["a.test", "127.0.0.1"]),
+        ("*.a.test *a.test", &[], &["www.a.test", "a.test"]),
+        ("a.test:80 127.0.0.1:80 [::1]:80", &[], &["a.test", "127.0.0.1", "::1"]),
+        ("127.0.0.1", &["127.0.0.1"], &["127.0.0.2", "::1"]),
+        ("0.0.1 .0.0.1 127.1", &[], &["127.0.0.1"]),
+        ("10.0.0.0/8", &["10.1.2.3"], &["11.1.2.3", "::1", "a.test"]),
+        ("10.0.0.0/33 10.0.0.0/x", &[], &["10.0.0.0"]),
+        ("::1", &["::1", "0:0::1", "::1%lo"], &["::2", "127.0.0.1"]),
+        ("[::1]", &["::1"], &["::2"]),
+        ("0:0:0:0:0:0:0:1", &["::1"], &["::2"]),
+        ("fd00::/8", &["fd12::1"], &["fe80::1", "10.0.0.1"]),
+    ];
+
     #[test]
     fn hosts_are_left_out_as_curl_does_it() {
-        let except = ["example.com", ".internal", "10.0.0.0/8", "[::1]"].map(String::from).to_vec();
-        let address = "127.0.0.1:1".parse().unwrap();
-        let proxy = Proxy { kind: ProxyKind::Http, address, userinfo: None, except };
-        for host in
-            ["example.com", "Example.COM", "www.example.com", "WWW.Example.com.", "a.internal", "10.1.2.3", "::1"]
-        {
-            assert!(proxy.leaves_out(host), "{host}");
+        for (list, without, through) in EXCEPTIONS {
+            let except: Vec<_> = list.split_whitespace().map(String::from).collect();
+            for host in *without {
+                assert!(leaves_out(&except, host), "{list:?} leaves out {host}");
+            }
+            for host in *through {
+                assert!(!leaves_out(&except, host), "{list:?} does not leave out {host}");
+            }
         }
-        for host in ["myexample.com", "example.org", "11.0.0.1", "::2", "127.0.0.1"] {
-            assert!(!proxy.leaves_out(host), "{host}");
-        }
-        assert!(Proxy { except: vec!["*".into()], ..proxy }.leaves_out("anything"));
     }
 }

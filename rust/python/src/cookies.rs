@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use loadgen_engine::http::cookies::{Cookie, Jar, Place, write_pair};
+use loadgen_engine::http::cookies::{Cookie, Jar, Page, write_pair};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
@@ -39,19 +39,19 @@ impl Cookies {
             write_pair(&mut line, name, value);
         }
         if self.may_have_any()
-            && let Some(place) = Place::of(url)
+            && let Some(page) = Page::of(url)
         {
-            self.jar().write(place, now_s(), given, &mut line);
+            self.jar().write(page, now_s(), given, &mut line);
         }
         line
     }
 
     /// Takes what a response sets, as far as it may.
     pub(crate) fn take(&self, url: &str, lines: &[String]) {
-        let Some(place) = Place::of(url) else { return };
+        let Some(page) = Page::of(url) else { return };
         let mut jar = self.jar();
         for line in lines {
-            let _ = jar.take(place, line, now_s());
+            let _ = jar.take(page, line, now_s());
         }
         self.may_have_any.store(!jar.is_empty(), Relaxed);
     }

@@ -90,6 +90,8 @@ pub(crate) struct Core {
     labels_full: bool,
     /// When no iteration could begin any more.
     exhausted_ns: Option<u64>,
+    /// How long names took to be looked up, since a request was asked for.
+    lookups_ns: Vec<u64>,
     pub(crate) requests: Requests,
     next_heartbeat_ns: u64,
     cpu_at_start_ns: u64,
@@ -173,12 +175,18 @@ impl Core {
 
     /// The label of a request: before the load there is none to belong to.
     pub(crate) fn request_label(&mut self, name: &str) -> PyResult<usize> {
-        let label = if self.has_begun() {
+        let has_begun = self.has_begun();
+        let label = if has_begun {
             self.label(Role::Request, name)
         } else {
             self.label(Role::Group, &format!("before the load: {name}"))
         };
-        label.ok_or_else(|| refused("there are too many labels"))
+        let label = label.ok_or_else(|| refused("there are too many labels"))?;
+        // They belong to no request: the one that is asked for next stands for them.
+        for dns_ns in self.lookups_ns.drain(..if has_begun { self.lookups_ns.len() } else { 0 }) {
+            self.recorder.sample(label, Kind::Dns, dns_ns);
+        }
+        Ok(label)
     }
 
     fn tally(&mut self, kind: TallyKind, name: &str) -> Option<usize> {
@@ -678,6 +686,7 @@ impl Engine {
             tallies: Default::default(),
             labels_full: false,
             exhausted_ns: None,
+            lookups_ns: if index == 0 { plan.dns_ns.clone() } else { Vec::new() },
             requests: Requests::new(&script.base_url, script.headers.clone()),
             next_heartbeat_ns: 0,
             cpu_at_start_ns: 0,
@@ -761,6 +770,11 @@ impl Engine {
         if let Ok(held) = self.future_arguments.try_borrow() {
             visit.call(&*held)?;
         }
+        if let Ok(core) = self.core.try_borrow() {
+            core.waiters.all().try_for_each(|waiter| waiter.traverse(&visit))?;
+            core.roused.iter().try_for_each(|stream| visit.call(stream))?;
+            core.users.iter().try_for_each(|user| visit.call(&user.parked))?;
+        }
         Ok(())
     }
 
@@ -770,6 +784,12 @@ impl Engine {
             drop(taken);
         }
         let taken = self.future_arguments.take();
+        drop(taken);
+        // What is dropped may run code that asks for more, so it is dropped when the core is given back.
+        let taken = self.core.try_borrow_mut().map(|mut core| {
+            let parked: Vec<_> = core.users.iter_mut().filter_map(|user| user.parked.take()).collect();
+            (core.waiters.take_all(), std::mem::take(&mut core.roused), parked)
+        });
         drop(taken);
         self.ready.clear();
     }
@@ -969,15 +989,18 @@ impl Engine {
         Ok(found.map(|addresses| addresses.iter().map(ToString::to_string).collect()))
     }
 
-    /// One more place to send to: a site such as "https://host:port" and its addresses.
+    /// One more place to send to: a site such as "https://host:port" and its addresses; how long finding them took, where
+    /// a name was looked up.
+    #[pyo3(signature = (site, addresses, dns_ns = None))]
     #[expect(clippy::needless_pass_by_value, reason = "what pyo3 makes of a sequence")]
-    fn add_origin(&self, site: String, addresses: Vec<String>) -> PyResult<()> {
+    fn add_origin(&self, site: String, addresses: Vec<String>, dns_ns: Option<u64>) -> PyResult<()> {
         let parse =
             |text: &String| text.parse::<SocketAddr>().map_err(|error| PyValueError::new_err(error.to_string()));
         let addresses = addresses.iter().map(parse).collect::<PyResult<Vec<_>>>()?;
         let mut core = self.core()?;
         if core.requests.origin(&site).is_none() {
             core.add_origin(site, &addresses, 0)?;
+            core.lookups_ns.extend(dns_ns);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod body;
 mod client;
 mod cookies;
 mod engine;
+mod proxy;
 mod ready;
 mod request;
 mod response;
@@ -47,6 +48,8 @@ mod _engine {
     use super::cookies::Cookies;
     #[pymodule_export]
     use super::engine::Engine;
+    #[pymodule_export]
+    use super::proxy::leaves_out;
     #[pymodule_export]
     use super::response::Response;
     #[pymodule_export]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use loadgen_engine::http::cookies::{Place, check_pair};
+use loadgen_engine::http::cookies::{Page, check_pair};
 use loadgen_engine::http::request::{render_parts, split, with_upload};
 use loadgen_engine::upload::Upload;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -133,7 +133,7 @@ impl Requests {
 
     /// The host of the base; empty where there is none.
     pub(crate) fn home(&self) -> Arc<str> {
-        Place::of(&self.base).map_or("", |place| place.host).into()
+        Page::of(&self.base).map_or("", |page| page.host).into()
     }
 
     /// Whether headers say what cookies go with a request, so that none are added.

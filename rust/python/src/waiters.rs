@@ -1,6 +1,7 @@
 //! Who waits for which answer. It knows neither connections nor what an answer says.
 
 use loadgen_engine::outcome::Outcome;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -20,6 +21,16 @@ pub(crate) struct Waiter {
     pub(crate) stream: Option<Py<Stream>>,
     /// Who makes the body of the request while it is sent.
     pub(crate) body: Option<Py<Body>>,
+}
+
+impl Waiter {
+    /// For the collector: who waits is often held by what waits.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.future)?;
+        visit.call(&self.cookies)?;
+        visit.call(&self.stream)?;
+        visit.call(&self.body)
+    }
 }
 
 /// Waiters, by the token of their request.
@@ -62,6 +73,16 @@ impl Waiters {
     /// Who makes the body of a request while it is sent.
     pub(crate) fn body(&self, token: u64) -> Option<&Py<Body>> {
         self.places.get(token as usize)?.as_ref()?.body.as_ref()
+    }
+
+    /// Everybody who waits. Their tokens are given to nobody else: answers to them may yet come.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Waiter> {
+        self.places.iter().flatten().chain(&self.gone)
+    }
+
+    /// The same, who then wait no more.
+    pub(crate) fn take_all(&mut self) -> Vec<Waiter> {
+        self.places.iter_mut().filter_map(Option::take).chain(self.gone.drain(..)).collect()
     }
 
     /// Whether somebody still wants the answer to a request that was not sent yet; if not, its token is free.

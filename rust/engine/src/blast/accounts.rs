@@ -24,6 +24,7 @@ impl<R: Reactor> Worker<R> {
                 }
             }
             Happened::Connected { took_ns, tls_ns } => {
+                self.growth.ended(true);
                 self.recorder.add(Word::Connects, 1);
                 self.recorder.connected(self.requests.first_label(), took_ns, tls_ns);
             }
@@ -54,6 +55,7 @@ impl<R: Reactor> Worker<R> {
     /// fails with all that waited when it was begun.
     fn connect_failed(&mut self, origin: usize, kind: ErrorKind, since_ns: u64, now: u64) {
         self.recorder.add(Word::ConnectFailures, 1);
+        self.growth.ended(false);
         let mut next = self.take_waiting(origin, now.saturating_add(1), now);
         while let Some(waiting) = next {
             self.fail_unsent(waiting, kind, now);

@@ -124,7 +124,7 @@ impl<R: Reactor> Worker<R> {
         }
         let lanes = Lanes::new(planned.len(), cap, plan.converses());
         let conversation = Conversation::new(plan, Places::new(planned), &requests, &recorder);
-        if let (0, Some(dns_ns)) = (index, plan.dns_ns) {
+        for &dns_ns in plan.dns_ns.iter().filter(|_| index == 0) {
             recorder.sample(requests.first_label(), Kind::Dns, dns_ns);
         }
         Ok(Self {

@@ -194,10 +194,10 @@ impl<R: Reactor> Client<R> {
         connection.upload = upload.map(|upload| Box::new(Sender::new(upload, now)));
         let is_layered = connection.layers.is_some();
         self.mind(sending.timeout_ns);
-        if is_layered {
-            self.send_through_layers(slot, request);
-        } else {
+        if !is_layered {
             self.reactor.send(slot, request);
+        } else if !self.send_through_layers(slot, now, request) {
+            return 0;
         }
         match upload {
             Some(upload) if !upload.expects_continue => self.reactor.tell_written(slot),

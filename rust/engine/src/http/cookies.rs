@@ -44,7 +44,7 @@ pub struct Cookie {
 
 /// Where a request goes, or a response came from.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'url> {
+pub struct Page<'url> {
     /// Without a port.
     pub host: &'url str,
     /// Without the query.
@@ -53,7 +53,7 @@ pub struct Place<'url> {
     pub secure: bool,
 }
 
-impl<'url> Place<'url> {
+impl<'url> Page<'url> {
     /// Of an absolute URL.
     pub fn of(url: &'url str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
@@ -80,8 +80,8 @@ pub struct Jar {
 
 impl Jar {
     /// Takes what one `Set-Cookie` says, if it may.
-    pub fn take(&mut self, place: Place<'_>, set_cookie: &str, now_s: i64) -> Result<(), Refused> {
-        self.put(Cookie::parse(place, set_cookie, now_s)?, now_s)
+    pub fn take(&mut self, page: Page<'_>, set_cookie: &str, now_s: i64) -> Result<(), Refused> {
+        self.put(Cookie::parse(page, set_cookie, now_s)?, now_s)
     }
 
     /// Puts a cookie in, in the place of one with the same name, domain and path. One that has ended removes it.
@@ -117,11 +117,11 @@ impl Jar {
         }
     }
 
-    /// Appends `name=value; …` of what a request to this place says, but for the names in `without`: longer paths
+    /// Appends `name=value; …` of what a request to this page says, but for the names in `without`: longer paths
     /// first, then the older.
-    pub fn write(&self, place: Place<'_>, now_s: i64, without: &[(String, String)], line: &mut String) {
+    pub fn write(&self, page: Page<'_>, now_s: i64, without: &[(String, String)], line: &mut String) {
         let is_meant = |cookie: &&Cookie| {
-            place.is_in(cookie) && !cookie.has_ended(now_s) && !without.iter().any(|(name, _)| *name == cookie.name)
+            page.is_in(cookie) && !cookie.has_ended(now_s) && !without.iter().any(|(name, _)| *name == cookie.name)
         };
         let mut meant: Vec<&Cookie> = self.cookies.iter().filter(is_meant).collect();
         meant.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
@@ -169,13 +169,13 @@ pub fn pair_of(set_cookie: &str) -> (&str, &str) {
 
 impl Cookie {
     /// RFC 6265, sections 5.2 and 5.3.
-    fn parse(place: Place<'_>, set_cookie: &str, now_s: i64) -> Result<Self, Refused> {
+    fn parse(page: Page<'_>, set_cookie: &str, now_s: i64) -> Result<Self, Refused> {
         let (name, value) = pair_of(set_cookie);
         let mut cookie = Self {
             name: name.to_owned(),
             value: value.to_owned(),
             domain: String::new(),
-            path: default_path(place.path).to_owned(),
+            path: default_path(page.path).to_owned(),
             host_only: true,
             secure: false,
             expires_s: None,
@@ -187,7 +187,7 @@ impl Cookie {
             match trim(key).to_ascii_lowercase().as_str() {
                 "domain" => cookie.domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase(),
                 "path" if value.starts_with('/') => value.clone_into(&mut cookie.path),
-                "path" => default_path(place.path).clone_into(&mut cookie.path),
+                "path" => default_path(page.path).clone_into(&mut cookie.path),
                 "secure" => cookie.secure = true,
                 "max-age" => {
                     let digits = value.strip_prefix('-').unwrap_or(value);
@@ -202,7 +202,7 @@ impl Cookie {
                 _ => {}
             }
         }
-        let host = place.host.to_ascii_lowercase();
+        let host = page.host.to_ascii_lowercase();
         if cookie.domain.is_empty() || cookie.domain == host {
             // A host may name itself, also where nobody may speak for all below it.
             cookie.host_only = cookie.domain.is_empty() || !host.contains('.');

@@ -6,8 +6,8 @@ use super::*;
 
 const NOW: i64 = 1_700_000_000;
 
-fn at(url: &str) -> Place<'_> {
-    Place::of(url).unwrap()
+fn at(url: &str) -> Page<'_> {
+    Page::of(url).unwrap()
 }
 
 fn jar(sets: &[(&str, &str)]) -> Jar {

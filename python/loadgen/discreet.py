@@ -1,0 +1,61 @@
+"""Structs that hold secrets and do not show them, neither to `repr` nor to rich."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import NODEFAULT, Struct
+
+# Names, of headers and of what `--set` gives, whose values open doors: workers need them; the run folder, the
+# reports and what is shown must not have them.
+SECRET = re.compile(r"auth|cookie|token|secret|session|passw|credential|api-?key|\bkey$", re.IGNORECASE)
+REDACTED = "(redacted)"
+# Of our own structs.
+_SECRET_FIELDS = frozenset({"auth", "password", "secret", "token", "userinfo"})
+_URL_FIELDS = frozenset({"base_url", "proxy", "url"})
+_PAIR_FIELDS = frozenset({"arguments", "headers"})
+
+
+class Discreet(Struct, frozen=True):
+    """A struct that is shown without its secrets, and without what is as usual."""
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        names, defaults = self.__struct_fields__, self.__struct_defaults__
+        usual = dict(zip(reversed(names), reversed(defaults), strict=False))
+        values = ((name, getattr(self, name)) for name in names)
+        return [
+            (name, _shown(name, value))
+            for name, value in values
+            if not _is(usual.get(name, NODEFAULT), value)
+        ]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+
+def without_secrets(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Headers, or other names and values."""
+    return [(name, REDACTED if SECRET.search(name) else value) for name, value in pairs]
+
+
+def without_userinfo(url: str) -> str:
+    """A URL, with a scheme or without, as it may reach a screen."""
+    return re.sub(r"^([^/?#]*//)?[^/?#]*@", r"\1", url)
+
+
+def _is(default: Any, value: object) -> bool:
+    """Whether a value is the default; one that can be changed is made anew for each struct."""
+    return bool((default.factory() if hasattr(default, "factory") else default) == value)
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name in _SECRET_FIELDS and value is not None and not isinstance(value, Discreet):
+        return REDACTED
+    if name in _URL_FIELDS and isinstance(value, str):
+        return without_userinfo(value)
+    if name in _PAIR_FIELDS:
+        return without_secrets(list(value.items()) if isinstance(value, Mapping) else value)
+    return value
