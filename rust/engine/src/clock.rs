@@ -23,8 +23,13 @@ pub fn since_wall_ns(wall: Timespec) -> u64 {
 
 /// The time of day in milliseconds since 1970: for requests that carry it, never for a stamp.
 pub fn time_of_day_ms() -> u64 {
+    time_of_day_ns() / 1_000_000
+}
+
+/// The same in nanoseconds.
+pub fn time_of_day_ns() -> u64 {
     let now = clock_gettime(ClockId::Realtime);
-    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+    now.tv_sec as u64 * SECOND + now.tv_nsec as u64
 }
 
 /// CPU time of this process so far, user and system.

@@ -116,7 +116,7 @@ impl<R: Reactor> Courier<R> {
         is_wanted: IsWanted<'_>,
     ) -> Option<Outcome> {
         let outcome = match happened {
-            Happened::Nothing => return None,
+            Happened::Nothing | Happened::Socket { .. } => return None,
             Happened::Sent { label, took_ns } => {
                 recorder.sample(label, Kind::Send, took_ns);
                 return None;

@@ -54,11 +54,29 @@ pub enum ErrorKind {
     GoAway,
     /// A file that was being sent became shorter, or could not be read.
     BodyUnreadable,
+    /// The peer answered the handshake of a socket, and not with 101.
+    WsRefused,
+    /// It accepted what it was not asked for.
+    WsBadHandshake,
+    /// The peer broke the rules of WebSocket.
+    WsProtocol,
+    /// A message exceeds its limit.
+    WsTooLarge,
+    /// A text is not UTF-8.
+    WsBadUtf8,
+    /// A ping was not answered in time.
+    WsNoPong,
+    /// A close was not answered in time.
+    WsCloseTimeout,
+    /// A socket's connection ended without a close.
+    WsAbnormalClose,
+    /// The peer closed a socket that was still wanted.
+    WsClosed,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 33] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -83,6 +101,15 @@ impl ErrorKind {
         Self::StreamReset,
         Self::GoAway,
         Self::BodyUnreadable,
+        Self::WsRefused,
+        Self::WsBadHandshake,
+        Self::WsProtocol,
+        Self::WsTooLarge,
+        Self::WsBadUtf8,
+        Self::WsNoPong,
+        Self::WsCloseTimeout,
+        Self::WsAbnormalClose,
+        Self::WsClosed,
     ];
 
     /// The name that summaries and reports use.
@@ -112,6 +139,15 @@ impl ErrorKind {
             Self::StreamReset => "stream_reset",
             Self::GoAway => "goaway",
             Self::BodyUnreadable => "body_unreadable",
+            Self::WsRefused => "ws_refused",
+            Self::WsBadHandshake => "ws_bad_handshake",
+            Self::WsProtocol => "ws_protocol",
+            Self::WsTooLarge => "ws_too_large",
+            Self::WsBadUtf8 => "ws_bad_utf8",
+            Self::WsNoPong => "ws_no_pong",
+            Self::WsCloseTimeout => "ws_close_timeout",
+            Self::WsAbnormalClose => "ws_abnormal_close",
+            Self::WsClosed => "ws_closed",
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::crowd::plan::Sockets;
 use crate::wire::{Version, Wire};
 
 /// Schema that this engine understands.
@@ -46,6 +47,9 @@ pub struct Plan {
     /// Who a blast is, towards servers that challenge it.
     #[serde(default)]
     pub digest: Option<Credentials>,
+    /// The sockets of a run of `ws`.
+    #[serde(default)]
+    pub sockets: Option<Sockets>,
     /// Where connections go, dealt round-robin.
     pub addresses: Vec<SocketAddr>,
     /// When requests are sent.
@@ -357,10 +361,11 @@ impl Plan {
         refuse(self.connections == Some(0), "connections: expected at least 1")?;
         refuse(self.timeout_ns == 0, "timeout_ns: expected more than 0")?;
         refuse(self.timeout_ns.max(self.drain_ns) > LONGEST_STAGE_NS, "timeout_ns, drain_ns: longer than a year")?;
-        let kinds = [self.request.is_some(), self.script.is_some(), self.mix.is_some()];
+        let kinds = [self.request.is_some(), self.script.is_some(), self.mix.is_some(), self.sockets.is_some()];
         let one_kind = kinds.into_iter().filter(|is_there| *is_there).count() == 1;
-        refuse(!one_kind, "request, mix, script: expected one of them")?;
+        refuse(!one_kind, "request, mix, script, sockets: expected one of them")?;
         self.mix.as_ref().map_or(Ok(()), Mix::check)?;
+        self.sockets.as_ref().map_or(Ok(()), Sockets::check)?;
         let Some(script) = &self.script else { return self.load.check() };
         refuse(script.scenarios.is_empty(), "script.scenarios: expected at least one")?;
         refuse(script.max_users == 0, "script.max_users: expected at least 1")?;
@@ -391,7 +396,7 @@ impl Mix {
 }
 
 impl Load {
-    fn check(&self) -> Result<(), PlanError> {
+    pub(crate) fn check(&self) -> Result<(), PlanError> {
         match self {
             Self::Open { stages, arrivals, .. } => check_rates(stages, *arrivals),
             Self::Closed { stages } if stages.is_empty() => Err(PlanError("load.stages: expected at least one".into())),

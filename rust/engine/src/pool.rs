@@ -1,5 +1,6 @@
 //! The connections of a worker: which are idle, which carry a request, which may still be opened. No I/O here.
 
+use crate::client::sockets::Purpose;
 use crate::http::response::ResponseReader;
 use crate::http2;
 use crate::layers::Layers;
@@ -19,6 +20,8 @@ pub enum State {
     Idle,
     /// Carrying any number of requests, over HTTP/2.
     Shared,
+    /// A socket's own, from its handshake on.
+    Socket,
 }
 
 /// A connection and the request on it.
@@ -54,6 +57,8 @@ pub struct Connection {
     pub layers: Option<Box<Layers>>,
     /// What carries several requests at once.
     pub http2: Option<Box<http2::connection::Connection>>,
+    /// What it is for, where that is a socket.
+    pub socket: Option<Box<Purpose>>,
     /// One that is shared can be acquired.
     pub is_offered: bool,
 }
@@ -149,6 +154,14 @@ impl Pool {
         self.offer(slot);
     }
 
+    /// It is connected, and a socket's from now on.
+    pub fn seat(&mut self, slot: Slot) {
+        let connection = self.get(slot);
+        let origin = connection.origin;
+        connection.state = State::Socket;
+        self.origins[origin].connecting -= 1;
+    }
+
     /// Requests on shared connections have ended.
     pub fn ended(&mut self, requests: usize) {
         self.in_flight -= requests;
@@ -189,6 +202,7 @@ impl Pool {
             upload: None,
             layers: None,
             http2: None,
+            socket: None,
             is_offered: false,
         };
         let slot = self.free.pop().unwrap_or(self.connections.len() as Slot);
@@ -221,7 +235,7 @@ impl Pool {
             State::Idle | State::Shared => self.origins[origin].idle.retain(|&idle| idle != slot),
             State::Connecting => self.origins[origin].connecting -= 1,
             State::Busy => self.in_flight -= 1,
-            State::Closed => {}
+            State::Socket | State::Closed => {}
         }
     }
 
@@ -234,6 +248,7 @@ impl Pool {
         connection.upload = None;
         connection.layers = None;
         connection.http2 = None;
+        connection.socket = None;
         self.leave(origin, was, slot);
         self.free.push(slot);
         self.opened -= 1;
@@ -280,6 +295,7 @@ impl Pool {
             State::Busy => c.deadline_ns < now || c.upload.as_ref().is_some_and(|upload| upload.is_over(now)),
             // Each of its requests has a time of its own.
             State::Shared => true,
+            State::Socket => c.socket.as_ref().is_some_and(|socket| socket.is_due(now)),
             State::Idle | State::Closed => false,
         };
         (0..).zip(&self.connections).filter(|(_, c)| slow(c)).map(|(slot, _)| slot).collect()

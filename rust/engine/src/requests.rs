@@ -219,7 +219,7 @@ impl Many {
             uuid: uuid[0] << 64 | uuid[1],
             random: random::bits(*seed ^ RANDOM_STREAM, number),
             timestamp_ms: time_of_day_ms(),
-            length: 0,
+            ..Values::default()
         };
         head.clear();
         body.clear();

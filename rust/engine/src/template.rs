@@ -5,7 +5,8 @@
 //!   {{0}} {{1}} …     columns of the row              {{random}}     a whole number below a thousand million
 //!   {{k}}             number of the arrival           {{timestamp}}  milliseconds since 1970
 //!   {{uuid}}          a random UUID (version 4)       {{open}}       two opening braces
-//!   {{length}}        bytes of the body
+//!   {{length}}        bytes of the body               {{due_ns}}     when it is due, on the clock of all stamps
+//!   {{connection}}    number of the socket
 //! ```
 //!
 //! The face writes these; it has replaced the names that people use by the numbers of columns.
@@ -31,6 +32,10 @@ pub enum Value {
     Open,
     /// How long the body is.
     Length,
+    /// When it is due.
+    Due,
+    /// Which socket sends it.
+    Connection,
 }
 
 /// The values of one arrival.
@@ -48,6 +53,10 @@ pub struct Values<'a> {
     pub timestamp_ms: u64,
     /// For `{{length}}`.
     pub length: usize,
+    /// For `{{due_ns}}`.
+    pub due_ns: u64,
+    /// For `{{connection}}`.
+    pub connection: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -105,6 +114,8 @@ impl Template {
                 Piece::Value(Value::Timestamp) => number(values.timestamp_ms, into),
                 Piece::Value(Value::Open) => encode(b"{{", self.encoding, into),
                 Piece::Value(Value::Length) => number(values.length as u64, into),
+                Piece::Value(Value::Due) => number(values.due_ns, into),
+                Piece::Value(Value::Connection) => number(values.connection, into),
             }
         }
     }
@@ -122,6 +133,8 @@ fn begins_with_value(text: &[u8]) -> Option<(Value, &[u8])> {
         b"timestamp" => Value::Timestamp,
         b"open" => Value::Open,
         b"length" => Value::Length,
+        b"due_ns" => Value::Due,
+        b"connection" => Value::Connection,
         digits if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
             Value::Column(std::str::from_utf8(digits).ok()?.parse().ok()?)
         }

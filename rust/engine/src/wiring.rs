@@ -65,12 +65,21 @@ pub struct Wiring {
     wire: Wire,
     known: HashMap<String, IpAddr>,
     settings: Option<Settings>,
+    /// Proxies carry bytes, and no requests.
+    tunnels: bool,
 }
 
 impl Wiring {
     /// What the plan says.
     pub fn new(plan: &Plan) -> Self {
-        Self { wire: plan.wire.clone(), known: plan.resolve.clone(), settings: None }
+        Self { wire: plan.wire.clone(), known: plan.resolve.clone(), settings: None, tunnels: false }
+    }
+
+    /// The same for connections that become sockets: HTTP/1.1 up to there, and nobody who passes on requests between.
+    pub fn of_sockets(plan: &Plan) -> Self {
+        let mut wiring = Self { tunnels: true, ..Self::new(plan) };
+        wiring.wire.http = Version::One;
+        wiring
     }
 
     /// A client with at most `cap` connections. Workers begin at different ones of the addresses that it binds.
@@ -124,7 +133,7 @@ impl Wiring {
 
     fn lead_through(&self, proxy: &Proxy, place: &Place, addresses: &[SocketAddr], layers: &mut layers::Plan) {
         let userinfo = proxy.userinfo.clone();
-        let is_clear = !place.is_secure && self.wire.http != Version::Two;
+        let is_clear = !self.tunnels && !place.is_secure && self.wire.http != Version::Two;
         if proxy.kind == ProxyKind::Http && is_clear {
             let authorization = userinfo.map(|it| format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(it)));
             let prefix = format!("http://{}", place.authority());

@@ -7,10 +7,10 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::thread;
 
-use loadgen_engine::blast;
 use loadgen_engine::clock::now_ns;
 use loadgen_engine::record::block::Block;
 use loadgen_engine::record::snapshot::Snapshot;
+use loadgen_engine::worker;
 
 struct Counting;
 
@@ -67,7 +67,7 @@ fn allocations_per_request(reactor: &str, load: &str) -> (u64, u64) {
     let (reader, reports) = std::io::pipe().unwrap();
     let worker = thread::spawn(move || {
         let before = ALLOCATIONS.get();
-        blast::run(plan.as_bytes(), theirs, 0, orders.into(), reports.into()).unwrap();
+        worker::run(plan.as_bytes(), theirs, 0, orders.into(), reports.into()).unwrap();
         ALLOCATIONS.get() - before
     });
     let mut lines = BufReader::new(reader).lines();

@@ -2,7 +2,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use loadgen_engine::{blast, clock};
+use loadgen_engine::{clock, worker};
 use pyo3::prelude::*;
 
 use crate::refused;
@@ -22,7 +22,7 @@ pub(crate) fn run_worker(
     report_fd: i32,
 ) -> PyResult<()> {
     let (block, control, report) = (duplicate(block_fd)?, duplicate(control_fd)?, duplicate(report_fd)?);
-    py.detach(|| blast::run(plan, block, index, control, report)).map_err(refused)
+    py.detach(|| worker::run(plan, block, index, control, report)).map_err(refused)
 }
 
 /// The caller keeps its descriptor, the engine owns another to the same thing.

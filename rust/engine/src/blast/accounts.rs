@@ -14,7 +14,7 @@ impl<R: Reactor> Worker<R> {
     #[inline]
     pub(super) fn account(&mut self, happened: Happened, now: u64) {
         match happened {
-            Happened::Nothing => return,
+            Happened::Nothing | Happened::Socket { .. } => return,
             Happened::Sent { label, took_ns } => return self.recorder.sample(label, Kind::Send, took_ns),
             Happened::Ended(outcome) => {
                 if self.lanes.are_used() {

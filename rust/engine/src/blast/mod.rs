@@ -19,7 +19,6 @@ mod hops;
 mod waiting;
 
 use std::io;
-use std::os::fd::OwnedFd;
 
 use crate::client::Client;
 use crate::clock::{SECOND, cpu_ns, now_ns};
@@ -48,10 +47,7 @@ const HEARTBEAT_NS: u64 = SECOND / 5;
 pub const DEFAULT_CONNECTIONS: usize = 10_000;
 
 /// Runs one worker's share of a plan, from `ready` to `done`. An error means that the run is broken.
-pub fn run(plan: &[u8], block: OwnedFd, index: u32, orders: OwnedFd, reports: OwnedFd) -> io::Result<()> {
-    let plan = Plan::read(plan).map_err(io::Error::other)?;
-    let block = Block::attach(block)?;
-    let control = Control::new(orders, reports)?;
+pub fn run(plan: &Plan, block: Block, index: u32, control: Control) -> io::Result<()> {
     let thrifty = plan.pacing == Pacing::Eco;
     let needs_queue = plan.needs_layers() || plan.uploads();
     let uring = match plan.reactor {
@@ -71,9 +67,9 @@ pub fn run(plan: &[u8], block: OwnedFd, index: u32, orders: OwnedFd, reports: Ow
         ),
     };
     match uring {
-        Some(reactor) => Worker::new(&plan, block, index, reactor)?.run(control),
-        None if thrifty => Worker::new(&plan, block, index, Epoll::thrifty(control.descriptor()?)?)?.run(control),
-        None => Worker::new(&plan, block, index, Epoll::new(control.descriptor()?)?)?.run(control),
+        Some(reactor) => Worker::new(plan, block, index, reactor)?.run(control),
+        None if thrifty => Worker::new(plan, block, index, Epoll::thrifty(control.descriptor()?)?)?.run(control),
+        None => Worker::new(plan, block, index, Epoll::new(control.descriptor()?)?)?.run(control),
     }
 }
 

@@ -13,6 +13,8 @@ impl<R: Reactor> Client<R> {
     pub(super) fn ended(&mut self, slot: Slot, now: u64, error: Option<Errno>) -> Happened {
         let connection = self.pool.get(slot);
         match (connection.state, error) {
+            (State::Socket, None) => self.lose_socket(slot, ErrorKind::Closed),
+            (State::Socket, Some(_)) => self.lose_socket(slot, ErrorKind::Reset),
             (State::Connecting, _) if let Some(layers) = &connection.layers => {
                 let kind = layers.broken();
                 self.fail(slot, now, kind)
@@ -70,6 +72,7 @@ impl<R: Reactor> Client<R> {
         // What was done about another one may have closed this one, or opened it anew.
         let (state, is_over) = (connection.state, connection.deadline_ns < now);
         match state {
+            State::Socket => self.expire_socket(slot, now),
             State::Connecting if is_over => self.fail(slot, now, ErrorKind::ConnectTimeout),
             State::Busy if is_over => self.fail(slot, now, ErrorKind::Timeout),
             State::Busy => {
@@ -94,6 +97,9 @@ impl<R: Reactor> Client<R> {
 
     /// A connection fails, and with it the request that it carries.
     pub(super) fn fail(&mut self, slot: Slot, now: u64, kind: ErrorKind) -> Happened {
+        if self.pool.get(slot).socket.is_some() {
+            return self.lose_socket(slot, kind);
+        }
         if self.pool.get(slot).state == State::Connecting {
             return self.fail_to_connect(slot, now, kind);
         }

@@ -56,6 +56,9 @@ impl<R: Reactor> Client<R> {
                 }
             }
             Ok(layers::Progress::Open) if self.plain.is_empty() => Happened::Nothing,
+            Ok(progress) if connection.state == State::Socket => {
+                self.socket_speaks(slot, progress == layers::Progress::Closed)
+            }
             Ok(progress) if connection.state == State::Busy => {
                 let read = match read(connection, &mut self.heads, &self.plain, now, &mut self.pieces) {
                     Ok(Progress::More) if progress == layers::Progress::Closed => connection.reader.close(),

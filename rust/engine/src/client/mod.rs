@@ -11,6 +11,7 @@ mod layered;
 mod opening;
 mod shared;
 mod single;
+pub mod sockets;
 mod streaming;
 mod wear;
 
@@ -63,6 +64,15 @@ pub enum Happened {
     },
     /// A request ended.
     Ended(Outcome),
+    /// Something of a connection that is, or becomes, a socket.
+    Socket {
+        /// Its connection.
+        slot: Slot,
+        /// What its owner knows it by.
+        token: u64,
+        /// What it is.
+        step: sockets::Step,
+    },
 }
 
 /// See the module.
@@ -98,6 +108,7 @@ pub struct Client<R> {
     pub pieces: Vec<Piece>,
     /// Requests that wait for the next piece of a body that is made while it is sent: where they are, and their tokens.
     pub hungry: Vec<(Slot, u64)>,
+    sockets: sockets::Shared,
 }
 
 /// Where the bytes of the last response are that was kept.
@@ -137,6 +148,7 @@ impl<R: Reactor> Client<R> {
             more: VecDeque::new(),
             pieces: Vec::new(),
             hungry: Vec::new(),
+            sockets: sockets::Shared::default(),
         }
     }
 

@@ -55,15 +55,20 @@ impl<R: Reactor> Client<R> {
             self.close(slot);
         }
         let slot = self.pool.open(origin, now, now.saturating_add(self.connect_timeout_ns))?;
+        Some(match self.begin_connecting(slot, origin) {
+            Ok(()) => Happened::Nothing,
+            Err(error) => self.fail(slot, now, connect_error(error)),
+        })
+    }
+
+    /// To the address whose turn it is, from the one whose turn it is.
+    pub(super) fn begin_connecting(&mut self, slot: Slot, origin: usize) -> Result<(), Errno> {
         let source = (!self.sources.is_empty()).then(|| self.sources[self.bound % self.sources.len()]);
         self.bound += 1;
         let Origin { addresses, next, .. } = &mut self.origins[origin];
         let address = &addresses[*next % addresses.len()];
         *next += 1;
-        Some(match self.reactor.connect(slot, address, source) {
-            Ok(()) => Happened::Nothing,
-            Err(error) => self.fail(slot, now, connect_error(error)),
-        })
+        self.reactor.connect(slot, address, source)
     }
 
     /// There is a socket.
@@ -93,6 +98,7 @@ impl<R: Reactor> Client<R> {
         origin.shares = Some(version == Ok(Version::Two));
         match version {
             Err(kind) => self.fail(slot, now, kind),
+            Ok(_) if self.pool.get(slot).socket.is_some() => self.begin_socket(slot, now),
             Ok(Version::Two) => {
                 let limits = self.limits(streams);
                 self.pool.get(slot).http2 = Some(Box::new(Http2::new(limits)));

@@ -79,8 +79,10 @@ impl<R: Reactor> Client<R> {
         if connection.layers.is_some() {
             return self.received_through_layers(slot, now);
         }
-        if connection.state != State::Busy {
-            return self.unasked(slot);
+        match connection.state {
+            State::Busy => {}
+            State::Socket => return self.socket_speaks(slot, false),
+            _ => return self.unasked(slot),
         }
         let now = self.reactor.arrived_ns(now).max(connection.since_ns);
         let progress = read(connection, &mut self.heads, self.reactor.received(), now, &mut self.pieces);

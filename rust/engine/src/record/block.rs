@@ -83,7 +83,7 @@ pub enum Word {
 
 const HEADER_WORDS: usize = 512;
 /// Layout version: a reader and a writer of different builds refuse each other.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;
 
 /// Words of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -121,6 +121,12 @@ impl Recorder {
         add(self.block.label_word(label, LabelWord::Sent), 1);
     }
 
+    /// Bytes came for a label.
+    #[inline]
+    pub fn received(&self, label: usize, bytes: u64) {
+        add(self.block.label_word(label, LabelWord::BytesReceived), bytes);
+    }
+
     /// Something that is no exchange of bytes ended well.
     #[inline]
     pub fn ended_well(&self, label: usize, due_ns: u64, begun_ns: u64, done_ns: u64) {

@@ -1,0 +1,276 @@
+"""What a WebSocket costs: loadgen beside k6 and Artillery on one embedded target, and loadgen by itself.
+
+    python -m tests.bench.sockets --pairs 3 --duration 10
+    python -m tests.bench.sockets --only crowd --sockets 10000 --duration 60
+
+The target, one process, on the last core, the tools on the first, in turns. Messages and sockets are counted by the
+target, for all alike.
+
+    memory     resident memory of the whole tool with 1,000 idle sockets, less that with 10, for each socket
+    messages   500 sockets, each with ten messages a second that come back: CPU time for each message
+    connects   sockets that are opened and closed, one after the other: CPU time for each
+    crowd      loadgen alone: sockets that are held and pinged
+    fan-out    loadgen alone: 100 messages a second to 1,000 subscribers
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.measure import available_cores, machine, pinned_to, run_pinned, start_pinned
+from tests.support.ports import raised_descriptor_limit
+
+MESSAGE = '{"op":"echo","text":"0123456789012345678901234567890123456789"}'
+BATCH = 500
+EACH_PER_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a tool is asked to do: sockets, opened at a rate, held for so long, with so many messages a second each."""
+
+    url: str
+    sockets: int
+    connect_rate_per_s: int
+    hold_s: int
+    each_per_s: int
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One load generator."""
+
+    name: str
+    binary: str
+    command: Callable[[str, Task], list[str]]
+
+    def find(self) -> str | None:
+        if self.binary == "loadgen":
+            beside = Path(sys.executable).with_name("loadgen")
+            return str(beside) if beside.exists() else None
+        return shutil.which(self.binary, path=os.environ.get("LOADGEN_PEERS", "")) or shutil.which(self.binary)
+
+
+def loadgen(binary: str, task: Task) -> list[str]:
+    sends = ["--send", MESSAGE, "--send-rate-each", f"{task.each_per_s}/s", "--expect", "any"]
+    return [
+        *(binary, "ws", task.url, "--connections", str(task.sockets)),
+        *("--connect-rate", f"{task.connect_rate_per_s}/s", "--hold", f"{task.hold_s}s"),
+        *(sends if task.each_per_s else []),
+        *("--workers", "1", "--no-live", "--out", str(task.folder / "run")),
+    ]
+
+
+def k6(binary: str, task: Task) -> list[str]:
+    """A user holds its socket for one iteration, as its documentation does it; they begin evenly over the ramp."""
+    ramp_s = task.sockets / task.connect_rate_per_s
+    sends = f"socket.setInterval(() => socket.send({MESSAGE!r}), {1000 // task.each_per_s});" if task.each_per_s else ""
+    script = task.folder / "script.js"
+    options = {"vus": task.sockets, "iterations": task.sockets, "maxDuration": "10m", "executor": "per-vu-iterations"}
+    options |= {"iterations": 1}
+    script.write_text(
+        'import ws from "k6/ws";\nimport { sleep } from "k6";\n'
+        f"export const options = {json.dumps({'scenarios': {'load': options}})};\n"
+        "export default function () {\n"
+        f"  sleep({ramp_s} * (__VU - 1) / {task.sockets});\n"
+        f'  ws.connect("{task.url}", {{}}, (socket) => {{\n'
+        f'    socket.on("open", () => {{ {sends} }});\n'
+        '    socket.on("message", () => {});\n'
+        f"    socket.setTimeout(() => socket.close(), {task.hold_s * 1000 or 1});\n"
+        "  });\n}\n"
+    )
+    return [binary, "run", "--quiet", "--no-usage-report", "--no-color", str(script)]
+
+
+def artillery(binary: str, task: Task) -> list[str]:
+    """A virtual user is a socket; its flow sends and thinks in turns."""
+    flow: list[dict[str, Any]] = [{"think": max(task.hold_s, 0.001)}]
+    if task.each_per_s:
+        step = [{"send": MESSAGE}, {"think": 1 / task.each_per_s}]
+        flow = [{"loop": step, "count": task.hold_s * task.each_per_s}]
+    script = task.folder / "script.json"
+    ramp_s = max(1, round(task.sockets / task.connect_rate_per_s))
+    phases = [{"duration": ramp_s, "arrivalRate": task.sockets / ramp_s}]
+    script.write_text(
+        json.dumps(
+            {"config": {"target": task.url, "phases": phases}, "scenarios": [{"engine": "ws", "flow": flow}]}
+        )
+    )
+    return [binary, "run", "--quiet", str(script)]
+
+
+TOOLS = [
+    Tool("loadgen", "loadgen", loadgen),
+    Tool("k6", "k6", k6),
+    Tool("Artillery", "artillery", artillery),
+]
+
+
+@contextmanager
+def target(core: int, *options: str) -> Iterator[str]:
+    """The embedded target; its URL, without a path."""
+    command = [sys.executable, "-m", "loadgen", "target", "--port", "0", *options]
+    with pinned_to([core]), raised_descriptor_limit():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1].strip()
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def stats(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/ws/stats") as response:  # noqa: S310 - our own target
+        document: dict[str, Any] = json.load(response)
+    return document
+
+
+def tree_rss_mb(pid: int) -> float:
+    """Resident memory of a process and all below it, shared pages counted once for each."""
+    total, left = 0.0, [pid]
+    while left:
+        one = left.pop()
+        try:
+            left += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+            for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) / 1024
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total
+
+
+def idle_mb(tool: Tool, binary: str, url: str, sockets: int) -> float:
+    """The most memory that a tool takes while so many sockets are open."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
+        task = Task(f"{url.replace('http', 'ws')}/ws/echo", sockets, 500, 5, 0, Path(folder))
+        process = start_pinned(tool.command(binary, task), available_cores()[:1], output.fileno())
+        most = 0.0
+        while process.poll() is None:
+            most = max(most, tree_rss_mb(process.pid))
+            time.sleep(0.2)
+    return most
+
+
+def message_us(tool: Tool, binary: str, url: str, duration_s: int) -> float:
+    """CPU time for each message that went to the target and came back."""
+    with tempfile.TemporaryDirectory() as folder:
+        task = Task(f"{url.replace('http', 'ws')}/ws/echo", BATCH, 500, duration_s, EACH_PER_S, Path(folder))
+        before = stats(url)["messages"]["sent"]
+        cost = run_pinned(tool.command(binary, task), available_cores()[:1])
+        return cost.cpu_s / max(1, stats(url)["messages"]["sent"] - before) * 1e6
+
+
+def connect_us(tool: Tool, binary: str, url: str) -> float:
+    """CPU time for each socket that was opened and closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        sockets = 5000 if tool.name == "loadgen" else 1000
+        task = Task(f"{url.replace('http', 'ws')}/ws/echo", sockets, 500, 0, 0, Path(folder))
+        before = stats(url)["connections"]["opened"]
+        cost = run_pinned(tool.command(binary, task), available_cores()[:1])
+        return cost.cpu_s / max(1, stats(url)["connections"]["opened"] - before) * 1e6
+
+
+def compare(pairs: int, duration_s: int) -> None:
+    """Every tool that is there, in turns."""
+    here = [(tool, binary) for tool in TOOLS if (binary := tool.find())]
+    for tool in TOOLS:
+        if tool not in [one for one, _ in here]:
+            print(f"{tool.name} is not here: its rows are missing")
+    figures: dict[tuple[str, str], list[float]] = {}
+    with target(available_cores()[-1]) as url:
+        for _ in range(pairs):
+            for tool, binary in here:
+                few, many = (idle_mb(tool, binary, url, sockets) for sockets in (10, 1000))
+                figures.setdefault(("memory for an idle socket, kB", tool.name), []).append((many - few) / 0.99)
+                figures.setdefault(("CPU for a message and its echo, µs", tool.name), []).append(
+                    message_us(tool, binary, url, duration_s)
+                )
+                figures.setdefault(("CPU for a socket opened and closed, µs", tool.name), []).append(
+                    connect_us(tool, binary, url)
+                )
+    own = {what: statistics.median(values) for (what, name), values in figures.items() if name == "loadgen"}
+    print(f"{'':44}{'median':>10}{'least':>10}{'most':>10}   of loadgen's")
+    for (what, name), values in sorted(figures.items()):
+        middle = statistics.median(values)
+        ratio = f"{middle / own[what]:10.1f}" if own.get(what) else ""
+        print(f"{what + ': ' + name:44.60}{middle:10.1f}{min(values):10.1f}{max(values):10.1f}{ratio}")
+
+
+def alone(url: str, options: list[str], cores: list[int]) -> dict[str, Any]:
+    """A run of loadgen's, and its summary."""
+    binary = TOOLS[0].find()
+    assert binary is not None
+    with tempfile.TemporaryDirectory() as folder:
+        command = [binary, "ws", url, *options, "--no-live", "--out", f"{folder}/run"]
+        cost = run_pinned(command, cores)
+        print(cost.output)
+        summary: dict[str, Any] = json.loads((Path(folder) / "run" / "summary.json").read_text())
+    return summary
+
+
+def crowd(sockets: int, duration_s: int) -> None:
+    """Sockets that are held and pinged; several sources where one has not ports enough."""
+    quiet = [f"--feed={channel}=0" for channel in ("blocks", "transactions", "network_stats")]
+    with target(available_cores()[-1], *quiet) as url:
+        options = ["--connections", str(sockets), "--connect-rate", "1000/s", "--hold", f"{duration_s}s", "--ping", "10s"]
+        options += ["--bind", "127.0.0.2-127.0.0.5"] if sockets > 20_000 else []
+        summary = alone(f"{url.replace('http', 'ws')}/ws/echo", [*options, "--workers", "1"], available_cores()[:1])
+        print("the target:", json.dumps(stats(url)["connections"]), json.dumps(stats(url)["pings"]))
+    workers = sum(worker["max_rss_mb"] for worker in summary["workers"])
+    print(f"workers: {workers:.1f} MB resident; generator: {summary['generator']['verdict']}")
+
+
+def fan_out(duration_s: int) -> None:
+    """One message to a thousand, a hundred times a second."""
+    feed = ["--feed=blocks=100/s", "--feed=transactions=0", "--feed=network_stats=0"]
+    with target(available_cores()[-1], *feed) as url:
+        options = [
+            *("--connections", "1000", "--connect-rate", "1000/s", "--hold", f"{duration_s}s"),
+            *("--subscribe", '{"op":"subscribe","id":"{{uuid}}","channel":"blocks"}'),
+            *("--correlate", "id", "--stamp", "ts_ns:ns", "--sequence", "seq", "--channel", "channel"),
+            *("--workers", "1"),
+        ]
+        summary = alone(f"{url.replace('http', 'ws')}/ws/feed", options, available_cores()[:1])
+        counts = stats(url)["channels"]["blocks"]
+    print("the target:", json.dumps(counts))
+    print("loadgen:   ", json.dumps(summary["sockets"]["delivery"]))
+    cpu_s = sum(worker["cpu_s"] for worker in summary["workers"])
+    print(f"CPU for a delivery: {cpu_s / max(1, counts['delivered']) * 1e6:.2f} µs of the worker")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--duration", type=int, default=10)
+    parser.add_argument("--sockets", type=int, default=10_000)
+    parser.add_argument("--only", choices=["compare", "crowd", "fan-out"])
+    chosen = parser.parse_args()
+    print(machine())
+    if chosen.only in (None, "compare"):
+        compare(chosen.pairs, chosen.duration)
+    if chosen.only in (None, "crowd"):
+        crowd(chosen.sockets, chosen.duration)
+    if chosen.only in (None, "fan-out"):
+        fan_out(chosen.duration)
+
+
+if __name__ == "__main__":
+    main()
