@@ -44,7 +44,7 @@ def histogram_of(counts: Mapping[int, int]) -> Histogram:
         data = struct.pack(f"<{len(values)}Q", *values)
         assert os.pwrite(block.fd, data, word * 8) == len(data)
 
-    assert struct.unpack("<Q", os.pread(block.fd, 8, VERSION * 8)) == (4,), "the layout has changed"
+    assert struct.unpack("<Q", os.pread(block.fd, 8, VERSION * 8)) == (5,), "the layout has changed"
     write(LABELS, 1)
     touched = 0
     for index, count in counts.items():
