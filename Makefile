@@ -83,12 +83,12 @@ bench: build ## loadgen beside other tools on one nginx, pacing, memory; takes a
 	$(BIN)/python -m tests.bench.stall
 	$(BIN)/python -m tests.bench.memory
 
-# FUZZ=chunk, cookies, decode, events, http2, plan, response, template or tunnel; FUZZ_SECONDS=600.
+# FUZZ=one of those below; FUZZ_SECONDS=600.
 FUZZ ?= response
 FUZZ_SECONDS ?= 60
 
 .PHONY: fuzz
-fuzz: cargo-present ## let a fuzzer loose on a parser: FUZZ=response|chunk|plan|http2|tunnel|cookies|decode|template|events, FUZZ_SECONDS=60
+fuzz: cargo-present ## let a fuzzer loose on a parser: FUZZ=response|chunk|plan|http2|tunnel|cookies|decode|template|events|ws_frames|ws_inflate, FUZZ_SECONDS=60
 	rust/fuzz/run $(FUZZ) $(FUZZ_SECONDS)
 
 EMPTY_VENV := target/empty-venv

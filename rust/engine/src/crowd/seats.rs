@@ -28,17 +28,16 @@ pub struct Seat {
     /// Where it stands among those that are open.
     place: usize,
     /// What it has seen of numbered streams.
-    streams: Option<Box<HashMap<Box<str>, Sequence>>>,
+    streams: HashMap<Box<str>, Sequence>,
 }
 
 impl Seat {
     /// Takes the number of a message of a stream. Nothing can be said of the first.
     pub fn see(&mut self, stream: &str, number: u64) -> Option<Arrived> {
-        let streams = self.streams.get_or_insert_default();
-        if let Some(sequence) = streams.get_mut(stream) {
+        if let Some(sequence) = self.streams.get_mut(stream) {
             return Some(sequence.see(number));
         }
-        streams.insert(stream.into(), Sequence::new(number));
+        self.streams.insert(stream.into(), Sequence::new(number));
         None
     }
 }

@@ -106,7 +106,7 @@ pub fn split(url: &str) -> Option<(&str, String)> {
     (!authority.is_empty()).then(|| (authority, format!("{slash}{path}")))
 }
 
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 

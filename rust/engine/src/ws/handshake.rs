@@ -9,7 +9,7 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use super::extension::{Agreed, Offer};
 use super::failure::Failure;
 use crate::http::head::{HEAD_LIMIT, HEADER_LIMIT};
-use crate::http::request::render_parts;
+use crate::http::request::{is_token, render_parts};
 use crate::outcome::ErrorKind;
 use crate::plan::PlanError;
 use crate::random;
@@ -184,10 +184,6 @@ fn agree(opening: &Opening, accept: &str, response: &httparse::Response<'_, '_>)
 
 fn accept(key: &str) -> String {
     STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{GUID}").as_bytes()))
-}
-
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 #[cfg(test)]
