@@ -28,11 +28,11 @@ Paths: / and /health; /delay/MS answers after exactly that long; /status/CODE;
 /stall?for=T&every=T freezes the whole server; /requests tells exact counts.
 
 \b
-WebSocket: /ws/echo sends each message back; ?delay=MS, close_after=N, fragment=N,
-no_pong=1, no_close=1, status=CODE and never=1 make it misbehave. /ws/feed has the
-channels blocks, transactions and network_stats: {"op": "subscribe", "channel":
-"blocks"}; POST /ws/publish?channel=blocks publishes its body; /ws/stats tells
-exact counts. More in docs/target.md.
+WebSocket: /ws/echo sends each message back; ?delay=MS, close_after=N,
+fragment=N, no_pong=1, no_close=1, status=CODE, never=1 make it misbehave.
+/ws/feed has the channels blocks, transactions and network_stats:
+{"op": "subscribe", "channel": "blocks"}. POST /ws/publish?channel=blocks
+publishes its body; /ws/stats tells exact counts. All of it: docs/target.md.
 """
 
 
