@@ -139,8 +139,11 @@ class LoadgenLoop(asyncio.SelectorEventLoop):
         # Found on the instance before the class: asyncio's C code then calls the engine without a detour.
         if enabled:
             self.__dict__.pop("call_soon", None)
+            self.__dict__.pop("get_debug", None)
         else:
             self.__dict__["call_soon"] = self._engine.call_soon
+            # Every future asks; without an argument this says no, and says it in C.
+            self.__dict__["get_debug"] = bool
 
     def close(self) -> None:
         super().close()

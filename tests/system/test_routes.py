@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -129,6 +129,42 @@ def test_each_host_of_a_file_is_looked_up(
     summary = balanced(result)
     assert summary["phases"]["dns"]["count"] == 2, result
     assert summary["requests"]["status"] == {"200": summary["requests"]["total"]}, result
+
+
+def test_a_connection_counts_for_the_host_that_it_leads_to(
+    loadgen: Loadgen, scripts: Scripts, target: Target, nginx: NginxFactory, tmp_path: Path
+) -> None:
+    """One of ten goes to the second."""
+    places = [f"127.0.0.1:{target.port}", f"127.0.0.1:{nginx().port}"]
+    file = tmp_path / "targets"
+    file.write_text(f"9 http://{places[0]}/health\n1 http://{places[1]}/\n")
+    load = ("--users", "2", "--no-keepalive", "--duration", "300ms", "--workers", "1")
+
+    def assert_told_apart(summary: dict[str, Any], labels: list[str]) -> None:
+        # What there is no sample of is None.
+        told = {one["expression"]: one["value"] for one in summary["thresholds"]}
+        assert all(told[f"{label}: connect.max < 1m"] for label in labels), told
+
+    def thresholds(labels: list[str]) -> list[str]:
+        return [part for label in labels for part in ("--threshold", f"{label}: connect.max < 1m")]
+
+    labels = ["GET /health", "GET /"]
+    result = loadgen("blast", "--targets", str(file), *load, *thresholds(labels))
+    assert_told_apart(balanced(result), labels)
+    labels = [f"GET {places[0]}/health", f"GET {places[1]}/"]
+    told = scripts(
+        f"""\
+        from loadgen import User, scenario
+
+        @scenario
+        async def visit(user: User) -> None:
+            for _ in range(9):
+                await user.get("http://{places[0]}/health")
+            await user.get("http://{places[1]}/")
+        """,
+        *("--url", target.url, *load, *thresholds(labels)),
+    )
+    assert_told_apart(told.summary, labels)
 
 
 # Where from.

@@ -50,6 +50,8 @@ pub struct Courier<R> {
     /// The connections.
     pub client: Client<R>,
     waiting: Vec<VecDeque<Parcel>>,
+    /// Of each origin, the label of the request that began to wait last.
+    labels: Vec<usize>,
     /// Those that ended without an event of their own.
     failed: VecDeque<Outcome>,
     growth: Growth,
@@ -62,13 +64,14 @@ impl<R: Reactor> Courier<R> {
     /// A courier with these connections.
     pub fn new(mut client: Client<R>, growth: Growth) -> Self {
         client.window_bytes = WINDOW_BYTES;
-        let (waiting, failed) = (Vec::new(), VecDeque::new());
-        Self { client, waiting, failed, growth, look_ns: u64::MAX, next_sweep_ns: 0 }
+        let (waiting, labels, failed) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { client, waiting, labels, failed, growth, look_ns: u64::MAX, next_sweep_ns: 0 }
     }
 
     /// One more place that requests may go to.
     pub fn add_origin(&mut self, origin: Origin) -> usize {
         self.waiting.push(VecDeque::new());
+        self.labels.push(0);
         self.client.add_origin(origin)
     }
 
@@ -84,6 +87,7 @@ impl<R: Reactor> Courier<R> {
             return;
         }
         self.client.mind(parcel.sending.timeout_ns);
+        self.labels[origin] = parcel.sending.label;
         self.waiting[origin].push_back(parcel);
         self.look_ns = self.look_ns.min(now);
     }
@@ -125,13 +129,13 @@ impl<R: Reactor> Courier<R> {
                 recorder.finished(outcome.label, &outcome);
                 Some(outcome)
             }
-            Happened::Connected { took_ns, tls_ns } => {
+            Happened::Connected { origin, took_ns, tls_ns } => {
                 recorder.add(Word::Connects, 1);
                 self.growth.ended(true);
-                // Connections belong to no request: the one that waits longest stands for them.
-                if let Some(parcel) = self.waiting.iter().find_map(VecDeque::front) {
-                    recorder.connected(parcel.sending.label, took_ns, tls_ns);
-                }
+                // Connections belong to no request: the one that waits longest stands for them, or the last that did.
+                let first = self.waiting[origin].front();
+                let label = first.map_or(self.labels[origin], |parcel| parcel.sending.label);
+                recorder.connected(label, took_ns, tls_ns);
                 None
             }
             Happened::ConnectFailed { origin, kind, since_ns } => {

@@ -53,6 +53,8 @@ pub struct Requests {
 
 struct Many {
     targets: Vec<Rendering>,
+    /// Of each origin, that of the first target that goes there.
+    labels_of_origins: Vec<usize>,
     /// The sums of weights up to each target; empty where they come in turn.
     weights: Vec<f64>,
     rows: Vec<Vec<String>>,
@@ -118,6 +120,12 @@ impl Requests {
         self.many.is_some()
     }
 
+    /// A label of what goes to an origin, for what belongs to no arrival.
+    pub fn label_of(&self, origin: usize) -> usize {
+        let known = self.many.as_ref().and_then(|many| many.labels_of_origins.get(origin).copied());
+        known.unwrap_or(self.first.label)
+    }
+
     /// The label of what belongs to no arrival.
     pub fn first_label(&self) -> usize {
         self.first.label
@@ -135,6 +143,10 @@ impl Many {
                 .map_err(|PlanError(text)| PlanError(format!("mix.targets[{number}].{text}")))?;
             targets.push(rendering);
         }
+        let mut labels_of_origins = vec![0; mix.hosts.len()];
+        for Rendering { chosen, .. } in targets.iter().rev() {
+            labels_of_origins[chosen.origin] = chosen.label;
+        }
         let weights = mix.targets.iter().filter_map(|target| target.weight);
         let weights = weights.scan(0.0, |sum, weight| {
             *sum += weight;
@@ -143,6 +155,7 @@ impl Many {
         let mut many = Self {
             weights: weights.collect(),
             targets,
+            labels_of_origins,
             rows: mix.rows.clone(),
             seed: mix.seed,
             next_number: index,

@@ -23,10 +23,10 @@ impl<R: Reactor> Worker<R> {
                     self.ended(&outcome);
                 }
             }
-            Happened::Connected { took_ns, tls_ns } => {
+            Happened::Connected { origin, took_ns, tls_ns } => {
                 self.growth.ended(true);
                 self.recorder.add(Word::Connects, 1);
-                self.recorder.connected(self.requests.first_label(), took_ns, tls_ns);
+                self.recorder.connected(self.requests.label_of(origin), took_ns, tls_ns);
             }
             Happened::ConnectFailed { origin, kind, since_ns } => {
                 return self.connect_failed(origin, kind, since_ns, now);

@@ -41,6 +41,8 @@ pub enum Happened {
     Nothing,
     /// A connection is ready; it took this long to make.
     Connected {
+        /// Where it leads.
+        origin: usize,
         /// Until there was a socket, and a tunnel where one is needed.
         took_ns: u64,
         /// And from then on until TLS stood, where it is used.

@@ -116,7 +116,7 @@ impl<R: Reactor> Client<R> {
         let connection = self.pool.get(slot);
         let handshake = connection.layers.as_ref().and_then(|layers| layers.handshake());
         let took_ns = handshake.map_or(now, |(tls_since_ns, _)| tls_since_ns).saturating_sub(connection.since_ns);
-        Happened::Connected { took_ns, tls_ns: handshake.map(|(_, tls_ns)| tls_ns) }
+        Happened::Connected { origin: connection.origin, took_ns, tls_ns: handshake.map(|(_, tls_ns)| tls_ns) }
     }
 
     /// A connection fails before it has carried anything, and with it who waits for it.

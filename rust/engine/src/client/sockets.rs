@@ -131,7 +131,7 @@ impl<R: Reactor> Client<R> {
         let token = purpose.token;
         self.send_said(slot);
         match self.has_connected(slot, now) {
-            Happened::Connected { took_ns, tls_ns } => {
+            Happened::Connected { took_ns, tls_ns, .. } => {
                 Happened::Socket { slot, token, step: Step::Connected { took_ns, tls_ns } }
             }
             other => other,
