@@ -3,8 +3,8 @@
     python -m tests.bench.sockets --pairs 3 --duration 10
     python -m tests.bench.sockets --only crowd --sockets 10000 --duration 60
 
-The target, one process, on the last core, the tools on the first, in turns. Messages and sockets are counted by the
-target, for all alike.
+The target, one process, on the last core, the tools on the first, in turns. Messages and sockets are counted
+by the target, for all alike.
 
     memory     resident memory of the whole tool with 1,000 idle sockets, less that with 10, for each socket
     messages   500 sockets, each with ten messages a second that come back: CPU time for each message
@@ -41,7 +41,7 @@ EACH_PER_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a tool is asked to do: sockets, opened at a rate, held for so long, with so many messages a second each."""
+    """What a tool is asked to do: sockets at a rate, held for so long, each with messages at a rate."""
 
     url: str
     sockets: int
@@ -63,7 +63,9 @@ class Tool:
         if self.binary == "loadgen":
             beside = Path(sys.executable).with_name("loadgen")
             return str(beside) if beside.exists() else None
-        return shutil.which(self.binary, path=os.environ.get("LOADGEN_PEERS", "")) or shutil.which(self.binary)
+        return shutil.which(self.binary, path=os.environ.get("LOADGEN_PEERS", "")) or shutil.which(
+            self.binary
+        )
 
 
 def loadgen(binary: str, task: Task) -> list[str]:
@@ -77,11 +79,20 @@ def loadgen(binary: str, task: Task) -> list[str]:
 
 
 def k6(binary: str, task: Task) -> list[str]:
-    """A user holds its socket for one iteration, as its documentation does it; they begin evenly over the ramp."""
+    """A user holds its socket for one iteration, as the documentation does it; they begin over the ramp."""
     ramp_s = task.sockets / task.connect_rate_per_s
-    sends = f"socket.setInterval(() => socket.send({MESSAGE!r}), {1000 // task.each_per_s});" if task.each_per_s else ""
+    sends = (
+        f"socket.setInterval(() => socket.send({MESSAGE!r}), {1000 // task.each_per_s});"
+        if task.each_per_s
+        else ""
+    )
     script = task.folder / "script.js"
-    options = {"vus": task.sockets, "iterations": task.sockets, "maxDuration": "10m", "executor": "per-vu-iterations"}
+    options = {
+        "vus": task.sockets,
+        "iterations": task.sockets,
+        "maxDuration": "10m",
+        "executor": "per-vu-iterations",
+    }
     options |= {"iterations": 1}
     script.write_text(
         'import ws from "k6/ws";\nimport { sleep } from "k6";\n'
@@ -127,8 +138,8 @@ def target(core: int, *options: str) -> Iterator[str]:
     command = [sys.executable, "-m", "loadgen", "target", "--port", "0", *options]
     with pinned_to([core]), raised_descriptor_limit():
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         yield process.stdout.readline().split()[-1].strip()
     finally:
         process.terminate()
@@ -136,10 +147,9 @@ def target(core: int, *options: str) -> Iterator[str]:
         process.stdout.close()
 
 
-def stats(url: str) -> dict[str, Any]:
+def stats(url: str) -> Any:
     with urllib.request.urlopen(f"{url}/ws/stats") as response:  # noqa: S310 - our own target
-        document: dict[str, Any] = json.load(response)
-    return document
+        return json.load(response)
 
 
 def tree_rss_mb(pid: int) -> float:
@@ -175,7 +185,8 @@ def message_us(tool: Tool, binary: str, url: str, duration_s: int) -> float:
         task = Task(f"{url.replace('http', 'ws')}/ws/echo", BATCH, 500, duration_s, EACH_PER_S, Path(folder))
         before = stats(url)["messages"]["sent"]
         cost = run_pinned(tool.command(binary, task), available_cores()[:1])
-        return cost.cpu_s / max(1, stats(url)["messages"]["sent"] - before) * 1e6
+        done: int = stats(url)["messages"]["sent"] - before
+        return cost.cpu_s / max(1, done) * 1e6
 
 
 def connect_us(tool: Tool, binary: str, url: str) -> float:
@@ -185,7 +196,8 @@ def connect_us(tool: Tool, binary: str, url: str) -> float:
         task = Task(f"{url.replace('http', 'ws')}/ws/echo", sockets, 500, 0, 0, Path(folder))
         before = stats(url)["connections"]["opened"]
         cost = run_pinned(tool.command(binary, task), available_cores()[:1])
-        return cost.cpu_s / max(1, stats(url)["connections"]["opened"] - before) * 1e6
+        done: int = stats(url)["connections"]["opened"] - before
+        return cost.cpu_s / max(1, done) * 1e6
 
 
 def compare(pairs: int, duration_s: int) -> None:
@@ -199,7 +211,9 @@ def compare(pairs: int, duration_s: int) -> None:
         for _ in range(pairs):
             for tool, binary in here:
                 few, many = (idle_mb(tool, binary, url, sockets) for sockets in (10, 1000))
-                figures.setdefault(("memory for an idle socket, kB", tool.name), []).append((many - few) / 0.99)
+                figures.setdefault(("memory for an idle socket, kB", tool.name), []).append(
+                    (many - few) / 0.99
+                )
                 figures.setdefault(("CPU for a message and its echo, µs", tool.name), []).append(
                     message_us(tool, binary, url, duration_s)
                 )
@@ -230,9 +244,20 @@ def crowd(sockets: int, duration_s: int) -> None:
     """Sockets that are held and pinged; several sources where one has not ports enough."""
     quiet = [f"--feed={channel}=0" for channel in ("blocks", "transactions", "network_stats")]
     with target(available_cores()[-1], *quiet) as url:
-        options = ["--connections", str(sockets), "--connect-rate", "1000/s", "--hold", f"{duration_s}s", "--ping", "10s"]
+        options = [
+            "--connections",
+            str(sockets),
+            "--connect-rate",
+            "1000/s",
+            "--hold",
+            f"{duration_s}s",
+            "--ping",
+            "10s",
+        ]
         options += ["--bind", "127.0.0.2-127.0.0.5"] if sockets > 20_000 else []
-        summary = alone(f"{url.replace('http', 'ws')}/ws/echo", [*options, "--workers", "1"], available_cores()[:1])
+        summary = alone(
+            f"{url.replace('http', 'ws')}/ws/echo", [*options, "--workers", "1"], available_cores()[:1]
+        )
         print("the target:", json.dumps(stats(url)["connections"]), json.dumps(stats(url)["pings"]))
     workers = sum(worker["max_rss_mb"] for worker in summary["workers"])
     print(f"workers: {workers:.1f} MB resident; generator: {summary['generator']['verdict']}")
@@ -257,7 +282,9 @@ def fan_out(duration_s: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--duration", type=int, default=10)
     parser.add_argument("--sockets", type=int, default=10_000)
