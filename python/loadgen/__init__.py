@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from loadgen.run import run
     from loadgen.scenario import once, scenario, session
     from loadgen.shapes import Stage
+    from loadgen.sockets import Sockets
     from loadgen.user import User
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Result",
     "Retry",
     "RunFolderError",
+    "Sockets",
     "Stage",
     "StatusError",
     "TargetError",
@@ -64,6 +66,7 @@ _HOME = dict.fromkeys(__all__, "loadgen.errors") | {
     "Response": "loadgen._engine",
     "Result": "loadgen.result",
     "Retry": "loadgen.policy",
+    "Sockets": "loadgen.sockets",
     "Stage": "loadgen.shapes",
     "User": "loadgen.user",
     "csv_rows": "loadgen.data",

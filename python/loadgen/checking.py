@@ -32,8 +32,9 @@ class Checker:
 
     def wrong(self, place: str, text: str) -> None:
         """One mistake, at `field`, `field[1]` or `field[1].part`."""
-        field = re.split(r"[.\[]", place, maxsplit=1)[0]
-        self.mistakes.append(Mistake(self.named(field) if field in self._origins else place, text))
+        ways = (re.split(parting, place, maxsplit=1)[0] for parting in (r"\[", r"[.\[]"))
+        field = next((way for way in ways if way in self._origins), None)
+        self.mistakes.append(Mistake(place if field is None else self.named(field), text))
 
     def named(self, field: str) -> str:
         """What the user calls a field: `--tps`, `LOADGEN_TPS`, `rate`."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from loadgen._engine import Snapshot, __version__
+from loadgen.deliveries import Deliveries
 from loadgen.engine_plan import EnginePlan
-from loadgen.ledger import Ledger
+from loadgen.ledger import Ledger, of_labels
 from loadgen.load import Evidence
 from loadgen.result import (
     Ending,
@@ -29,6 +30,7 @@ from loadgen.script_conclusion import (
 )
 from loadgen.script_news import ScriptNews
 from loadgen.snapshot import Milliseconds, busy_share, milliseconds
+from loadgen.socket_conclusion import socket_result
 from loadgen.thresholds import Outcome, Threshold
 from loadgen.verdict import GeneratorFigures, judge_generator
 from loadgen.watch import stretch_of, thresholds_of
@@ -54,6 +56,7 @@ def conclude_run(
     evidence: Evidence,
     workers: list[WorkerEnd],
     news: ScriptNews | None = None,
+    deliveries: Deliveries | None = None,
 ) -> tuple[Result, list[str]]:
     """The result, and the accounting identities that do not hold (there should be none)."""
     scripted, in_iterations = plan.script is not None, plan.counts_iterations
@@ -61,7 +64,9 @@ def conclude_run(
     load_s = evidence.load_ns / 1e9
     at_gate = evidence.at_gate.counters
     # Of arrivals: requests, or iterations.
-    sent_in_time = at_gate["iterations_started" if in_iterations else "sent"]
+    labels = plan.sockets.arrival_labels if plan.sockets else None
+    arrived = of_labels(evidence.at_gate, labels)
+    sent_in_time = arrived["iterations_started" if in_iterations else "sent"]
     ledger = Ledger(
         evidence.final,
         scripted=in_iterations,
@@ -69,6 +74,7 @@ def conclude_run(
         worker_lost=bool(lost),
         sent_in_time=at_gate["sent"],
         load_s=load_s,
+        arrival_labels=labels,
     )
     thresholds, outcomes = _judge_thresholds(plan, evidence, ledger)
     busy = max(
@@ -76,7 +82,7 @@ def conclude_run(
         default=None,
     )
     cpu_share = script_share(evidence) if scripted else None
-    figures = _figures(plan, evidence, ledger, busy)
+    figures = _figures(plan, evidence, ledger, busy, arrived["sent"])
     if scripted:
         figures = script_figures(figures, plan, evidence, ledger, cpu_share, news)
     generator, reasons = judge_generator(figures)
@@ -114,7 +120,7 @@ def conclude_run(
         metrics={name: value for name, (_, value) in ledger.metrics().items()}
         | {
             "connection_wait": ledger.latency("connection_wait"),
-            "completed_rate_per_s": round(at_gate["iterations_ok" if in_iterations else "ok"] / load_s, 6),
+            "completed_rate_per_s": round(arrived["iterations_ok" if in_iterations else "ok"] / load_s, 6),
         }
         | (
             {"requests_rate_per_s": round(at_gate["sent"] / load_s, 6)}
@@ -140,6 +146,7 @@ def conclude_run(
             pacing=plan.pacing,
         ),
         script=script_result(evidence, ledger, cpu_share, news) if scripted else None,
+        sockets=socket_result(plan, ledger, deliveries) if plan.sockets and deliveries else None,
     )
     return result, ledger.errors
 
@@ -219,22 +226,26 @@ def _measure(threshold: Threshold, plan: EnginePlan, evidence: Evidence, ledger:
     return None if stretch is None else threshold.measure(stretch)
 
 
-def _figures(plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float | None) -> GeneratorFigures:
-    final, gate = evidence.final.counters, evidence.at_gate.counters
+def _figures(
+    plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float | None, sent_in_time: int
+) -> GeneratorFigures:
+    final = evidence.final.counters
+    # Messages for which no socket was open: that is the target's doing, or what the plan asks for.
+    unsendable = final["dropped"] if plan.sockets else 0
     connecting = _connecting(evidence.final)
     own_lateness = "dispatch" if connecting else "lateness"
     figures = GeneratorFigures(
         open_model=plan.is_open,
         load_s=evidence.load_ns / 1e9,
-        due=evidence.due,
+        due=max(0, evidence.due - unsendable),
         # An interrupt is heard a little after the gate's snapshot; what was dropped is judged by itself.
-        sent_in_time=min(gate["iterations_started" if plan.counts_iterations else "sent"], evidence.due),
+        sent_in_time=min(sent_in_time, evidence.due),
         sent=final["sent"],
         late_1ms=evidence.final.histogram(own_lateness).count_above(1_000_000),
-        dropped=final["dropped"],
+        dropped=final["dropped"] - unsendable,
         lateness_p99_ns=ledger.percentile_ns(own_lateness, 99),
         response_p50_ns=ledger.percentile_ns("response", 50),
-        response_p99_ns=ledger.percentile_ns("response", 99),
+        response_p99_ns=None if unsendable else ledger.percentile_ns("response", 99),
         service_p99_ns=ledger.percentile_ns("service", 99),
         waited_for_connection=final["pool_waits"],
         connecting=connecting,

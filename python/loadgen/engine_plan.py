@@ -180,7 +180,95 @@ class ScriptPlan(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True
     max_redirects: int = MAX_REDIRECTS
 
 
-# Targets in the copy of a plan that is stored.
+class Message(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a socket sends. Its text may have values in it, as a target's may."""
+
+    text: str  # base64 where it is binary
+    label: str
+    binary: bool = False
+    encoding: Encoding = "json"  # of values in it
+
+
+class Expected(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a reply looks like: it has a value at `path`, and which, as JSON has it. No path: any."""
+
+    path: str | None
+    value: str | None
+
+
+class Correlation(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the text stands that a message and its reply have in common."""
+
+    request: str
+    reply: str
+
+
+class Stamp(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a message says when it was sent, and on which clock."""
+
+    path: str
+    unit_ns: int
+    clock: Literal["monotonic", "wall"]
+
+
+class Backoff(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long to wait before a lost socket is opened again: at most so long at first, then twice that."""
+
+    first_ns: int
+    most_ns: int
+
+
+class SocketPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What only a run of sockets has. Each arrival of the plan's load opens one."""
+
+    url: str  # ws:// or wss://
+    headers: list[tuple[str, str]]
+    subprotocols: list[str]
+    deflate: bool
+    subscribe: list[Message]  # every socket sends all of them, when it is open
+    subscriptions: list[Message]  # socket k sends number k mod their number
+    messages: list[Message]  # message j of `sends` is number j mod their number
+    sends: OpenLoad | None
+    ping_every_ns: int | None
+    expect: Expected | None
+    correlate: Correlation | None
+    stamp: Stamp | None
+    sequence: str | None
+    channel: str | None
+    reconnect: Backoff | None
+    columns: list[str]  # those that are used, in the order of the values
+    rows: list[list[str]]  # message j and socket k take row j, k mod row_count; the stored copy has none
+    row_count: int
+    seed: int
+
+    @property
+    def arrival_labels(self) -> list[str]:
+        """What the schedule knows of; subscriptions and reconnects are requests beyond it."""
+        return list(dict.fromkeys([CONNECT, *(message.label for message in self.messages)]))
+
+    @property
+    def labels(self) -> list[str]:
+        """All that are counted."""
+        told = [message.label for message in (*self.subscribe, *self.subscriptions, *self.messages)]
+        return list(dict.fromkeys([*OWN_LABELS, *told]))
+
+    def describe(self, connects: OpenLoad, connections: int) -> str:
+        """In words: `100 sockets at 50/s, held for 10s, messages at 100/s`."""
+        first, *rest = connects.stages
+        held_ns = sum(stage.duration_ns for stage in rest)
+        words = f"{counted(connections, 'socket')} at {format_rate(first.to_rate)}"
+        words += f", held for {format_duration(held_ns)}"
+        if self.sends is not None:
+            words += f", messages at {format_rate(self.sends.stages[-1].to_rate)}"
+        return words
+
+
+# What every run of sockets counts: from due to open, the same of lost ones, how long each was open,
+# round trips, how long messages took.
+CONNECT = "connect"
+OWN_LABELS = (CONNECT, "reconnect", "session", "ping", "delivery")
+
+# Targets, and messages of sockets, in the copy of a plan that is stored.
 MOST_STORED_TARGETS = 100
 
 
@@ -222,6 +310,7 @@ class EnginePlan(
     # Of a blast. Where there is one of the two, an arrival may take several requests.
     max_redirects: int | None = None  # None: none is followed
     digest: Credentials | None = None
+    sockets: SocketPlan | None = None
 
     def encode(self) -> bytes:
         """One line of JSON."""
@@ -234,6 +323,8 @@ class EnginePlan(
             return self.script.base_url
         if self.mix is not None:
             return self.mix.hosts[0].url
+        if self.sockets is not None:
+            return self.sockets.url.replace("ws", "http", 1)
         assert self.request is not None
         return self.request.url
 
@@ -245,10 +336,17 @@ class EnginePlan(
     @property
     def loads(self) -> list[OpenLoad | ClosedLoad]:
         """What really runs, each once: the common load first, then those of single scenarios."""
+        if self.sockets is not None and self.sockets.sends is not None:
+            return [self.load, self.sockets.sends]
         if self.script is None:
             return [self.load]
         own = [scenario.load for scenario in self.script.scenarios]
         return ([self.load] if None in own else []) + [load for load in own if load is not None]
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether there are metrics by any name, which thresholds may ask about."""
+        return self.script is not None or self.sockets is not None
 
     @property
     def is_open(self) -> bool:
@@ -262,6 +360,8 @@ class EnginePlan(
 
     def describe_load(self) -> str:
         """In words: `5,000/s for 10s`, `up to 300 users for 5m`, `5/s and 20 users for 1m`."""
+        if self.sockets is not None and isinstance(self.load, OpenLoad):
+            return self.sockets.describe(self.load, self.connections)
         limit = _describe_iterations(self.script) if self.script else ""
         loads = self.loads
         if len(loads) == 1 and len(loads[0].stages) == 1 and not limit:
@@ -297,6 +397,7 @@ class EnginePlan(
             request=request,
             script=script,
             mix=mix,
+            sockets=self.sockets and _stored(self.sockets),
             wire=secretless(self.wire),
             digest=self.digest and Credentials(REDACTED, REDACTED),
         )
@@ -365,6 +466,16 @@ def _without_secrets_of(mix: Mix) -> Mix:
         for target in mix.targets[:MOST_STORED_TARGETS]
     ]
     return msgspec.structs.replace(mix, targets=targets, rows=[])
+
+
+def _stored(sockets: SocketPlan) -> SocketPlan:
+    """Without headers that open doors and without rows, and of very many messages the first."""
+    some = {
+        name: getattr(sockets, name)[:MOST_STORED_TARGETS]
+        for name in ("subscribe", "subscriptions", "messages")
+    }
+    headers = without_secrets(sockets.headers)
+    return msgspec.structs.replace(sockets, headers=headers, rows=[], **some)
 
 
 def basic_authorization(userinfo: str) -> str:

@@ -151,13 +151,30 @@ def port_range() -> tuple[int, int] | None:
     return (int(fields[0]), int(fields[1])) if len(fields) == 2 else None
 
 
-def near_limit(connections: int, workers: int) -> str | None:
-    """A warning where nine tenths of the descriptors or of the ports are in use."""
+def available_bytes() -> int | None:
+    """Memory that may still be had: of the system, or of our control group where that has less."""
+    found = [
+        int(line.split()[1]) * 1024 for line in read(PROC / "meminfo").splitlines() if "MemAvailable" in line
+    ]
+    for directory in _cgroups():
+        limit, used = (read(directory / f"memory.{name}") for name in ("max", "current"))
+        stat = dict(line.split() for line in read(directory / "memory.stat").splitlines())
+        if limit.isdigit() and used.isdigit():
+            # What it holds of files is given back when it is wanted.
+            found.append(max(0, int(limit) - int(used) + int(stat.get("file", 0))))
+    return min(found, default=None)
+
+
+def near_limit(connections: int, workers: int, pairs: int = 1) -> str | None:
+    """A warning where nine tenths of the descriptors or of the ports are in use.
+
+    Each pair of an address here and one of the target has all ports.
+    """
     soft, _ = descriptor_limits()
     if connections / max(workers, 1) > 0.9 * soft:
         return f"{connections:,} connections, and {soft:,} descriptors a worker: raise the limit (ulimit -n)"
     ports = port_range()
-    if ports and connections > 0.9 * (ports[1] - ports[0] + 1):
+    if ports and connections / pairs > 0.9 * (ports[1] - ports[0] + 1):
         return f"{connections:,} connections, and {ports[1] - ports[0] + 1:,} local ports for one target"
     return None
 

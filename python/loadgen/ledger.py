@@ -62,6 +62,10 @@ class Ledger:
 
         scheduled = sent + dropped + cancelled        sent = completed + failed + unfinished
         requests.total = ok + failed + what had not ended
+
+    Of sockets, arrivals are the requests of some labels; the others are beyond what the schedule knows of:
+
+        requests.total = arrivals.sent + requests beyond
     """
 
     def __init__(
@@ -73,12 +77,14 @@ class Ledger:
         worker_lost: bool = False,
         sent_in_time: int,
         load_s: float,
+        arrival_labels: Sequence[str] | None = None,
     ) -> None:
         self.snapshot = snapshot
         self._rate_per_s = sent_in_time / load_s
         self._load_s = load_s
         counters = snapshot.counters
-        sent, ok, failed = (counters[name] for name in (_ITERATIONS if scripted else _REQUESTS))
+        arrived = of_labels(snapshot, arrival_labels)
+        sent, ok, failed = (arrived[name] for name in (_ITERATIONS if scripted else _REQUESTS))
         untaken = counters["scheduled"] - sent - counters["dropped"] - counters["cancelled"]
         self.arrivals = Arrivals(
             scheduled=counters["scheduled"] + abandoned,
@@ -93,9 +99,10 @@ class Ledger:
         requested = self.requests.total
         self._lost = {
             "response": _missing(
-                snapshot.histogram("response"), requested if scripted else self.arrivals.scheduled
+                snapshot.histogram("response"),
+                requested if scripted else self.arrivals.scheduled + requested - sent,
             ),
-            "service": _missing(snapshot.histogram("service"), requested if scripted else sent),
+            "service": _missing(snapshot.histogram("service"), requested),
         }
         self._of_label = {
             label: _requests(
@@ -294,6 +301,14 @@ class Ledger:
                     return made if statistic == "count" else values[0] / made
                 return None if index is None else values[index]
         return None
+
+
+def of_labels(snapshot: Counts, labels: Sequence[str] | None) -> Mapping[str, int]:
+    """The counters of some labels together; of the whole where none are named."""
+    if labels is None:
+        return snapshot.counters
+    known = [snapshot.label_counters(label) for label in labels if label in snapshot.labels]
+    return {name: sum(counters[name] for counters in known) for name in _REQUESTS}
 
 
 def _missing(histogram: Histogram, expected: int) -> int:

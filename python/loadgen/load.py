@@ -70,6 +70,7 @@ class Load:
         self._progress = progress
         self._event = event
         self._has_users = any(isinstance(load, ClosedLoad) for load in plan.loads)
+        self._pairs = max(1, len(plan.wire.bind)) * max(1, len(plan.addresses))
         self._begin = 0
         self._started_at = 0.0
         self._last: Snapshot | None = None  # of the last tick
@@ -127,6 +128,8 @@ class Load:
         self._interrupted = True
         if not self._shut.is_set():
             what = "requests in flight" if self._plan.script is None else "iterations under way"
+            if self._plan.sockets is not None:
+                what = "replies, and for all sockets to close"
             self.tell("interrupted", f"{reason}: waiting for {what}; once more stops at once")
             self._shut_gate("interrupted")
             self._crew.finish()
@@ -233,7 +236,7 @@ class Load:
         )
         self._progress(progress)
         self._last, self._last_at_ns = total, elapsed_ns
-        warning = health.near_limit(progress.now["connections"], self._plan.workers)
+        warning = health.near_limit(progress.now["connections"], self._plan.workers, self._pairs)
         if warning and not self._warned:
             self._warned = True
             self.tell("near_limit", warning)
@@ -334,6 +337,8 @@ class Load:
 
 def _named_loads(plan: EnginePlan) -> list[tuple[str, OpenLoad | ClosedLoad]]:
     """Loads with the words that tell them apart, where there are several."""
+    if plan.sockets is not None:
+        return list(zip(("connects: ", "messages: "), plan.loads, strict=False))
     own = [one for one in plan.script.scenarios if one.load is not None] if plan.script else []
     names = [""] * (len(plan.loads) - len(own)) + [f"{scenario.name}: " for scenario in own]
     return [("" if len(names) == 1 else name, load) for name, load in zip(names, plan.loads, strict=True)]

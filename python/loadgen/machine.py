@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from loadgen import health
+from loadgen import capacity, health
 from loadgen._engine import __version__
 
 Status = Literal["ok", "warn", "unknown"]
@@ -21,6 +21,8 @@ Status = Literal["ok", "warn", "unknown"]
 ENOUGH_DESCRIPTORS = 16_384
 # Each connection to one target takes a port, and keeps it for a minute after it is closed by us.
 ENOUGH_PORTS = 25_000
+# As many as people usually want to hold from one machine.
+ENOUGH_SOCKETS = 10_000
 # A burst of connects longer than the target's queue of them is dropped, and retried after a second.
 ENOUGH_BACKLOG = 1_024
 
@@ -39,6 +41,7 @@ def examine() -> list[Finding]:
     checks: list[Callable[[], Finding]] = [
         _descriptors,
         _ports,
+        _sockets,
         _backlog,
         _timer_slack,
         _clock,
@@ -77,6 +80,31 @@ def _ports() -> Finding:
         if count >= ENOUGH_PORTS
         else "Each connection to one target takes one, and a minute more after it is closed: "
         'sysctl -w net.ipv4.ip_local_port_range="1024 65535"',
+    )
+
+
+def _sockets() -> Finding:
+    """What `loadgen ws` can hold at once, in one worker and to one address."""
+    limits = {
+        "descriptors": capacity.descriptors(),
+        "local ports": capacity.ports(),
+        "memory": capacity.in_memory(),
+    }
+    known = {name: count for name, count in limits.items() if count is not None}
+    if not known:
+        return _unknown("sockets")
+    least = min(known, key=lambda name: known[name])
+    return Finding(
+        name="sockets",
+        status="ok" if known[least] >= ENOUGH_SOCKETS else "warn",
+        value=f"{known[least]:,} a worker from one address to another ({least})",
+        advice=""
+        if known[least] >= ENOUGH_SOCKETS
+        else {
+            "descriptors": "Raise the hard limit of descriptors, or use more workers.",
+            "local ports": "Connect from several addresses: loadgen ws --bind 127.0.0.2-127.0.0.5",
+            "memory": "Free memory, or raise the container's limit.",
+        }[least],
     )
 
 

@@ -177,6 +177,18 @@ def _values(rows: Sequence[Row], columns: Sequence[str], targets: Sequence[Targe
     """Of the columns that are used, as text."""
     in_headers = "".join(value for target in targets for _, value in target.request.headers)
     of_headers = [place for place in range(len(columns)) if f"{{{{{place}}}}}" in in_headers]
+    found = row_values(rows, columns)
+    for number, values in enumerate(found, 1):
+        for place in of_headers:
+            if re.search(r"[\r\n\0]", values[place]):
+                raise ValueError(
+                    f"row {number}: {quoted(columns[place])} has a line break, and goes into a header"
+                )
+    return found
+
+
+def row_values(rows: Sequence[Row], columns: Sequence[str]) -> list[list[str]]:
+    """Of each row the values of these columns, as text."""
     found = []
     for number, row in enumerate(rows, 1):
         values = []
@@ -184,11 +196,6 @@ def _values(rows: Sequence[Row], columns: Sequence[str], targets: Sequence[Targe
             if column not in row:
                 raise ValueError(f"row {number} has no {quoted(column)}")
             values.append(_text(row[column], number, column))
-        for place in of_headers:
-            if re.search(r"[\r\n\0]", values[place]):
-                raise ValueError(
-                    f"row {number}: {quoted(columns[place])} has a line break, and goes into a header"
-                )
         found.append(values)
     return found
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -45,11 +46,13 @@ from loadgen.loads import (
 )
 from loadgen.mix import is_mix, make_mix, requests_of
 from loadgen.shapes import Stage
+from loadgen.sockets import HOME, Crowd, Sockets, check_types, compile_sockets, parse_socket_url
 from loadgen.targets import WantedRequest, read_targets
 from loadgen.templates import parse_url_template
 from loadgen.thresholds import Threshold, parse_threshold
 from loadgen.units import counted, quoted
 from loadgen.url import Url, parse_url
+from loadgen.wire import Wire
 from loadgen.wiring import parse_resolutions, read_wire
 
 if TYPE_CHECKING:
@@ -66,13 +69,20 @@ MAX_HOPS = 100
 ENCODINGS = "gzip, deflate, br, zstd"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Fields that only blast has, and those that only a script has.
-_OF_BLAST = ("url", "method", "body", "body_file", "expect_continue", "targets", "data")
+_OF_BLAST = ("url", "method", "body", "body_file", "expect_continue", "targets", "data", "sockets")
 _OF_SCRIPTS = (
     *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "dead_after"),
     *("retry", "breaker", "arguments"),
     "cookies",
 )
 
+# Fields that say nothing about sockets.
+_OF_REQUESTS = (
+    *("method", "body", "body_file", "expect_continue", "targets", "compression"),
+    *("rate", "users", "duration", "stages", "preset", "arrivals", "drop_late", "connections"),
+    *("http", "streams", "keepalive", "max_idle", "max_lifetime", "reactor"),
+    *("auth", "follow_redirects", "max_redirects"),
+)
 # Those of blast that need one request, the same every time.
 _OF_ONE = ("body_file", "expect_continue")
 
@@ -92,6 +102,9 @@ class Plan(Discreet, frozen=True, kw_only=True):
     expect_continue: bool = False  # ask whether the body is wanted, before it is sent
     targets: str | None = None  # a file of requests, with weights; see loadgen.targets
     data: str | None = None  # a file of rows for {{name}} in URL, headers and body
+
+    # Sockets, in place of requests.
+    sockets: Sockets | None = None
 
     # Of a script.
     base_url: str | None = None  # None: the embedded target; "/path": below that path on it
@@ -177,15 +190,21 @@ class Plan(Discreet, frozen=True, kw_only=True):
         # The port is another in every run; the name says what was run, so that runs can be found together.
         field, name = "url" if self.script is None else "base_url", self.name_at(EMBEDDED)
         origins = {field: self.origin(field), "name": self.origin("name")} | dict(self.origins)
-        changes: dict[str, Any] = {field: base + (self._where or "/"), "name": name, "origins": origins}
+        where = self._where or ("/" if self.sockets is None else HOME)
+        changes: dict[str, Any] = {field: base + where, "name": name, "origins": origins}
         if self.proxy is None:  # what the environment says of proxies does not lead to what we bring along
             origins["noproxy"], changes["noproxy"] = "default", "*"
         return msgspec.structs.replace(self, **changes)
 
     def name_at(self, where: str) -> str:
         """The run's name, which says where the load goes unless one was given."""
-        what = self.command if self.script is None else Path(self.script).stem
+        what = self.kind if self.script is None else Path(self.script).stem
         return self.name or f"{what} {where}"
+
+    @property
+    def kind(self) -> str:
+        """The command that would do the same."""
+        return self.command if self.sockets is None else "ws"
 
     def origin(self, field: str) -> str:
         """Where a field's value came from."""
@@ -219,11 +238,13 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     auth = check("auth", partial(_auth, plan), url)
     hops = check("max_redirects", at_most(MAX_HOPS, at_least=0), plan.max_redirects)
     request = _request(plan, url, headers, auth, check)
-    mix = _mix(plan, wanted, request, url, check) if request and url and plan.script is None else None
+    sockets = _sockets(plan, url, request, check)
+    has_requests = plan.script is None and plan.sockets is None
+    mix = _mix(plan, wanted, request, url, check) if request and url and has_requests else None
     # In a script any label may come up.
-    labels = _labels(mix, request) if plan.script is None else None
+    labels = _labels(mix, request) if has_requests else sockets.plan.labels if sockets else None
     # A plan without a URL that no command line made may be one that stands in a script.
-    scripted = plan.script is not None or not (whole or plan.url is not None or plan.origins)
+    scripted = not has_requests or not (whole or plan.url is not None or plan.origins)
     known_labels = labels if whole or plan.url is not None else None
     of_blast: dict[str, Any] = {}
     if plan.script is None and plan.follow_redirects:
@@ -234,18 +255,18 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     script_fields = _script_fields(plan, auth, hops, check)
     load, scenarios = _load(plan, check, whole=whole) or (None, [])
     connections = check.optional("connections", at_most(MAX_CONNECTIONS), plan.connections)
+    if sockets is not None:
+        connections, load = sockets.connections, sockets.load
     workers = check.optional("workers", at_most(MAX_WORKERS), plan.workers)
     if connections and workers and connections < workers:
-        check.wrong(
-            "workers",
-            f"cannot be more than {check.named('connections')} ({connections}): each needs a connection",
-        )
+        cap = check.named("connections" if sockets is None else "sockets.connections")
+        check.wrong("workers", f"cannot be more than {cap} ({connections}): each needs a connection")
     compiled: dict[str, Any] = {
         "pacing": check("pacing", one_of(get_args(Pacing)), plan.pacing),
         "timeout_ns": check("timeout", shapes.check_duration, plan.timeout),
         "drain_ns": check("drain", partial(shapes.check_duration, at_least_ns=0), plan.drain),
         "reactor": check("reactor", one_of(get_args(Reactor)), plan.reactor),
-        "wire": read_wire(plan, url, check),
+        "wire": _wire(plan, url, check),
         "resolve": check("resolve", parse_resolutions, plan.resolve) or {},
         "thresholds": [
             threshold.expression
@@ -280,9 +301,9 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     busy_workers = [limit for limit in limits if limit]
     return EnginePlan(
         name=plan.name_at(EMBEDDED if plan.needs_embedded_target else _where_to(mix, url)),
-        command=plan.command,
-        request=request if script is None and mix is None else None,
-        label=_name_of(labels),
+        command=plan.kind,
+        request=request if has_requests and mix is None else None,
+        label=_name_of(labels) if sockets is None else urlsplit(url.target).path,
         addresses=[],
         load=load,
         connections=connections or enough or DEFAULT_CONNECTIONS,
@@ -290,6 +311,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
         origins=_origins_of_values(plan),
         script=script,
         mix=mix,
+        sockets=sockets.plan if sockets else None,
         **of_blast,
         **compiled,
     )
@@ -300,6 +322,8 @@ def _origins_of_values(plan: Plan) -> dict[str, str]:
     unspoken = ("command", "script", "scenarios", "origins")
     fields = [field for field in Plan.__struct_fields__ if field not in unspoken]
     found = {field: origin for field in fields if (origin := plan.origin(field)) != "default"}
+    if plan.sockets is not None:
+        found |= {field: origin for field, origin in plan.origins.items() if field.startswith("sockets.")}
     if "preset" in found:  # of which the engine's plan has only the stages
         found["preset"] += f" {plan.preset}"
     return found
@@ -307,6 +331,9 @@ def _origins_of_values(plan: Plan) -> dict[str, str]:
 
 def _check_kind(plan: Plan, check: Checker) -> None:
     """A blast has one request; a script has a base and limits of its own."""
+    for field in _OF_REQUESTS if plan.script is None and plan.sockets is not None else ():
+        if plan.origin(field) != "default":
+            check.wrong(field, "is for requests, and says nothing about sockets")
     for field in _OF_SCRIPTS if plan.script is None else _OF_BLAST:
         if plan.origin(field) == "default":
             continue
@@ -341,6 +368,8 @@ def _check_types(plan: Plan, check: Checker) -> None:
     body: object = plan.body
     if not isinstance(body, (bytes, str, type(None))):
         check.wrong("body", f"expected bytes or text, got {quoted(body)}")
+    if plan.sockets is not None:
+        check_types(plan.sockets, check)
     arguments: object = plan.arguments
     if not isinstance(arguments, Mapping):
         check.wrong(
@@ -395,7 +424,9 @@ def _url(plan: Plan, check: Checker) -> Url | None:
     """Of the one request, or of the base."""
     field, where = ("url", plan.url) if plan.script is None else ("base_url", plan.base_url)
     if plan.needs_embedded_target:
-        where = f"http://localhost{where or '/'}"
+        where = f"http://localhost{where or ('/' if plan.sockets is None else HOME)}"
+    if plan.script is None and plan.sockets is not None:
+        return check(field, parse_socket_url, where)
     if plan.script is None and plan.targets is None:
         return check(field, parse_url_template, where)
     if plan.targets is not None and where is None:
@@ -489,6 +520,20 @@ def _mix(plan: Plan, wanted: list[WantedRequest], request: Request, url: Url, ch
     if check.mistakes:
         return None
     return make_mix(requests, [one.weight for one in wanted], plan.data, seed, check)
+
+
+def _wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
+    wire = read_wire(plan, url, check)
+    # Sockets begin as HTTP/1.1; over TLS a server would choose HTTP/2 if it were offered.
+    secure = plan.sockets is not None and url is not None and url.scheme == "https"
+    return msgspec.structs.replace(wire, http="1") if secure else wire
+
+
+def _sockets(plan: Plan, url: Url | None, request: Request | None, check: Checker) -> Crowd | None:
+    if plan.sockets is None or plan.script is not None or url is None or request is None:
+        return None
+    seed = int(str(plan.seed)) if str(plan.seed).isdecimal() else 0
+    return compile_sockets(plan.sockets, url, request.headers, plan.data, seed, check)
 
 
 def _labels(mix: Mix | None, request: Request | None) -> list[str] | None:
@@ -623,7 +668,8 @@ def _most_users(load: OpenLoad | ClosedLoad, scenarios: Sequence[ScenarioPlan]) 
 def _parse_threshold(labels: list[str] | None, scripted: bool, text: str) -> Threshold:
     """`labels` are those there are; None where there may be others."""
     threshold = parse_threshold(text, scripted=scripted)
-    if threshold.label is not None and labels is not None and threshold.label not in labels:
+    own = threshold.own_metric is not None  # which may have any name
+    if threshold.label is not None and labels is not None and threshold.label not in labels and not own:
         known = ", ".join(map(quoted, labels[:10]))
         raise ValueError(
             f"no request is counted as {quoted(threshold.label)}: "

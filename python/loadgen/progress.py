@@ -41,6 +41,7 @@ EventKind = (
         "threshold_abort",
         "books_wrong",
         "recording_failed",
+        "worker_said",
         "end",
     ]
     | ScriptEventKind

@@ -10,6 +10,7 @@ from msgspec import Struct
 from loadgen.engine_plan import EnginePlan, Pacing
 from loadgen.errors import ExitCode
 from loadgen.snapshot import Latency, Milliseconds
+from loadgen.socket_result import SocketResult
 from loadgen.thresholds import Outcome
 from loadgen.verdict import GeneratorVerdict
 
@@ -191,6 +192,7 @@ class Result(Struct, frozen=True, kw_only=True):
     workers: list[WorkerResult]
     generator: GeneratorResult
     script: ScriptResult | None = None  # null in blast
+    sockets: SocketResult | None = None  # null but in ws
 
     def to_json(self) -> bytes:
         """The summary as text for people and programs."""

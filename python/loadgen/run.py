@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 from loadgen import health
+from loadgen.capacity import check_capacity
 from loadgen.conclusion import WorkerEnd, conclude_run
+from loadgen.deliveries import Deliveries
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ExitCode, Interrupted, ScriptFailed, WorkerError
 from loadgen.load import Load
@@ -97,6 +99,7 @@ class Conductor:
         self._folder: RunFolder | None = None
         self._failure_told = False
         self._news = ScriptNews(self._tell_of_script)
+        self._deliveries = Deliveries(self._tell)
         self._early: list[tuple[EventKind, str]] = []  # told before there was anybody to hear it
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -128,12 +131,14 @@ class Conductor:
         plan = asked.compile()
         schedule = make_schedule(plan)
         plan = await find_addresses(plan)
+        check_capacity(plan)
         if self._out is not None:
             self._folder = RunFolder.create(self._out)
             self._observers.insert(0, self._folder)
         for observer in self._observers:
             stack.callback(observer.close)
-        crew = Crew(plan, self._tell, self if plan.script is not None else None)
+        listener = self if plan.script else self._deliveries if plan.sockets else None
+        crew = Crew(plan, self._tell, listener)
         stack.push_async_callback(crew.close)
         await self._start(crew)
         return await self._play(plan, schedule, crew, note)
@@ -163,7 +168,7 @@ class Conductor:
             WorkerEnd(index=worker.index, pid=worker.pid, exit=worker.exit, lost=worker.state == "lost")
             for worker in crew.workers
         ]
-        result, wrong = conclude_run(plan, schedule, evidence, workers, self._news)
+        result, wrong = conclude_run(plan, schedule, evidence, workers, self._news, self._deliveries)
         for identity in wrong:
             load.tell("books_wrong", f"the books do not balance: {identity}")
         load.tell("end", f"{result.verdict}, exit code {result.exit_code}")

@@ -77,6 +77,7 @@ def make_schedule(plan: EnginePlan) -> Schedules | None:
         addresses=[_ANY_ADDRESS],
         script=None,
         mix=None,
+        sockets=None,
     )
     try:
         schedule = Schedules([Schedule(msgspec.structs.replace(bare, load=load).encode()) for load in loads])

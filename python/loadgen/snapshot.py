@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -40,6 +40,13 @@ class Histogram(Protocol):
     @property
     def max_ns(self) -> int | None: ...
     def percentile(self, percent: float) -> float | None: ...
+
+
+class Tallied(Protocol):
+    """What is needed of `loadgen._engine.Snapshot`."""
+
+    @property
+    def tallies(self) -> Sequence[tuple[str, str, float, float, float, float]]: ...
 
 
 class Latency(Struct, frozen=True, kw_only=True):
@@ -119,6 +126,11 @@ def busy_share(counters: Mapping[str, int]) -> float | None:
     """Share of the time in which workers worked; spinning is patience, not work."""
     elapsed = counters["busy_ns"] + counters["spin_ns"] + counters["blocked_ns"]
     return min(1.0, counters["busy_ns"] / elapsed) if elapsed else None
+
+
+def counted_by_name(snapshot: Tallied) -> dict[str, int]:
+    """What was counted under names of its own, such as the sockets that were lost."""
+    return {name: round(first) for kind, name, first, *_ in snapshot.tallies if kind == "counter"}
 
 
 def milliseconds(value: float | None) -> Milliseconds:

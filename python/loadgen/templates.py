@@ -1,14 +1,14 @@
 """`{{name}}` in URLs, headers and bodies, as people write it and as the engine's plan has it.
 
 Names are those of the rows' columns, then what the engine makes: {{k}} {{uuid}} {{random}} {{timestamp}}
-{{open}}.
+{{open}}; in messages of sockets also {{due_ns}} {{connection}}.
 The engine's plan has the number of a column in place of its name: {{0}}.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -23,6 +23,11 @@ GENERATED = {
     "timestamp": "milliseconds since 1970",
     "open": "{{ itself",
 }
+# And in messages of sockets.
+OF_SOCKETS = {
+    "due_ns": "when the message was due, on CLOCK_MONOTONIC in ns",
+    "connection": "number of the socket, from 0",
+}
 _VALUE = re.compile(r"\{\{[ \t]*([^{}\r\n]+?)[ \t]*\}\}")
 _VALUE_IN_BYTES = re.compile(rb"\{\{[ \t]*([^{}\r\n]+?)[ \t]*\}\}")
 _VALUE_IN_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*\{\{")
@@ -31,8 +36,9 @@ _VALUE_IN_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*\{\{")
 class Names:
     """The names that may stand between braces; notes which columns are used."""
 
-    def __init__(self, columns: list[str]) -> None:
+    def __init__(self, columns: list[str], generated: Iterable[str] = GENERATED) -> None:
         self._columns = columns
+        self._generated = list(generated)
         self.used: list[str] = []
 
     def number(self, text: str) -> str:
@@ -55,9 +61,9 @@ class Names:
             if name not in self.used:
                 self.used.append(name)
             return f"{{{{{self.used.index(name)}}}}}"
-        if name in GENERATED:
+        if name in self._generated:
             return f"{{{{{name}}}}}"
-        known = ", ".join([*self._columns, *GENERATED])
+        known = ", ".join([*self._columns, *self._generated])
         raise ValueError(
             f"{quoted('{{' + name + '}}')} is not known: there are {known} ({{{{open}}}} sends {{{{)"
         )

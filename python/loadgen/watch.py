@@ -64,7 +64,7 @@ class Watch:
 
 def thresholds_of(plan: EnginePlan) -> list[Threshold]:
     """The plan's, in its order."""
-    return [parse_threshold(text, scripted=plan.script is not None) for text in plan.thresholds]
+    return [parse_threshold(text, scripted=plan.has_metrics) for text in plan.thresholds]
 
 
 def stretch_of(

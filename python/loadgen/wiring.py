@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TlsVersion = Literal["1.2", "1.3"]
 PROXY_PORTS: dict[str, int] = {"http": 8080, "socks5": 1080, "socks5h": 1080}
 MAX_STREAMS = 2**31 - 1
+MAX_SOURCES = 4096
 
 
 def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
@@ -123,14 +124,26 @@ def _read_socket(value: str) -> str:
 
 
 def _parse_sources(value: str | Sequence[str]) -> list[str]:
-    """Addresses of this machine, as a list or separated by commas."""
+    """Addresses of this machine, and ranges of them, as a list or separated by commas."""
     texts = value.split(",") if isinstance(value, str) else value
     try:
-        return [str(ipaddress.ip_address(text.strip())) for text in texts if text.strip()]
-    except ValueError as error:
+        return [source for text in texts if text.strip() for source in _range(text.strip())]
+    except (ValueError, TypeError) as error:
         raise ValueError(
-            f'expected addresses of this machine such as "127.0.0.2,127.0.0.3": {error}'
+            f'expected addresses of this machine such as "127.0.0.2,::1" or "127.0.0.2-127.0.0.9": {error}'
         ) from None
+
+
+def _range(text: str) -> list[str]:
+    """An address, or FIRST-LAST."""
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    start = ipaddress.ip_address(first)
+    if not dash:
+        return [str(start)]
+    count = int(ipaddress.ip_address(last)) - int(start) + 1
+    if start.version != ipaddress.ip_address(last).version or not 0 < count <= MAX_SOURCES:
+        raise ValueError(f"{quoted(text)} is no range of at most {MAX_SOURCES:,} addresses")
+    return [str(start + number) for number in range(count)]
 
 
 def parse_resolutions(value: Mapping[str, str] | Sequence[str]) -> dict[str, str]:

@@ -177,6 +177,8 @@ class Crew:
         labels = SCRIPT_LABELS if self._scripted else 1
         if plan.mix is not None:
             labels = len({target.label for target in plan.mix.targets})
+        if plan.sockets is not None:
+            labels = len(plan.sockets.labels)
         if plan.counts_iterations and not self._scripted:
             labels = BLAST_LABELS
         self.workers = [Worker(index, labels, listener) for index in range(plan.workers)]

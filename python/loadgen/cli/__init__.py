@@ -18,6 +18,7 @@ from loadgen.units import printable, quoted
 _COMMANDS = {
     "blast": "Send one request over and over, at a rate or by users.",
     "run": "Run the scenarios of a Python script.",
+    "ws": "Open many WebSockets, hold them, send over them and listen.",
     "init": "Write a script to start from.",
     "target": "Serve the embedded target, for load generators to hit.",
     "doctor": "Look at what this machine allows, and say what to change.",
@@ -28,6 +29,7 @@ Examples:
   loadgen blast http://host:8000/items -u 50 -d 1m
   loadgen init                                   writes scenario.py
   loadgen run scenario.py --url http://host:8000
+  loadgen ws ws://host:8000/feed -n 1000 --subscribe '{"op":"subscribe"}'
   loadgen doctor
 
 Every option also reads LOADGEN_<OPTION> from the environment.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,6 +46,7 @@ PRESET_HELP = "\b\nPresets:\n" + "\n".join(
     f"  {name:<8}{preset.duration:<5}{preset.purpose}" for name, preset in PRESETS.items()
 )
 
+_SEED = option("--seed", metavar="N", default="1", show_default=True, help="Makes what is drawn repeatable.")
 _HOW_MUCH: list[Callable[[Any], Any]] = [
     option(
         "-r", "--tps", metavar="RATE", help='Open model: arrivals per second, such as 5000, "300/m", 0.5/s.'
@@ -72,7 +74,7 @@ _HOW_MUCH: list[Callable[[Any], Any]] = [
         show_default=True,
         help="How arrivals are spread: constant, poisson, or bursts: onoff:ON/OFF, with RATE as their mean.",
     ),
-    option("--seed", metavar="N", default="1", show_default=True, help="Makes random arrivals repeatable."),
+    _SEED,
     option("--drop-late", metavar="T", help="Give up arrivals that are later than T; they are counted."),
 ]
 _ITERATIONS: list[Callable[[Any], Any]] = [
@@ -82,6 +84,23 @@ _ITERATIONS: list[Callable[[Any], Any]] = [
     option("--max-errors", metavar="N", help="Stop when so many iterations have failed: 100, or 5%."),
     option("--dead-after", metavar="T", help="Stop when no request has been answered for so long."),
 ]
+_WORKERS = option(
+    "-w", "--workers", metavar="N", help="Worker processes. Default: the cores, less one of several."
+)
+_PACING = option(
+    "--pacing",
+    metavar="HOW",
+    default="hybrid",
+    show_default=True,
+    help="How hard to work for precision: eco, hybrid or spin.",
+)
+_DRAIN = option(
+    "--drain",
+    metavar="T",
+    default="30s",
+    show_default=True,
+    help="How long to wait for what is in flight at the end.",
+)
 _HOW: list[Callable[[Any], Any]] = [
     option(
         "-c",
@@ -89,14 +108,8 @@ _HOW: list[Callable[[Any], Any]] = [
         metavar="N",
         help="Cap on connections. Default: as many as needed, up to 10,000; with --users, one for each.",
     ),
-    option("-w", "--workers", metavar="N", help="Worker processes. Default: the cores, less one of several."),
-    option(
-        "--pacing",
-        metavar="HOW",
-        default="hybrid",
-        show_default=True,
-        help="How hard to work for precision: eco, hybrid or spin.",
-    ),
+    _WORKERS,
+    _PACING,
     option(
         "--reactor",
         metavar="KIND",
@@ -104,28 +117,26 @@ _HOW: list[Callable[[Any], Any]] = [
         show_default=True,
         help="System interface: auto, epoll or uring.",
     ),
-    option(
-        "--drain",
-        metavar="T",
-        default="30s",
-        show_default=True,
-        help="How long to wait for what is in flight at the end.",
-    ),
+    _DRAIN,
 ]
-_WIRE: list[Callable[[Any], Any]] = [
+_TLS: list[Callable[[Any], Any]] = [
     option("--cacert", metavar="FILE", help="Trust these certificates instead of the system's."),
     option("--cert", metavar="FILE", help="The client's own certificate, in PEM form."),
     option("--key", metavar="FILE", help="Its key, where it is not in the same file."),
     option("-k", "--insecure", is_flag=True, help="Trust whoever answers, whatever the certificate says."),
     option("--tls-min", metavar="1.2|1.3", default="1.2", show_default=True, help="Refuse older TLS."),
     option("--no-tls-resumption", is_flag=True, help="Make every TLS handshake a full one."),
+]
+_HTTP: list[Callable[[Any], Any]] = [
     option("--http1", is_flag=True, help="Speak HTTP/1.1, whatever the server offers."),
     option("--http2", is_flag=True, help="Speak HTTP/2; without TLS the server must know beforehand."),
     option("--streams", metavar="N", help="HTTP/2: requests at once on a connection. Default: 100."),
     option("--no-keepalive", is_flag=True, help="Make a new connection for every request."),
     option("--max-idle", metavar="T", help="Do not use a connection again that was idle for longer."),
     option("--max-lifetime", metavar="T", help="Do not use a connection again that is older."),
-    option("--bind", metavar="ADDRESSES", help="Connect from these addresses in turns: 127.0.0.2,127.0.0.3."),
+]
+_ROUTES: list[Callable[[Any], Any]] = [
+    option("--bind", metavar="ADDRESSES", help="Connect from these in turns: 127.0.0.2-127.0.0.9,127.0.1.1."),
     option("--unix-socket", metavar="PATH", help="Connect to this socket; the URL says only what to ask."),
     option("-x", "--proxy", metavar="URL", help="http://, socks5:// or socks5h://HOST:PORT."),
     option("--noproxy", metavar="HOSTS", help="Hosts to reach without the proxy, separated by commas."),
@@ -136,6 +147,7 @@ _WIRE: list[Callable[[Any], Any]] = [
         help="The address of a host, instead of what the resolver says. Repeatable.",
     ),
 ]
+_WIRE = [*_TLS, *_HTTP, *_ROUTES]
 # Those that have the plan's names and values.
 WIRE_FIELDS = (
     *("cacert", "cert", "key", "insecure", "tls_min", "streams", "max_idle", "max_lifetime"),
@@ -184,8 +196,10 @@ _MANY: list[Callable[[Any], Any]] = [
     ),
     option("--data", metavar="FILE", help="Rows (CSV, JSON Lines) for {{name}} in URL, headers and body."),
 ]
+_TIMEOUT = option(
+    "--timeout", metavar="T", default="30s", show_default=True, help="For a response to be complete."
+)
 _WHAT_OF_IT: list[Callable[[Any], Any]] = [
-    option("--timeout", metavar="T", default="30s", show_default=True, help="For a response to be complete."),
     option(
         "--threshold",
         "thresholds",
@@ -205,13 +219,19 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
 def blast_options(command: F) -> F:
     """All options of a blast, in the order of the help."""
     what = [_METHOD, _HEADER, _COMPRESSED, *_AUTHORIZATION, *_REDIRECTS, *_BODY, *_MANY]
-    return _add([*_HOW_MUCH, *_HOW, *_WIRE, *what, *_WHAT_OF_IT], command)
+    return _add([*_HOW_MUCH, *_HOW, *_WIRE, *what, _TIMEOUT, *_WHAT_OF_IT], command)
 
 
 def script_options(command: F) -> F:
     """Those that a script leaves open: what is sent, it says itself."""
-    what = [_HEADER, _COMPRESSED, *_REDIRECTS]
+    what = [_HEADER, _COMPRESSED, *_REDIRECTS, _TIMEOUT]
     return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, *_WIRE, *what, *_WHAT_OF_IT], command)
+
+
+def socket_options(what: list[Callable[[Any], Any]]) -> Callable[[F], F]:
+    """Those that sockets have in common with requests, after what only they have."""
+    common = [_HEADER, *_AUTHORIZATION, *_TLS, *_ROUTES, _WORKERS, _PACING, _DRAIN, _SEED, *_WHAT_OF_IT]
+    return partial(_add, [*what, *common])
 
 
 def _add(options: list[Callable[[Any], Any]], command: F) -> F:
@@ -250,11 +270,11 @@ def prefer_flags(values: dict[str, Any], found: dict[str, str]) -> None:
 
 def read_wire_options(values: dict[str, Any], found: dict[str, str]) -> dict[str, Any]:
     """The plan's fields that options ask for which have names of their own; their origins are `found` too."""
-    if values["http1"] and values["http2"]:
+    if values.get("http1") and values.get("http2"):
         raise UsageError(f"{found['http2']}: cannot be used with {found['http1']}")
-    fields = {name: values[name] for name in WIRE_FIELDS if found[name] != "default"}
+    fields = {name: values[name] for name in WIRE_FIELDS if found.get(name, "default") != "default"}
     for flag, (name, value) in WIRE_FLAGS.items():
-        if values[flag]:
+        if values.get(flag):
             fields[name], found[name] = value, found[flag]
     return fields
 
@@ -283,7 +303,7 @@ def add_authorization(
 ) -> DigestAuth | None:
     """The header that --auth or --bearer stands for; or, with --digest, what challenges are answered with."""
     given = [name for name in ("auth", "bearer") if values[name] is not None]
-    if values["digest"] and given != ["auth"]:
+    if values.get("digest") and given != ["auth"]:
         raise UsageError(f"{found['digest']}: needs --auth USER:PASSWORD, and nothing else")
     if not given:
         return None
@@ -305,7 +325,7 @@ def add_authorization(
             f"{place}: cannot have a {{{{name}}}} in it, because it is encoded as a whole",
             hint='put the encoded text into the rows: -H "Authorization: Basic {{basic}}"',
         )
-    if values["digest"]:
+    if values.get("digest"):
         from loadgen.auth import DigestAuth  # few runs need it
 
         user, _, password = text.partition(":")

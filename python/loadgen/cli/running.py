@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from loadgen.cli import give_up_stdout
-from loadgen.engine_plan import EnginePlan, OpenLoad
+from loadgen.engine_plan import CONNECT, EnginePlan, OpenLoad
 from loadgen.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 def print_schedule(plan: Plan) -> int:
     """`k due` of every arrival, one a line, as they are computed: a reader may stop at any time.
 
-    A third column names the scenario where there are several. Loads of single scenarios count by themselves.
+    A third column names the scenario where there are several, or what sockets do. Loads of single scenarios
+    count by themselves.
     """
     from loadgen.schedule import make_schedule  # the engine is a large file to load for --help
 
     compiled = plan.compile()
     columns = []
     for load, name in _open_loads(compiled):
-        schedule = make_schedule(msgspec.structs.replace(compiled, load=load, script=None))
+        schedule = make_schedule(msgspec.structs.replace(compiled, load=load, script=None, sockets=None))
         assert schedule is not None
         columns.append(zip(schedule.arrivals(), repeat(f" {name}" if name else "")))
     if not columns:
@@ -43,6 +44,9 @@ def print_schedule(plan: Plan) -> int:
 
 def _open_loads(plan: EnginePlan) -> list[tuple[OpenLoad, str]]:
     """Each with the name of its scenario; "" where there is one only, or where the engine deals them out."""
+    if plan.sockets is not None and isinstance(plan.load, OpenLoad):
+        sends = plan.sockets.sends
+        return [(plan.load, CONNECT)] + ([(sends, "send")] if sends else [])
     if plan.script is None:
         return [(plan.load, "")] if isinstance(plan.load, OpenLoad) else []
     scenarios = plan.script.scenarios

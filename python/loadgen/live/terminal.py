@@ -6,13 +6,14 @@ import contextlib
 import os
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from loadgen.snapshot import busy_share, percentile_ns
 from loadgen.units import counted, format_count, format_ns, format_percent, format_rate, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rich.console import Group
     from rich.live import Live
@@ -43,7 +44,7 @@ def describe_plan(plan: EnginePlan) -> str:
     if plan.script is not None:
         what = ", ".join(scenario.name for scenario in plan.script.scenarios)
     parts = [f"{printable(what)}: {plan.describe_load()}"]
-    if not asked and plan.script is None:
+    if not asked and not plan.has_metrics:
         parts[0] += " (the default; --tps sets a rate)"
     parts.append(counted(plan.workers, "worker"))
     if plan.is_open:
@@ -86,11 +87,11 @@ class PlainView(QuietView):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._next_s = float(PLAIN_EVERY_S)
-        self._scripted = self._in_iterations = False
+        self._figures: Callable[[Progress], Figures] = Figures
 
     def begin(self, opening: Opening) -> None:
         """What is going to happen."""
-        self._scripted, self._in_iterations = opening.plan.script is not None, opening.plan.counts_iterations
+        self._figures = figures_of(opening.plan)
         if opening.note:
             self.say(opening.note)
         self.say(describe_plan(opening.plan))
@@ -100,12 +101,17 @@ class PlainView(QuietView):
         if progress.elapsed_s + 0.5 < self._next_s:
             return
         self._next_s = progress.elapsed_s + PLAIN_EVERY_S
-        figures = Figures(progress, scripted=self._scripted, in_iterations=self._in_iterations)
+        figures = self._figures(progress)
         rates, requests = figures.rates(), figures.requests()
         if requests:  # two counts in one line
-            rates[0], requests[0] = f"iterations {rates[0]}", f"requests {requests[0]}"
-        parts = [f"{progress.elapsed_s:6.0f} s", *rates, *requests, *figures.response(), *figures.trouble()]
-        self.say("  ".join(parts))
+            rates[0], requests[0] = (
+                f"{name} {part}" for name, part in zip(figures.names, (rates[0], requests[0]), strict=True)
+            )
+        deliveries = figures.deliveries()
+        if deliveries:
+            deliveries[0] = f"delivery {deliveries[0]}"
+        parts = [f"{progress.elapsed_s:6.0f} s", *rates, *requests, *figures.response(), *deliveries]
+        self.say("  ".join([*parts, *figures.trouble()]))
 
     def event(self, event: Event) -> None:
         """With its time."""
@@ -120,7 +126,7 @@ class LiveView(QuietView):
         super().__init__(stream)
         self._live: Live | None = None
         self._title = ""
-        self._scripted = self._in_iterations = False
+        self._figures: Callable[[Progress], Figures] = Figures
         self._length_s = 1.0
         self._begun = 0.0
         self._over = False
@@ -134,7 +140,7 @@ class LiveView(QuietView):
         if opening.note:
             self.say(opening.note)
         self.say(describe_plan(opening.plan))
-        self._scripted, self._in_iterations = opening.plan.script is not None, opening.plan.counts_iterations
+        self._figures = figures_of(opening.plan)
         self._title, self._length_s = printable(opening.plan.name), opening.plan.duration_ns / 1e9
         self._begun = time.monotonic()
         console = Console(file=self._stream, highlight=False)
@@ -184,12 +190,13 @@ class LiveView(QuietView):
         head.add_row(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"), bar, left)
         if self._progress is None:
             return Group(head)
-        figures = Figures(self._progress, scripted=self._scripted, in_iterations=self._in_iterations)
+        figures = self._figures(self._progress)
         rows = Table.grid(padding=(0, 3))
         for name, cells in (
-            ("iterations" if self._in_iterations else "requests", figures.rates()),
-            ("requests", figures.requests()),
+            (figures.names[0], figures.rates()),
+            (figures.names[1], figures.requests()),
             ("response", figures.response()),
+            ("delivery", figures.deliveries()),
             ("trouble", figures.trouble()),
             ("generator", figures.generator()),
         ):
@@ -204,10 +211,23 @@ def iterations_under_way(counters: Mapping[str, int]) -> int:
     return counters["iterations_started"] - counters["iterations_ok"] - counters["iterations_failed"]
 
 
+def figures_of(plan: EnginePlan) -> Callable[[Progress], Figures]:
+    """How to tell of a run of this plan."""
+    if plan.sockets is not None:
+        from loadgen.live.sockets import SocketFigures  # which is made of what stands below
+
+        return partial(SocketFigures, asked=plan.connections)
+    return partial(Figures, scripted=plan.script is not None, in_iterations=plan.counts_iterations)
+
+
 class Figures:
     """The last interval in words, the same for both views."""
 
+    names = ("requests", "requests")  # what rates() and requests() are of
+
     def __init__(self, progress: Progress, *, scripted: bool = False, in_iterations: bool = False) -> None:
+        if scripted or in_iterations:
+            self.names = ("iterations", "requests")
         self._progress = progress
         self._scripted = scripted
         self._in_iterations = scripted or in_iterations
@@ -249,6 +269,10 @@ class Figures:
         return [
             f"p{percent:g} {format_ns(percentile_ns(histogram, percent))}" for percent in (50.0, 99.0)
         ] + [f"max {format_ns(histogram.max_ns)}"]
+
+    def deliveries(self) -> list[str]:
+        """How long messages took that nobody asked for: of sockets."""
+        return []
 
     def trouble(self) -> list[str]:
         """Failures of the whole run, and what waits now."""

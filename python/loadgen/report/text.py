@@ -8,16 +8,17 @@ from pathlib import Path
 from loadgen.engine_plan import OpenLoad
 from loadgen.errors import ExitCode
 from loadgen.report import script as of_script
+from loadgen.report import sockets as of_sockets
 from loadgen.report.columns import cut_middle, pad, width_of
+from loadgen.report.latencies import footnotes, latency_rows
 from loadgen.result import Result, ThresholdResult
-from loadgen.snapshot import Latency, nanoseconds
+from loadgen.snapshot import Latency
 from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
 from loadgen.units import (
     counted,
     format_bytes,
     format_count,
     format_duration,
-    format_ns,
     format_percent,
     format_rate,
     printable,
@@ -27,14 +28,6 @@ from loadgen.wire import describe_wire
 
 WIDTH = 80
 MOST_NAMES = 20
-_COLUMNS = {
-    "p50": "p50_ms",
-    "p90": "p90_ms",
-    "p99": "p99_ms",
-    "p99.9": "p999_ms",
-    "max": "max_ms",
-    "mean": "mean_ms",
-}
 _ERROR_WORDS = {
     "connect_refused": "connection refused",
     "name_not_resolved": "the name of the host has no address",
@@ -60,6 +53,13 @@ _ERROR_WORDS = {
     "body_unreadable": "the file of the body has become shorter, or cannot be read",
     "breaker_open": "held back by the circuit breaker",
     "too_many_redirects": "redirected too often",
+    "ws_refused": "the answer to the handshake was not 101",
+    "ws_bad_handshake": "the handshake was accepted wrongly",
+    "ws_protocol": "the peer broke the rules of WebSockets",
+    "ws_bad_utf8": "the peer sent a text that is not UTF-8",
+    "ws_too_big": "the peer sent a message above the limit",
+    "ws_no_pong": "no pong within the timeout",
+    "ws_closed": "the peer closed the socket",
 }
 
 
@@ -68,7 +68,7 @@ def render(result: Result, folder: Path | None = None) -> str:
     incomplete = result.exit_code == ExitCode.UNUSABLE  # nothing else gives a run that has a result this code
     blocks = [
         _head(result),
-        _rates(result),
+        *_counts(result),
         _latencies(result),
         *_of_script(result),
         _answers(result),
@@ -79,11 +79,19 @@ def render(result: Result, folder: Path | None = None) -> str:
     return "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks if block) + "\n"
 
 
+def _counts(result: Result) -> list[list[str]]:
+    """What was asked for and what came of it."""
+    if result.sockets is None:
+        return [_rates(result)]
+    return [of_sockets.connections(result, result.sockets), of_sockets.messages(result, result.sockets)]
+
+
 def _of_script(result: Result) -> list[list[str]]:
     """What blast has not, but for labels: it has several where it has several targets."""
     script = result.script
     if script is None:
-        return [of_script.labels(result)] if len(result.labels) > 1 else []
+        deliveries = of_sockets.deliveries(result.sockets) if result.sockets else []
+        return [deliveries, of_script.labels(result) if len(result.labels) > 1 else []]
     return [
         of_script.labels(result),
         of_script.checks(result),
@@ -101,13 +109,17 @@ def _head(result: Result) -> list[str]:
     # How arrivals are spread changes what a queue does to them, so it stands at the top.
     load = plan.describe_load()
     arrivals = {load.describe_arrivals() for load in plan.loads if isinstance(load, OpenLoad)}
-    if arrivals:
+    if plan.sockets is not None:
+        load += f", {plan.pacing} pacing"
+    elif arrivals:
         load += f", {' and '.join(sorted(arrivals))} arrivals, {plan.pacing} pacing"
     head = [f"{title}{how:>{WIDTH - len(title)}}"]
     wired = _wrap("", ", ".join(describe_wire(plan.wire)).split(), " ") if describe_wire(plan.wire) else []
-    if plan.script is None:
+    if not plan.has_metrics:
         return [*head, f"{_cut(printable(plan.label), WIDTH - len(load) - 2)}: {load}", *wired]
-    names = printable(", ".join(scenario.name for scenario in plan.script.scenarios))
+    names = printable(
+        ", ".join(scenario.name for scenario in plan.script.scenarios) if plan.script else plan.label
+    )
     if width_of(names) + len(load) + 2 <= WIDTH:
         return [*head, f"{names}: {load}", *wired]
     return [*head, cut_middle(names, WIDTH), *_wrap("", load.split(), " "), *wired]
@@ -182,7 +194,6 @@ def _share(part: int, whole: int) -> str:
 
 
 def _latencies(result: Result) -> list[str]:
-    lines = [f"{'latency':<20}" + "".join(f"{name:>10}" for name in _COLUMNS)]
     latency = result.latency
     rows = {"response": latency.response, "service": latency.service, "lateness": latency.lateness}
     wait = result.metrics.get("connection_wait")
@@ -192,36 +203,11 @@ def _latencies(result: Result) -> list[str]:
         phase: Latency = getattr(result.phases, name)
         if phase.count:
             rows[name] = phase
-    for name, row in rows.items():
-        # Where a percentile is missing, the count says why.
-        title = f"{name} ({format_count(row.count)})" if _missing(row) else name
-        lines.append(f"{title:<20}" + "".join(f"{_cell(row, field):>10}" for field in _COLUMNS.values()))
-    lines += _footnotes(list(rows.values()))
+    lines = latency_rows("latency", rows) + footnotes(list(rows.values()))
     if result.plan.counts_iterations and result.plan.is_open:
         since = "the answer before them" if result.script is None else "when asked"
         lines.append(f"iterations and their first requests count from when due, others from {since}")
     return lines
-
-
-def _missing(latency: Latency) -> list[str]:
-    """Percentiles that too few samples support."""
-    names = ("p50", "p90", "p99", "p99.9")
-    return [name for name in names if latency.count and getattr(latency, _COLUMNS[name]) is None]
-
-
-def _cell(latency: Latency, field: str) -> str:
-    return format_ns(nanoseconds(getattr(latency, field)))
-
-
-def _footnotes(rows: list[Latency]) -> list[str]:
-    notes = []
-    missing = sorted({name for row in rows for name in _missing(row)}, key=percent_of)
-    if missing:
-        needs = [f"{name} {format_count(samples_needed(percent_of(name)))}" for name in missing]
-        notes.append(f"- : too few samples; needed are: {', '.join(needs)}")
-    if any(getattr(rows[0], field) == "inf" for field in _COLUMNS.values()):
-        notes.append("∞ : so many requests never had an answer; mean is of those that had one")
-    return notes
 
 
 def _answers(result: Result) -> list[str]:
@@ -287,7 +273,7 @@ def _measured(threshold: ThresholdResult, result: Result) -> str:
 
 
 def _parse(threshold: ThresholdResult, result: Result) -> Threshold:
-    return parse_threshold(threshold.expression, scripted=result.script is not None)
+    return parse_threshold(threshold.expression, scripted=result.plan.has_metrics)
 
 
 def _why_no_data(threshold: ThresholdResult, result: Result) -> str:
