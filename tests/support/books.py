@@ -37,3 +37,31 @@ def balanced(result: CommandResult) -> dict[str, Any]:
     for field in ("total", "ok", "failed", "bytes_sent", "bytes_received"):
         assert sum(label["requests"][field] for label in labels) == requests[field], result
     return summary
+
+
+def balanced_sockets(result: CommandResult) -> dict[str, Any]:
+    """The same of a run of sockets: arrivals are connects and messages, other requests are beyond them."""
+    summary = result.summary
+    arrivals, requests, latency = summary["arrivals"], summary["requests"], summary["latency"]
+    assert arrivals["scheduled"] == arrivals["sent"] + arrivals["dropped"] + arrivals["cancelled"], result
+    ended = arrivals["completed"] + arrivals["failed"]
+    assert arrivals["sent"] == ended + arrivals["unfinished"], result
+    counted = [label for label in summary["labels"] if label["kind"] == "request"]
+    for field in ("total", "ok", "failed"):
+        assert sum(label["requests"][field] for label in counted) == requests[field], result
+    arrived = [label for label in counted if not label["label"].startswith(("subscribe", "reconnect"))]
+    assert sum(label["requests"]["total"] for label in arrived) == arrivals["sent"], result
+    assert sum(label["requests"]["ok"] for label in arrived) == arrivals["completed"], result
+    beyond = requests["total"] - arrivals["sent"]
+    assert latency["response"]["count"] == arrivals["scheduled"] + beyond, result
+    assert latency["service"]["count"] == requests["total"], result
+    # Every socket that was opened has had its time, and was told how it ended.
+    (session,) = [label for label in summary["labels"] if label["label"] == "session"]
+    connections = summary["sockets"]["connections"]
+    assert session["requests"]["total"] == connections["opened"], result
+    assert session["requests"]["failed"] == connections["lost"], result
+    opened = sum(label["requests"]["ok"] for label in counted if label["label"] in ("connect", "reconnect"))
+    assert opened == connections["opened"], result
+    assert connections["most_open"] <= connections["asked"], result
+    assert "books_wrong" not in (result.run_folder / "events.jsonl").read_text(), result
+    return summary

@@ -23,7 +23,16 @@ NAMES = [
         "Result",
         "Retry",
     ),
-    *("RunFolderError", "Stage", "StatusError", "TargetError", "UsageError", "User", "WorkerError"),
+    *(
+        "RunFolderError",
+        "Sockets",
+        "Stage",
+        "StatusError",
+        "TargetError",
+        "UsageError",
+        "User",
+        "WorkerError",
+    ),
     *("csv_rows", "json_rows", "once", "run", "scenario", "session"),
 ]
 

@@ -73,6 +73,36 @@ def test_limits_are_seen_coming(
     assert found is None if warning is None else warning in (found or "")
 
 
+def test_each_pair_of_addresses_has_all_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "descriptor_limits", lambda: (10_000, 10_000))
+    monkeypatch.setattr(health, "port_range", lambda: (1, 1000))
+    assert health.near_limit(1800, 1, pairs=2) is None
+    assert health.near_limit(1801, 1, pairs=2) is not None
+
+
+def test_memory_is_what_the_system_or_our_control_group_has_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = {
+        "proc/meminfo": "MemTotal:  9000 kB\nMemAvailable:  5000 kB\n",
+        "proc/self/cgroup": "0::/job\n",
+        "cgroup/job/memory.max": "4000000\n",
+        "cgroup/job/memory.current": "1500000\n",
+        "cgroup/job/memory.stat": "anon 1000000\nfile 500000\n",
+        "cgroup/memory.max": "max\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(health, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(health, "CGROUP", tmp_path / "cgroup")
+    assert health.available_bytes() == 3_000_000
+    (tmp_path / "cgroup/job/memory.max").write_text("max\n")
+    assert health.available_bytes() == 5000 * 1024
+    (tmp_path / "proc/meminfo").unlink()
+    assert health.available_bytes() is None
+
+
 def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:

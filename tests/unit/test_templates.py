@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from loadgen.templates import Names, around_values, label_of_template, parse_url_template
+from loadgen.templates import (
+    GENERATED,
+    OF_SOCKETS,
+    Names,
+    around_values,
+    label_of_template,
+    parse_url_template,
+)
 
 
 def test_names_become_the_numbers_of_columns_in_use() -> None:
@@ -17,6 +24,13 @@ def test_names_become_the_numbers_of_columns_in_use() -> None:
 def test_a_name_that_is_not_known_lists_those_that_are() -> None:
     with pytest.raises(ValueError, match=r'"\{\{b\}\}" is not known: there are a, k, uuid'):
         Names(["a"]).number("{{b}}")
+
+
+def test_messages_of_sockets_have_names_of_their_own() -> None:
+    names = Names([], [*GENERATED, *OF_SOCKETS])
+    assert names.number("{{due_ns}} {{ connection }} {{k}}") == "{{due_ns}} {{connection}} {{k}}"
+    with pytest.raises(ValueError, match="there are k, uuid, random, timestamp, open"):
+        Names([]).number("{{due_ns}}")
 
 
 def test_a_url_is_encoded_around_its_values() -> None:

@@ -161,3 +161,32 @@ def test_what_is_unusual_is_told() -> None:
         "a connection for each request",
         "from 2 sources",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("127.0.0.2-127.0.0.4", ["127.0.0.2", "127.0.0.3", "127.0.0.4"]),
+        ("127.0.0.255 - 127.0.1.0, ::1", ["127.0.0.255", "127.0.1.0", "::1"]),
+        ("::1-::2", ["::1", "::2"]),
+        (["127.0.0.2-127.0.0.2"], ["127.0.0.2"]),
+    ],
+)
+def test_sources_may_be_ranges(text: str | list[str], addresses: list[str]) -> None:
+    assert wire(bind=text).bind == addresses
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.2-",
+        "127.0.0.2-x",
+        "127.0.0.2-127.0.0.1",
+        "127.0.0.2-::1",
+        "::1-127.0.0.2",
+        "10.0.0.0-11.0.0.0",
+    ],
+)
+def test_what_is_no_range_is_refused(text: str) -> None:
+    (mistake,) = mistakes(bind=text)
+    assert mistake.startswith("bind: expected addresses of this machine such as")

@@ -16,6 +16,7 @@ from loadgen.errors import LoadgenError, ScriptFailed, UsageError, WorkerError
 from loadgen.plan import Plan
 from loadgen.workers import SCRIPT_LABELS, STALLED_NS, Crew
 from tests.unit.scripts import scripted_plan
+from tests.unit.sockets import socket_plan, sockets_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -182,7 +183,8 @@ def test_scripts_name_their_own_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadgen.workers.Block", block)
     Crew(plan(workers=1), lambda *_: None)
     Crew(scripted_plan(workers=1), lambda *_: None)
-    assert asked == [1, SCRIPT_LABELS]
+    Crew(socket_plan(workers=1), lambda *_: None)
+    assert asked == [1, SCRIPT_LABELS, len(sockets_of(socket_plan()).labels)]
 
 
 @pytest.mark.parametrize(

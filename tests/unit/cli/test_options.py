@@ -15,6 +15,7 @@ from loadgen.cli.doctor import doctor
 from loadgen.cli.options import read_body
 from loadgen.cli.run import run
 from loadgen.cli.target import target
+from loadgen.cli.ws import ws
 from loadgen.engine_plan import ClosedLoad, EnginePlan, OpenLoad
 from loadgen.errors import LoadgenError, PlanError, UsageError
 
@@ -65,7 +66,7 @@ def test_flags_make_a_plan() -> None:
     assert plan.thresholds == ["p99 < 1s", "errors < 1%"]
 
 
-@pytest.mark.parametrize("command", [blast, run])
+@pytest.mark.parametrize("command", [blast, run, ws])
 def test_every_option_reads_its_variable(command: click.Command) -> None:
     for option in command.params:
         if isinstance(option, click.Option):
@@ -160,7 +161,7 @@ def test_a_body_comes_from_a_file_as_it_is(tmp_path: Path) -> None:
         (["blast", "--tps", "fast"], 'loadgen: --tps: expected a rate such as "500/s", got "fast"\n'),
         (["blast", "--tpz", "5"], "No such option '--tpz'"),
         (["blst"], 'no command "blst", did you mean "blast"?'),
-        (["quux"], 'no command "quux": there are blast, run, init, target, doctor'),
+        (["quux"], 'no command "quux": there are blast, run, ws, init, target, doctor'),
         (["blast", "--tps"], "requires an argument"),
         (["target", "--log", "/nope/x"], "--log: /nope/x cannot be written: No such file"),
         ([], "Generate load on a server and measure it honestly.\n"),
@@ -184,7 +185,7 @@ def test_a_schedule_is_printed_and_not_played(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *([name, "-h"] for name in ("blast", "run", "init", "target", "doctor"))]
+    "arguments", [["--help"], *([name, "-h"] for name in ("blast", "run", "ws", "init", "target", "doctor"))]
 )
 def test_help_has_examples_and_fits_the_page(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
