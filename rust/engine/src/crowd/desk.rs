@@ -19,6 +19,8 @@ use crate::record::recorder::Recorder;
 pub struct Labels {
     /// From when a socket was due until it was open.
     pub connect: usize,
+    /// The same of those that were lost; where they are not opened again it is not asked for.
+    pub reconnect: usize,
     /// From then on until it was closed.
     pub session: usize,
     /// Round trips.
@@ -105,8 +107,10 @@ pub struct Desk {
 impl Desk {
     /// Nothing has come yet.
     pub fn new(plan: Sockets, recorder: Recorder, timeout_ns: u64) -> Self {
+        let connect = recorder.label("connect", Role::Request);
         let labels = Labels {
-            connect: recorder.label("connect", Role::Request),
+            connect,
+            reconnect: plan.reconnect.map_or(connect, |_| recorder.label("reconnect", Role::Request)),
             session: recorder.label("session", Role::Group),
             ping: recorder.label("ping", Role::Trend),
             delivery: recorder.label("delivery", Role::Trend),
@@ -171,14 +175,13 @@ impl Desk {
     fn deliver(&mut self, said: u64, now: u64) {
         let Some(stamp) = &self.plan.stamp else { return };
         let said_ns = said.saturating_mul(stamp.unit_ns);
-        let stamp_ns = match stamp.clock {
-            StampClock::Monotonic => said_ns,
-            // The distance only: a correction of that clock falsifies no other.
-            StampClock::Wall => now.saturating_sub(time_of_day_ns().saturating_sub(said_ns)),
+        // On the clock of the stamp, which may be ahead of ours: then it came before it was sent.
+        let came_ns = match stamp.clock {
+            StampClock::Monotonic => now,
+            StampClock::Wall => time_of_day_ns().saturating_sub(now_ns().saturating_sub(now)),
         };
-        self.recorder.sample(self.labels.delivery, Kind::Response, now.saturating_sub(stamp_ns));
-        // By what the message says: on the clock of stamps each receiver would see another instant.
-        self.spread.deliver(said_ns, now.saturating_sub(stamp_ns).saturating_add(said_ns));
+        self.recorder.sample(self.labels.delivery, Kind::Response, came_ns.saturating_sub(said_ns));
+        self.spread.deliver(said_ns, came_ns);
     }
 
     /// One that has a number.

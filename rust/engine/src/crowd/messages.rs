@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::plan::{Message, Sockets};
 use crate::clock::time_of_day_ms;
-use crate::plan::{Encoding, PlanError};
+use crate::plan::PlanError;
 use crate::random;
 use crate::record::block::Role;
 use crate::record::recorder::Recorder;
@@ -43,7 +46,13 @@ impl Messages {
         let mut labels: HashMap<String, usize> = HashMap::new();
         let mut read = |messages: &[Message]| -> Result<Vec<Text>, PlanError> {
             let texts = messages.iter().map(|message| {
-                let template = Template::parse(message.text.as_bytes(), Encoding::Json);
+                let text = match message.binary {
+                    false => message.text.clone().into_bytes(),
+                    true => STANDARD.decode(&message.text).map_err(|error| {
+                        PlanError(format!("sockets: {}: expected base64: {error}", message.label))
+                    })?,
+                };
+                let template = Template::parse(&text, message.encoding);
                 if template.values().any(|value| matches!(value, Value::Column(column) if column >= columns)) {
                     return Err(PlanError(format!("sockets: {}: a column that the rows have not", message.label)));
                 }

@@ -53,6 +53,8 @@ const BATCH: usize = 16;
 const EVENT_BATCH: usize = 16;
 /// Events between two looks at timeouts and orders.
 const TURN_EVENTS: usize = 4096;
+/// Of what is told of deliveries at a time, in bytes.
+const LONGEST_LINE: usize = 50_000;
 const HEARTBEAT_NS: u64 = SECOND / 5;
 /// How long a peer may take to close when it was asked to.
 const CLOSE_NS: u64 = 5 * SECOND;
@@ -72,6 +74,13 @@ pub fn run(plan: &Plan, block: Block, index: u32, mut control: Control) -> io::R
     Crowd::new(plan, block, index, reactor)?.run(&mut control)
 }
 
+/// A message that is due and has no socket yet.
+struct Waiting {
+    number: u64,
+    due_ns: u64,
+    looked_ns: u64,
+}
+
 struct Crowd<R> {
     client: Client<R>,
     desk: Desk,
@@ -84,6 +93,10 @@ struct Crowd<R> {
     again: BinaryHeap<Reverse<(u64, u32)>>,
     /// When a socket is to ask whether the peer is there; and how often it had been opened when that was planned.
     pings: VecDeque<(u64, u32, u32)>,
+    /// Sockets that are being opened.
+    opening: usize,
+    /// Messages that are due while none is open yet.
+    waiting: VecDeque<Waiting>,
     pacer: Pacer,
     start_ns: u64,
     duration_ns: u64,
@@ -134,6 +147,8 @@ impl<R: Reactor> Crowd<R> {
             sends,
             again: BinaryHeap::new(),
             pings: VecDeque::new(),
+            opening: 0,
+            waiting: VecDeque::new(),
             pacer: Pacer::new(plan.pacing),
             start_ns: 0,
             duration_ns,
@@ -223,7 +238,7 @@ impl<R: Reactor> Crowd<R> {
         if now >= self.next_sweep_ns {
             self.sweep(now);
         }
-        if now >= self.ends_ns && !self.closing {
+        if now >= self.ends_ns && !self.closing && next_due_ns.is_none_or(|due_ns| due_ns > now) {
             self.end(now);
         }
         let mut timer_ns = self.next_heartbeat_ns.min(self.next_sweep_ns).min(self.drain_until_ns);
@@ -241,10 +256,11 @@ impl<R: Reactor> Crowd<R> {
         if now < self.start_ns {
             return Some(self.start_ns);
         }
-        if now >= self.ends_ns {
+        if self.closing {
             return None;
         }
-        let since_start_ns = now - self.start_ns;
+        // What was due by the end is begun, however late.
+        let since_start_ns = now.min(self.ends_ns).saturating_sub(self.start_ns);
         let mut next_ns = u64::MAX;
         for begun in 0..=BATCH {
             let due = self.connects.due(since_start_ns);
@@ -273,7 +289,9 @@ impl<R: Reactor> Crowd<R> {
                 }
             }
         }
-        next_ns = next_ns.min(self.reopen(now)).min(self.ping(now));
+        if now < self.ends_ns {
+            next_ns = next_ns.min(self.reopen(now)).min(self.ping(now));
+        }
         (next_ns < u64::MAX).then_some(next_ns)
     }
 
@@ -285,28 +303,39 @@ impl<R: Reactor> Crowd<R> {
         self.desk.recorder.taken(connect);
         self.desk.recorder.sample(connect, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
         let seat = self.desk.seats.add(number);
-        self.open(seat, due_ns);
+        self.open(seat, due_ns, connect);
     }
 
-    fn open(&mut self, seat: u32, due_ns: u64) {
+    fn open(&mut self, seat: u32, due_ns: u64, label: usize) {
         let now = now_ns();
         let it = self.desk.seats.get(seat);
-        (it.due_ns, it.begun_ns, it.first_byte_ns) = (due_ns, now, 0);
-        self.desk.recorder.sent(self.desk.labels.connect, due_ns, now, 0);
+        (it.label, it.due_ns, it.begun_ns, it.first_byte_ns) = (label, due_ns, now, 0);
+        self.desk.recorder.sent(label, due_ns, now, 0);
         match self.client.open_socket(self.origin, &self.manner, u64::from(seat), now) {
-            Ok(slot) => self.desk.seats.get(seat).slot = Some(slot),
+            Ok(slot) => {
+                self.desk.seats.get(seat).slot = Some(slot);
+                self.opening += 1;
+            }
             Err(kind) => self.not_opened(seat, now, Lost { kind, status: None }),
         }
     }
 
     /// A message is due.
     fn take_message(&mut self, due_ns: u64) {
-        let Some(seat) = self.desk.seats.next_open() else { return self.drop_message() };
-        let number = self.next_message();
+        let (number, looked_ns) = (self.next_message(), now_ns());
+        match self.desk.seats.next_open() {
+            Some(seat) => self.send(seat, Waiting { number, due_ns, looked_ns }),
+            None if self.opening > 0 => self.waiting.push_back(Waiting { number, due_ns, looked_ns }),
+            None => self.give_up(number, Word::Dropped),
+        }
+    }
+
+    fn send(&mut self, seat: u32, message: Waiting) {
+        let Waiting { number, due_ns, looked_ns } = message;
         let now = now_ns();
         let label = self.messages.label(number);
         self.desk.recorder.taken(label);
-        self.desk.recorder.sample(label, Kind::Dispatch, now.saturating_sub(due_ns));
+        self.desk.recorder.sample(label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
         let filling = self.filling(seat, number, due_ns);
         let is_binary = self.messages.write(filling);
         self.say(seat, label, due_ns, now, is_binary);
@@ -322,7 +351,35 @@ impl<R: Reactor> Crowd<R> {
     /// Nobody is there who could send it.
     fn drop_message(&mut self) {
         let number = self.next_message();
-        self.desk.recorder.given_up(self.messages.label(number), Word::Dropped, 1);
+        self.give_up(number, Word::Dropped);
+    }
+
+    fn give_up(&self, number: u64, why: Word) {
+        self.desk.recorder.given_up(self.messages.label(number), why, 1);
+    }
+
+    /// A socket is open: it sends what had waited for one.
+    fn send_what_waits(&mut self, seat: u32) {
+        while let Some(message) = self.waiting.pop_front() {
+            let (label, waited_ns) = (self.messages.label(message.number), now_ns().saturating_sub(message.looked_ns));
+            self.desk.recorder.add(Word::PoolWaits, 1);
+            self.desk.recorder.sample(label, Kind::PoolWait, waited_ns);
+            self.send(seat, message);
+        }
+    }
+
+    /// A socket did not come about; where it was the last that might, nothing waits for one.
+    fn one_less_opening(&mut self) {
+        self.opening -= 1;
+        if self.opening == 0 && self.desk.seats.count_open() == 0 {
+            self.give_up_what_waits(Word::Dropped);
+        }
+    }
+
+    fn give_up_what_waits(&mut self, why: Word) {
+        for message in std::mem::take(&mut self.waiting) {
+            self.give_up(message.number, why);
+        }
     }
 
     fn filling(&mut self, seat: u32, number: u64, due_ns: u64) -> Filling {
@@ -349,8 +406,9 @@ impl<R: Reactor> Crowd<R> {
             }
             self.again.pop();
             self.desk.count(Count::Reconnects, 1.0);
-            self.desk.recorder.begun(self.desk.labels.connect);
-            self.open(seat, due_ns);
+            let label = self.desk.labels.reconnect;
+            self.desk.recorder.begun(label);
+            self.open(seat, due_ns, label);
         }
         u64::MAX
     }
@@ -414,6 +472,7 @@ impl<R: Reactor> Crowd<R> {
 
     /// A socket is open: it says what it has to say first.
     fn opened(&mut self, seat: u32, now: u64) {
+        self.opening -= 1;
         let desk = &mut self.desk;
         if desk.seats.opened(seat, now) {
             desk.count(Count::MostOpen, 1.0);
@@ -421,8 +480,8 @@ impl<R: Reactor> Crowd<R> {
         desk.count(Count::Opened, 1.0);
         let it = desk.seats.get(seat);
         let (due_ns, begun_ns, number, opened) = (it.due_ns, it.begun_ns, it.number, it.opened);
-        let connect = desk.labels.connect;
-        desk.recorder.finished(connect, &ended(connect, due_ns, begun_ns, now, End::Response(SWITCHING)));
+        let label = it.label;
+        desk.recorder.finished(label, &ended(label, due_ns, begun_ns, now, End::Response(SWITCHING)));
         desk.recorder.begun(desk.labels.session);
         if let Some(every_ns) = desk.plan.ping_every_ns {
             self.pings.push_back((now + every_ns, seat, opened));
@@ -437,6 +496,7 @@ impl<R: Reactor> Crowd<R> {
             self.desk.recorder.begun(label);
             self.say(seat, label, now, now, is_binary);
         }
+        self.send_what_waits(seat);
     }
 
     /// A socket is gone, or did not come about.
@@ -448,6 +508,7 @@ impl<R: Reactor> Crowd<R> {
         let since_ns = self.desk.seats.closed(seat);
         self.desk.lose(slot, now, why.kind);
         if since_ns == 0 {
+            self.one_less_opening();
             return self.not_opened(seat, now, why);
         }
         let session = self.desk.labels.session;
@@ -462,10 +523,9 @@ impl<R: Reactor> Crowd<R> {
     fn not_opened(&mut self, seat: u32, now: u64, why: Lost) {
         let it = self.desk.seats.get(seat);
         it.slot = None;
-        let (due_ns, begun_ns) = (it.due_ns, it.begun_ns);
-        let connect = self.desk.labels.connect;
+        let (label, due_ns, begun_ns) = (it.label, it.due_ns, it.begun_ns);
         self.desk.recorder.add(Word::ConnectFailures, 1);
-        self.desk.recorder.finished(connect, &ended(connect, due_ns, begun_ns, now, End::Error(why.kind)));
+        self.desk.recorder.finished(label, &ended(label, due_ns, begun_ns, now, End::Error(why.kind)));
         if let Some(status) = why.status {
             self.desk.count_named(format!("refused {status}"));
         }
@@ -515,10 +575,15 @@ impl<R: Reactor> Crowd<R> {
 
     fn tell_of_deliveries(&mut self, control: &mut Control, now: u64) -> io::Result<()> {
         let settled = self.desk.spread.settle(now);
-        if settled.is_empty() {
-            return Ok(());
+        let mut rest = settled.as_str();
+        while !rest.is_empty() {
+            // Who reads gives up a line that is longer than a pipe holds.
+            let end = if rest.len() > LONGEST_LINE { rest[..LONGEST_LINE].rfind(',') } else { None };
+            let (groups, after) = end.map_or((rest, ""), |end| (&rest[..end], &rest[end + 1..]));
+            control.report(&format!(r#"event {{"kind":"deliveries","groups":"{groups}"}}"#))?;
+            rest = after;
         }
-        control.report(&format!(r#"event {{"kind":"deliveries","groups":"{settled}"}}"#))
+        Ok(())
     }
 
     fn heartbeat(&mut self, now: u64) {
@@ -548,6 +613,7 @@ impl<R: Reactor> Crowd<R> {
         let since_start_ns = now.saturating_sub(self.start_ns);
         let given_up = self.connects.finish(since_start_ns);
         self.desk.recorder.given_up(self.desk.labels.connect, Word::Cancelled, given_up);
+        self.give_up_what_waits(Word::Cancelled);
         while let Some(sends) = &mut self.sends
             && let Due::Send(_) | Due::Drop = sends.due(since_start_ns)
         {
@@ -570,7 +636,9 @@ impl<R: Reactor> Crowd<R> {
         for asked in desk.replies.all() {
             desk.recorder.unfinished(asked.label, 1);
         }
-        desk.recorder.unfinished(desk.labels.connect, desk.seats.being_opened().count() as u64);
+        for seat in desk.seats.being_opened() {
+            desk.recorder.unfinished(seat.label, 1);
+        }
         desk.recorder.unfinished(desk.labels.session, desk.seats.count_open() as u64);
         self.heartbeat(now);
         self.desk.recorder.memory();

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::path::Path;
-use crate::plan::{Load, PlanError};
+use crate::plan::{Encoding, Load, PlanError};
 
 /// Sockets: each arrival of the plan's load opens one.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,13 +68,20 @@ pub struct Sockets {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
-    /// A template.
+    /// A template; in base64 where it is sent as bytes.
     pub text: String,
     /// Sent as bytes, not as text.
     #[serde(default)]
     pub binary: bool,
+    /// How values of a row are written into it.
+    #[serde(default = "json")]
+    pub encoding: Encoding,
     /// Name under which it is counted.
     pub label: String,
+}
+
+fn json() -> Encoding {
+    Encoding::Json
 }
 
 /// What a reply looks like.

@@ -19,6 +19,8 @@ pub struct Seat {
     pub due_ns: u64,
     /// When it was begun.
     pub begun_ns: u64,
+    /// The label under which it counts.
+    pub label: usize,
     /// The first byte of the answer.
     pub first_byte_ns: u64,
     /// Tries in a row that came to nothing.
