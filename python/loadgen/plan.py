@@ -81,7 +81,7 @@ _OF_REQUESTS = (
     *("method", "body", "body_file", "expect_continue", "targets", "compression"),
     *("rate", "users", "duration", "stages", "preset", "arrivals", "drop_late", "connections"),
     *("http", "streams", "keepalive", "max_idle", "max_lifetime", "reactor"),
-    *("auth", "follow_redirects", "max_redirects"),
+    *("follow_redirects", "max_redirects"),
 )
 # Those of blast that need one request, the same every time.
 _OF_ONE = ("body_file", "expect_continue")
@@ -250,6 +250,8 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
     if plan.script is None and plan.follow_redirects:
         of_blast["max_redirects"], known_labels = hops, None  # and each hop brings its own
     if plan.script is None and auth is not None and auth.kind == "digest":
+        if plan.sockets is not None:
+            check.wrong("auth", "a digest answers challenges to requests, and says nothing about sockets")
         of_blast["digest"] = Credentials(auth.username, auth.secret)
         known_labels = known_labels and [*known_labels, ITERATION]
     script_fields = _script_fields(plan, auth, hops, check)

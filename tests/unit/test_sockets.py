@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen import Plan, PlanError, Sockets
+from loadgen import DigestAuth, Plan, PlanError, Sockets
 from loadgen.engine_plan import Backoff, EnginePlan, Message, OpenLoad, OpenStage
 from loadgen.load import _named_loads
 from loadgen.schedule import make_schedule
@@ -312,3 +312,10 @@ def test_a_script_opens_no_sockets() -> None:
 def test_stages_are_told_by_what_they_are_of() -> None:
     assert [name for name, _ in _named_loads(socket_plan())] == ["connects: ", "messages: "]
     assert [name for name, _ in _named_loads(socket_plan(send=(), send_rate=None))] == ["connects: "]
+
+
+def test_who_it_is_from_goes_into_the_handshake_and_nothing_answers_challenges() -> None:
+    assert sockets_of(socket_plan(auth=("a", "b"))).headers == [("Authorization", "Basic YTpi")]
+    assert mistakes(sockets=Sockets(), auth=DigestAuth("a", "b")) == [
+        "auth: a digest answers challenges to requests, and says nothing about sockets"
+    ]

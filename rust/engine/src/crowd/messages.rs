@@ -46,11 +46,11 @@ impl Messages {
         let mut labels: HashMap<String, usize> = HashMap::new();
         let mut read = |messages: &[Message]| -> Result<Vec<Text>, PlanError> {
             let texts = messages.iter().map(|message| {
-                let text = match message.binary {
-                    false => message.text.clone().into_bytes(),
-                    true => STANDARD.decode(&message.text).map_err(|error| {
-                        PlanError(format!("sockets: {}: expected base64: {error}", message.label))
-                    })?,
+                let text = if message.binary {
+                    let refuse = |error| PlanError(format!("sockets: {}: expected base64: {error}", message.label));
+                    STANDARD.decode(&message.text).map_err(refuse)?
+                } else {
+                    message.text.clone().into_bytes()
                 };
                 let template = Template::parse(&text, message.encoding);
                 if template.values().any(|value| matches!(value, Value::Column(column) if column >= columns)) {

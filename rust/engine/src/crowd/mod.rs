@@ -75,6 +75,7 @@ pub fn run(plan: &Plan, block: Block, index: u32, mut control: Control) -> io::R
 }
 
 /// A message that is due and has no socket yet.
+#[derive(Clone, Copy)]
 struct Waiting {
     number: u64,
     due_ns: u64,
