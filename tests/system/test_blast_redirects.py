@@ -294,6 +294,7 @@ def test_names_that_no_plan_knew(loadgen: Loadgen, raw_server: RawServerFactory,
     )
     summary = balanced(result)
     assert labels_of(summary) == {"GET /": COUNT, "GET /named": COUNT}
+    assert summary["phases"]["dns"]["count"] == (name == "localhost"), result
     if name == "nobody.invalid":
         assert summary["requests"]["errors"] == {"name_not_resolved": COUNT}
         assert summary["arrivals"]["failed"] == COUNT

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::clock::now_ns;
 use crate::outcome::ErrorKind;
 use crate::wiring::{Place, Wiring};
 
@@ -37,11 +38,19 @@ pub struct Places {
     places: Vec<(Place, State)>,
     /// Those of the plan come first, with the addresses of their hosts.
     planned: Vec<Vec<IpAddr>>,
-    answers: (Sender<Answer>, Receiver<Answer>),
+    answers: (Sender<Found>, Receiver<Found>),
 }
 
-/// What a lookup found.
-type Answer = (usize, Vec<SocketAddr>);
+/// What a lookup has found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The number of the place.
+    pub lookup: usize,
+    /// Where it is; empty where its name has no address.
+    pub addresses: Vec<SocketAddr>,
+    /// How long the resolver took.
+    pub dns_ns: u64,
+}
 
 impl Places {
     /// Those of the plan, which are the first origins, with their addresses.
@@ -117,25 +126,27 @@ impl Places {
         })
     }
 
-    /// A lookup that has ended: the number of the place, and its addresses, if it has any.
-    pub fn next_found(&mut self) -> Option<(usize, Vec<SocketAddr>)> {
-        let (number, addresses) = self.answers.1.try_recv().ok()?;
-        if addresses.is_empty() {
-            self.places[number].1 = State::Nowhere;
+    /// A lookup that has ended.
+    pub fn next_found(&mut self) -> Option<Found> {
+        let found = self.answers.1.try_recv().ok()?;
+        if found.addresses.is_empty() {
+            self.places[found.lookup].1 = State::Nowhere;
         }
-        Some((number, addresses))
+        Some(found)
     }
 }
 
 /// Asks the resolver, and of several addresses which accept a connection. Whether that was begun.
-fn look_up(number: usize, place: &Place, tell: Sender<Answer>) -> bool {
+fn look_up(lookup: usize, place: &Place, tell: Sender<Found>) -> bool {
     let (host, port) = (place.host.clone(), place.port);
     let ask = move || {
+        let begun_ns = now_ns();
         let found: Vec<_> = (host.as_str(), port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+        let dns_ns = now_ns() - begun_ns;
         let accepts = |address: &&SocketAddr| TcpStream::connect_timeout(address, PATIENCE).is_ok();
         let usable: Vec<_> = if found.len() > 1 { found.iter().filter(accepts).copied().collect() } else { Vec::new() };
         // Nobody listens any more when the run is over.
-        let _ = tell.send((number, if usable.is_empty() { found } else { usable }));
+        let _ = tell.send(Found { lookup, addresses: if usable.is_empty() { found } else { usable }, dns_ns });
     };
     thread::Builder::new().name("resolver".into()).spawn(ask).is_ok()
 }
@@ -182,10 +193,10 @@ mod tests {
             assert!(matches!(places.find(&place(name), &wiring), Some(Ok(Known::Lookup(_)))), "{name}");
         }
         for _ in 0..2 {
-            let (number, found) = places.answers.1.recv().unwrap();
-            places.answers.0.send((number, found.clone())).unwrap();
-            assert_eq!(places.next_found(), Some((number, found.clone())));
-            assert_eq!(found.is_empty(), places.at(number).host == "nobody.invalid");
+            let found = places.answers.1.recv().unwrap();
+            places.answers.0.send(found.clone()).unwrap();
+            assert_eq!(places.next_found().map(|found| found.lookup), Some(found.lookup));
+            assert_eq!(found.addresses.is_empty(), places.at(found.lookup).host == "nobody.invalid");
         }
         assert_eq!(places.find(&place("http://nobody.invalid"), &wiring), Some(Err(ErrorKind::NotResolved)));
     }

@@ -7,7 +7,7 @@ use crate::conversation::{Journey, Step};
 use crate::http::redirect::Hop;
 use crate::lanes::Waiting;
 use crate::outcome::{End, ErrorKind, Outcome};
-use crate::places::Known;
+use crate::places::{Found, Known};
 use crate::pool::Sending;
 use crate::reactor::{Reactor, Slot};
 use crate::record::block::Kind;
@@ -124,10 +124,15 @@ impl<R: Reactor> Worker<R> {
     /// Hops go on whose places are found by now.
     pub(super) fn release_found(&mut self, now: u64) {
         while let Some(conversation) = &mut self.conversation
-            && let Some((lookup, addresses)) = conversation.places.next_found()
+            && let Some(Found { lookup, addresses, dns_ns }) = conversation.places.next_found()
         {
             let place = conversation.places.at(lookup).clone();
-            for waiting in self.lanes.release(lookup) {
+            let released = self.lanes.release(lookup);
+            // It belongs to no request: the one that has waited longest stands for those that waited.
+            if let Some(waiting) = released.first().filter(|_| !addresses.is_empty()) {
+                self.recorder.sample(waiting.chosen.label, Kind::Dns, dns_ns);
+            }
+            for waiting in released {
                 self.open(waiting, &place, &addresses, now);
             }
         }
