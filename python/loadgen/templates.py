@@ -1,7 +1,7 @@
 """`{{name}}` in URLs, headers and bodies, as people write it and as the engine's plan has it.
 
 Names are those of the rows' columns, then what the engine makes: {{k}} {{uuid}} {{random}} {{timestamp}}
-{{open}}; in messages of sockets also {{due_ns}} {{connection}}.
+{{due_ns}} {{open}}; in messages of sockets also {{connection}}.
 The engine's plan has the number of a column in place of its name: {{0}}.
 """
 
@@ -21,11 +21,11 @@ GENERATED = {
     "uuid": "a random UUID",
     "random": "a whole number below a thousand million",
     "timestamp": "milliseconds since 1970",
+    "due_ns": "when the request was due, on CLOCK_MONOTONIC in ns",
     "open": "{{ itself",
 }
 # And in messages of sockets.
 OF_SOCKETS = {
-    "due_ns": "when the message was due, on CLOCK_MONOTONIC in ns",
     "connection": "number of the socket, from 0",
 }
 _VALUE = re.compile(r"\{\{[ \t]*([^{}\r\n]+?)[ \t]*\}\}")

@@ -14,6 +14,7 @@ import pytest
 from tests.support.books import balanced_sockets
 from tests.support.command import LOADGEN
 from tests.support.processes import wait_until_gone
+from tests.support.web_sockets import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,6 +161,27 @@ def test_deliveries_are_timed_and_put_together(
     assert delivery["first"]["max_ms"] <= delivery["last"]["max_ms"]
     assert delivery["clock_offset_ms"] is None
     assert "each to " in result.stdout, result
+
+
+def test_requests_of_a_blast_are_timed_until_their_delivery(
+    loadgen: Loadgen, feed: Callable[..., Target]
+) -> None:
+    target = feed("--feed", "blocks=0", "--feed", "transactions=0", "--feed", "network_stats=0")
+    ask = '{"op": "subscribe", "id": {{connection}}, "channel": "blocks"}'
+    listening = loadgen.start(
+        *("ws", f"{target.url}/ws/feed", "-n", "20", "--connect-rate", "500/s", "-d", "30s", "--workers", "2"),
+        *("--subscribe", ask, "--expect", "op=subscribed", "--stamp", "data.sent", "--no-live"),
+    )
+    wait_for(target.url, lambda counts: counts["channels"]["blocks"]["subscribers"] == 20)
+    publish = ("--json", '{"sent": {{due_ns}}}', "--tps", "100", "-d", "500ms")
+    assert loadgen("blast", f"{target.url}/ws/publish?channel=blocks", *publish).exit_code == 0
+    wait_for(target.url, lambda counts: counts["channels"]["blocks"]["delivered"] == 1000)
+    listening.interrupt()
+    summary = balanced_sockets(listening.wait(20))
+    delivery = summary["sockets"]["delivery"]
+    assert (delivery["groups"], delivery["receivers"]) == (50, {"min": 20, "max": 20})
+    assert delivery["latency"]["count"] == 1000
+    assert 0 < delivery["first"]["min_ms"] <= delivery["last"]["max_ms"]
 
 
 def test_what_is_lost_repeated_or_out_of_order_is_counted(

@@ -29,8 +29,8 @@ def test_a_name_that_is_not_known_lists_those_that_are() -> None:
 def test_messages_of_sockets_have_names_of_their_own() -> None:
     names = Names([], [*GENERATED, *OF_SOCKETS])
     assert names.number("{{due_ns}} {{ connection }} {{k}}") == "{{due_ns}} {{connection}} {{k}}"
-    with pytest.raises(ValueError, match="there are k, uuid, random, timestamp, open"):
-        Names([]).number("{{due_ns}}")
+    with pytest.raises(ValueError, match="there are k, uuid, random, timestamp, due_ns, open"):
+        Names([]).number("{{connection}}")
 
 
 def test_a_url_is_encoded_around_its_values() -> None:

@@ -68,6 +68,7 @@ vegeta's files, text and JSON, work too.
 k mod rows. Without a file there are
   {{{{k}}}}     its number          {{{{random}}}}     a whole number below 10^9
   {{{{uuid}}}}  a random UUID       {{{{timestamp}}}}  milliseconds since 1970
+  {{{{due_ns}}}}  when it was due, in ns, on the clock of all stamps
 Random values follow --seed. {{{{open}}}} sends two opening braces.
 
 {PRESET_HELP}

@@ -57,8 +57,10 @@ _ERROR_WORDS = {
     "ws_bad_handshake": "the handshake was accepted wrongly",
     "ws_protocol": "the peer broke the rules of WebSockets",
     "ws_bad_utf8": "the peer sent a text that is not UTF-8",
-    "ws_too_big": "the peer sent a message above the limit",
+    "ws_too_large": "the peer sent a message above the limit",
     "ws_no_pong": "no pong within the timeout",
+    "ws_close_timeout": "a close was not answered within the timeout",
+    "ws_abnormal_close": "the connection ended without a close",
     "ws_closed": "the peer closed the socket",
 }
 

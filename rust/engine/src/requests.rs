@@ -1,5 +1,5 @@
 //! The requests of a blast: which of them arrival `k` takes, and its bytes. Both are pure functions of the plan and
-//! `k`, so N workers need no coordinator; only `{{timestamp}}` depends on when.
+//! `k`, so N workers need no coordinator; only `{{timestamp}}` and `{{due_ns}}` depend on when.
 //!
 //! ```text
 //!   k ──▶ target   k mod targets, or drawn by weight from (seed, k)
@@ -101,9 +101,9 @@ impl Requests {
 
     /// The bytes of what was chosen, and the body that follows them where it is read while it is sent.
     #[inline]
-    pub fn bytes(&mut self, chosen: Chosen) -> (&Rc<[u8]>, Option<&Rc<Upload>>) {
+    pub fn bytes(&mut self, chosen: Chosen, due_ns: u64) -> (&Rc<[u8]>, Option<&Rc<Upload>>) {
         if let Some(many) = &mut self.many {
-            self.current = many.bytes(chosen);
+            self.current = many.bytes(chosen, due_ns);
         }
         (&self.current, self.upload.as_ref())
     }
@@ -173,15 +173,12 @@ impl Many {
         for target in 0..self.targets.len() {
             let values: Vec<Value> = self.targets[target].values().collect();
             let rows = if values.iter().any(|value| matches!(value, Value::Column(_))) { self.rows.len() } else { 1 };
-            if values
-                .iter()
-                .any(|value| matches!(value, Value::Number | Value::Uuid | Value::Random | Value::Timestamp))
-            {
+            if values.iter().any(Value::is_of_an_arrival) {
                 continue;
             }
             let mut ready = Vec::with_capacity(rows);
             for row in 0..rows as u64 {
-                self.write(target, row);
+                self.write(target, row, 0);
                 let Some(rest) = left.checked_sub(self.head.len()) else {
                     ready.clear();
                     break;
@@ -212,17 +209,17 @@ impl Many {
         }
     }
 
-    fn bytes(&mut self, chosen: Chosen) -> Rc<[u8]> {
+    fn bytes(&mut self, chosen: Chosen, due_ns: u64) -> Rc<[u8]> {
         let ready = &self.targets[chosen.target].ready;
         if ready.is_empty() {
-            self.write(chosen.target, chosen.number);
+            self.write(chosen.target, chosen.number, due_ns);
             return self.head.as_slice().into();
         }
         Rc::clone(&ready[(chosen.number % ready.len() as u64) as usize])
     }
 
     /// The whole request into `head`.
-    fn write(&mut self, target: usize, number: u64) {
+    fn write(&mut self, target: usize, number: u64, due_ns: u64) {
         let Self { rows, seed, head, body, .. } = self;
         let Rendering { line, headers, body: body_template, .. } = &self.targets[target];
         let uuid = UUID_STREAMS.map(|stream| u128::from(random::bits(*seed ^ stream, number)));
@@ -232,6 +229,7 @@ impl Many {
             uuid: uuid[0] << 64 | uuid[1],
             random: random::bits(*seed ^ RANDOM_STREAM, number),
             timestamp_ms: time_of_day_ms(),
+            due_ns,
             ..Values::default()
         };
         head.clear();
@@ -313,7 +311,7 @@ mod tests {
 
     fn text(requests: &mut Requests, number: Option<u64>) -> String {
         let chosen = requests.choose(number);
-        String::from_utf8(requests.bytes(chosen).0.to_vec()).unwrap()
+        String::from_utf8(requests.bytes(chosen, 0).0.to_vec()).unwrap()
     }
 
     #[test]

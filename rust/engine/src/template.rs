@@ -38,6 +38,16 @@ pub enum Value {
     Connection,
 }
 
+impl Value {
+    /// Whether it differs from one arrival to the next, so that it cannot be written before.
+    pub fn is_of_an_arrival(&self) -> bool {
+        match self {
+            Self::Number | Self::Uuid | Self::Random | Self::Timestamp | Self::Due | Self::Connection => true,
+            Self::Column(_) | Self::Open | Self::Length => false,
+        }
+    }
+}
+
 /// The values of one arrival.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Values<'a> {

@@ -80,7 +80,7 @@ impl<R: Reactor> Worker<R> {
     #[inline]
     pub(super) fn send(&mut self, slot: Slot, chosen: Chosen, due_ns: u64, now: u64) {
         let Chosen { label, is_head, .. } = chosen;
-        let (request, upload) = self.requests.bytes(chosen);
+        let (request, upload) = self.requests.bytes(chosen, due_ns);
         let token = chosen.origin as u64;
         let sending = Sending { due_ns, timeout_ns: self.timeout_ns, label, is_head, token, ..Sending::default() };
         let bytes = self.client.send(slot, now, request, upload, sending);

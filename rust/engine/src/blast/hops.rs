@@ -27,7 +27,7 @@ impl<R: Reactor> Worker<R> {
         let Waiting { due_ns, chosen, journey, .. } = waiting;
         let journey = journey.unwrap_or_else(|| {
             self.recorder.sample(conversation.iteration, Kind::Lateness, now.saturating_sub(due_ns));
-            conversation.begin(chosen, self.requests.bytes(chosen), due_ns, now)
+            conversation.begin(chosen, self.requests.bytes(chosen, due_ns), due_ns, now)
         });
         let Some((request, upload)) = conversation.words(journey) else { return };
         let Chosen { label, is_head, .. } = chosen;
