@@ -113,7 +113,8 @@ class Threshold(Struct, frozen=True):
         value = self.measure(figures)
         if value is None or self.judge(value) != "fail":
             return False
-        if self.scale == "count":
+        is_sum = self.own_metric is not None and self.own_metric[1] in ("sum", "count")
+        if self.scale == "count" or (is_sum and self.op in ("<", "<=")):
             return True  # it only grows: what is above the limit stays there
         samples = self._samples(figures)
         if self.scale == "share":
