@@ -22,6 +22,7 @@ pub mod http;
 pub mod http2;
 pub mod lanes;
 pub mod layers;
+pub mod multiplexed;
 pub mod outcome;
 pub mod pacer;
 pub mod places;

@@ -26,8 +26,8 @@ pub use wear::Wear;
 use crate::clock::now_ns;
 use crate::http::head::HeadReader;
 use crate::http::response::Shape;
-use crate::http2::connection::{Ended, Limits};
 use crate::http2::translations::Translations;
+use crate::multiplexed::{Ended, Limits};
 use crate::outcome::{ErrorKind, Outcome};
 use crate::pool::{Pool, Sending, State};
 use crate::reactor::{Event, Reactor, Slot};
@@ -174,8 +174,8 @@ impl<R: Reactor> Client<R> {
                 return Some(slot);
             }
             self.pool.release();
-            match &mut self.pool.get(slot).http2 {
-                Some(http2) if http2.in_flight() > 0 => http2.retire(),
+            match &mut self.pool.get(slot).shared {
+                Some(shared) if shared.in_flight() > 0 => shared.retire(),
                 _ => self.close(slot),
             }
         }

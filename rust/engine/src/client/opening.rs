@@ -5,8 +5,9 @@ use std::mem;
 use rustix::io::Errno;
 
 use super::{Client, Happened};
-use crate::http2::connection::{Connection as Http2, Limits};
+use crate::http2::connection::Connection as Http2;
 use crate::layers::{self, Layers};
+use crate::multiplexed::Limits;
 use crate::outcome::ErrorKind;
 use crate::pool::Connection;
 use crate::reactor::{Address, Reactor, Slot};
@@ -101,7 +102,7 @@ impl<R: Reactor> Client<R> {
             Ok(_) if self.pool.get(slot).socket.is_some() => self.begin_socket(slot, now),
             Ok(Version::Two) => {
                 let limits = self.limits(streams);
-                self.pool.get(slot).http2 = Some(Box::new(Http2::new(limits)));
+                self.pool.get(slot).shared = Some(Box::new(Http2::new(limits)));
                 self.unflushed.push(slot);
                 Happened::Nothing
             }
