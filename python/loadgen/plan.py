@@ -142,8 +142,8 @@ class Plan(Discreet, frozen=True, kw_only=True):
     insecure: bool = False
     tls_min: str = "1.2"
     tls_resumption: bool = True
-    http: str = "auto"  # auto, 1 or 2
-    streams: str | int | None = None  # HTTP/2: requests at once on a connection
+    http: str = "auto"  # auto, 1, 2 or 3
+    streams: str | int | None = None  # HTTP/2 and 3: requests at once on a connection
     keepalive: bool = True
     max_idle: str | float | None = None
     max_lifetime: str | float | None = None

@@ -14,6 +14,7 @@ from urllib.request import getproxies_environment
 from msgspec.structs import replace
 
 from loadgen import shapes
+from loadgen._engine import HAS_HTTP3
 from loadgen.checking import Checker, at_most, one_of
 from loadgen.units import quoted
 from loadgen.url import Url
@@ -57,7 +58,7 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
         plan.reactor == "uring"
         and plan.script is None
         and (
-            (proxy is not None or plan.http == "2" or (url is not None and url.scheme == "https"))
+            (proxy is not None or plan.http in ("2", "3") or (url is not None and url.scheme == "https"))
             or (plan.body_file is not None or plan.expect_continue or plan.follow_redirects)
         )
     ):
@@ -65,6 +66,8 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
             "reactor",
             "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy, no body in pieces, no redirects",
         )
+    if plan.http == "3":
+        _check_http3(plan, url, check, is_led=proxy is not None or unix_socket is not None)
     wire = Wire(
         tls=tls,
         http=check("http", one_of(get_args(Version)), str(plan.http)) or "auto",  # type: ignore[arg-type]
@@ -77,6 +80,15 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
         proxy=proxy,
     )
     return USUAL if wire == USUAL else wire
+
+
+def _check_http3(plan: Plan, url: Url | None, check: Checker, *, is_led: bool) -> None:
+    if not HAS_HTTP3:
+        check.wrong("http", "this build has no HTTP/3; the wheels have it, and a build with cargo's feature http3")
+    elif is_led:
+        check.wrong("http", "HTTP/3 goes straight to the server: no proxy, no unix socket")
+    elif url is not None and url.scheme != "https" and plan.script is None:
+        check.wrong("http", "HTTP/3 needs a URL with https")
 
 
 def _read_file(value: str) -> str:

@@ -1,4 +1,4 @@
-"""A real Caddy as the target: HTTP/1.1 and HTTP/2, in clear text (h2c) or over TLS, with an access log."""
+"""A real Caddy as the target: HTTP/1.1, HTTP/2 and HTTP/3, in clear text (h2c) or over TLS, with an access log."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONFIG = """\
 class Caddy(ServerProcess):
     """Answers "hello world" to everything."""
 
-    def __init__(self, caddy: Path, folder: Path, *, tls: Leaf | None = None) -> None:
+    def __init__(self, caddy: Path, folder: Path, *, tls: Leaf | None = None, http3: bool = False) -> None:
         port = find_free_port()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         self._access_log = folder / "access.log"
@@ -45,7 +45,7 @@ class Caddy(ServerProcess):
         config.write_text(
             CONFIG.format(
                 folder=folder,
-                protocols="h1 h2" if tls else "h1 h2c",
+                protocols=("h1 h2 h3" if http3 else "h1 h2") if tls else "h1 h2c",
                 site=f"{'https' if tls else 'http'}://:{port}",
                 tls=f"tls {tls.certificate} {tls.key}" if tls else "",
             )

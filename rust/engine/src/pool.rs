@@ -254,6 +254,12 @@ impl Pool {
         self.opened -= 1;
     }
 
+    /// Those that are not free.
+    pub fn open_slots(&self) -> Vec<Slot> {
+        let is_open = |c: &Connection| c.state != State::Closed;
+        (0..).zip(&self.connections).filter(|(_, c)| is_open(c)).map(|(slot, _)| slot).collect()
+    }
+
     /// How many there may be.
     pub fn cap(&self) -> usize {
         self.cap

@@ -127,7 +127,28 @@ impl<R: Reactor> Client<R> {
     }
 
     pub(super) fn close(&mut self, slot: Slot) {
+        self.say_goodbye(slot);
         self.reactor.close(slot);
         self.pool.closed(slot);
+    }
+
+    /// The end of a socket tells the peer; the end of datagrams does not.
+    fn say_goodbye(&mut self, slot: Slot) {
+        let connection = self.pool.get(slot);
+        if let Some(shared) = &mut connection.shared
+            && connection.layers.is_none()
+        {
+            let now = now_ns();
+            shared.say_goodbye(now);
+            self.write(slot, now);
+            self.timers.set(slot, None);
+        }
+    }
+
+    /// Nothing more is wanted of anybody.
+    pub fn say_goodbye_to_all(&mut self) {
+        for slot in self.pool.open_slots() {
+            self.say_goodbye(slot);
+        }
     }
 }

@@ -13,6 +13,7 @@ mod shared;
 mod single;
 pub mod sockets;
 mod streaming;
+mod timers;
 mod wear;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use std::rc::Rc;
 
 pub use opening::Origin;
 use shared::Again;
+use timers::Timers;
 pub use wear::Wear;
 
 use crate::clock::now_ns;
@@ -100,6 +102,7 @@ pub struct Client<R> {
     translations: Translations,
     /// Shared connections with something to write.
     unflushed: Vec<Slot>,
+    timers: Timers,
     /// Requests on shared connections that have ended.
     ended: Vec<Ended>,
     /// Requests that a peer left without having looked at them: they go out once more, as any client would send them.
@@ -145,6 +148,7 @@ impl<R: Reactor> Client<R> {
             out: Vec::new(),
             translations: Translations::default(),
             unflushed: Vec::new(),
+            timers: Timers::default(),
             ended: Vec::new(),
             again: VecDeque::new(),
             more: VecDeque::new(),

@@ -6,6 +6,8 @@ use rustix::io::Errno;
 
 use super::{Client, Happened};
 use crate::http2::connection::Connection as Http2;
+#[cfg(feature = "http3")]
+use crate::http3::connection::Connection as Http3;
 use crate::layers::{self, Layers};
 use crate::multiplexed::Limits;
 use crate::outcome::ErrorKind;
@@ -38,7 +40,8 @@ impl<R: Reactor> Client<R> {
     /// Whether a connection may carry several requests at once.
     fn may_share(&self, origin: usize) -> bool {
         let Origin { layers: layers::Plan { http, ref tls, .. }, shares, .. } = self.origins[origin];
-        !self.wear.once && shares.unwrap_or(http == Version::Two || http == Version::Auto && tls.is_some())
+        !self.wear.once
+            && shares.unwrap_or(matches!(http, Version::Two | Version::Three) || http == Version::Auto && tls.is_some())
     }
 
     /// What a shared connection may carry.
@@ -67,13 +70,35 @@ impl<R: Reactor> Client<R> {
         let source = (!self.sources.is_empty()).then(|| self.sources[self.bound % self.sources.len()]);
         self.bound += 1;
         let Origin { addresses, next, .. } = &mut self.origins[origin];
-        let address = &addresses[*next % addresses.len()];
+        let address = addresses[*next % addresses.len()].clone();
         *next += 1;
-        self.reactor.connect(slot, address, source)
+        self.reactor.connect(slot, &address, source)?;
+        self.begin_datagrams(slot, &address)
+    }
+
+    /// Where datagrams go, what is spoken by them makes the connection.
+    #[cfg(feature = "http3")]
+    fn begin_datagrams(&mut self, slot: Slot, address: &Address) -> Result<(), Errno> {
+        let plan = &self.origins[self.pool.get(slot).origin].layers;
+        if let (Address::Datagrams(address), Some(peer)) = (address, &plan.quic) {
+            let http3 = Http3::new(peer, *address, self.limits(plan.streams)).map_err(|_| Errno::INVAL)?;
+            self.pool.get(slot).shared = Some(Box::new(http3));
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "http3"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "it stands for the other")]
+    fn begin_datagrams(&mut self, _: Slot, _: &Address) -> Result<(), Errno> {
+        Ok(())
     }
 
     /// There is a socket.
     pub(super) fn connected(&mut self, slot: Slot, now: u64) -> Happened {
+        if self.pool.get(slot).shared.is_some() {
+            self.unflushed.push(slot);
+            return Happened::Nothing;
+        }
         let plan = &self.origins[self.pool.get(slot).origin].layers;
         if plan.is_empty() {
             return self.ready(slot, now);

@@ -95,11 +95,33 @@ impl<R: Reactor> Client<R> {
     /// Writes what shared connections have gathered. To be called before every wait.
     #[inline]
     pub fn flush(&mut self) {
+        if !self.timers.is_empty() {
+            self.see_to_time(now_ns());
+        }
         if !self.again.is_empty() {
             self.send_again(now_ns());
         }
         while let Some(slot) = self.unflushed.pop() {
             self.flush_one(slot);
+        }
+    }
+
+    /// When [`Client::flush`] has something to do even if nothing else happens.
+    #[inline]
+    pub fn next_timer_ns(&self) -> u64 {
+        self.timers.next_ns()
+    }
+
+    #[cold]
+    fn see_to_time(&mut self, now: u64) {
+        while let Some(slot) = self.timers.take_due(now) {
+            let Some(shared) = &mut self.pool.get(slot).shared else { continue };
+            shared.see_to_time(now, &mut self.ended);
+            self.unflushed.push(slot);
+            let happened = self.go_on(slot, now);
+            if !matches!(happened, Happened::Nothing) {
+                self.more.push_back((happened, Answer::None));
+            }
         }
     }
 
@@ -136,7 +158,7 @@ impl<R: Reactor> Client<R> {
     }
 
     /// Writes what a shared connection has gathered.
-    fn write(&mut self, slot: Slot, now: u64) {
+    pub(super) fn write(&mut self, slot: Slot, now: u64) {
         let connection = self.pool.get(slot);
         let Some(mut shared) = connection.shared.take() else { return };
         self.plain.clear();
@@ -152,16 +174,35 @@ impl<R: Reactor> Client<R> {
         let goes_on = has_uploaded || !may_upload && shared.has_uploads();
         let sent = match &mut connection.layers {
             Some(layers) if !self.plain.is_empty() => layers.send(&self.plain, &mut self.out),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => {
+                let mut rest = &self.plain[..];
+                for length in shared.take_datagrams() {
+                    let (datagram, others) = rest.split_at(length);
+                    self.reactor.send(slot, &Rc::from(datagram));
+                    rest = others;
+                }
+                Ok(())
+            }
         };
+        let timer_ns = shared.timer_ns();
         if let Err(kind) = sent {
             shared.lose(now, kind, &mut self.ended);
         }
         connection.shared = Some(shared);
+        self.timers.set(slot, timer_ns);
         self.send_out(slot);
         if goes_on {
             self.reactor.tell_written(slot);
         }
+    }
+
+    /// What came on one without layers.
+    pub(super) fn received_datagram(&mut self, slot: Slot, now: u64) -> Happened {
+        let now = self.reactor.arrived_ns(now).max(self.pool.get(slot).since_ns);
+        self.plain.clear();
+        self.plain.extend_from_slice(self.reactor.received());
+        self.received_shared(slot, now, Ok(layers::Progress::Open))
     }
 
     /// What came on a connection that carries several requests.
@@ -178,9 +219,15 @@ impl<R: Reactor> Client<R> {
             Err(kind) => shared.lose(now, kind, &mut self.ended),
             Ok(_) => {}
         }
-        let (is_ready, is_done, failure) = (shared.is_ready(), shared.is_done(), shared.failure());
+        self.pool.get(slot).shared = Some(shared);
+        self.go_on(slot, now)
+    }
+
+    /// Something has happened on a shared connection, or to it.
+    fn go_on(&mut self, slot: Slot, now: u64) -> Happened {
         let connection = self.pool.get(slot);
-        connection.shared = Some(shared);
+        let Some(shared) = &connection.shared else { return Happened::Nothing };
+        let (is_ready, is_done, failure) = (shared.is_ready(), shared.is_done(), shared.failure());
         self.unflushed.push(slot);
         if connection.state == State::Connecting {
             return match failure {

@@ -89,6 +89,23 @@ pub trait Multiplexed: fmt::Debug {
 
     /// The connection was lost: so are the requests on it.
     fn lose(&mut self, now: u64, kind: ErrorKind, ended: &mut Vec<Ended>);
+
+    /// Lengths of the datagrams that the last [`Multiplexed::flush`] wrote, where they are not just bytes.
+    fn take_datagrams(&mut self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// When to call [`Multiplexed::see_to_time`], if ever.
+    fn timer_ns(&mut self) -> Option<u64> {
+        None
+    }
+
+    /// Does what time demands.
+    fn see_to_time(&mut self, _now: u64, _ended: &mut Vec<Ended>) {}
+
+    /// The next [`Multiplexed::flush`] tells the peer that there is nothing more to come, where the end of the socket
+    /// does not say so.
+    fn say_goodbye(&mut self, _now: u64) {}
 }
 
 /// How much a connection takes.

@@ -16,12 +16,15 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::ClockId;
 
-use super::unsent::Unsent;
+use super::unsent::{Unsent, is_loss};
 use super::{Address, Event, Generation, Reactor, Readiness, Slot, borrow, connected, open, stamp};
 use crate::clock;
 
 /// Events taken from the kernel at once.
 const BATCH: usize = 256;
+
+/// Datagrams that are read from one connection before the others have their turn.
+const BURST: usize = 64;
 
 /// The shared read buffer: a response larger than this takes several reads.
 const READ_BYTES: usize = 64 * 1024;
@@ -72,6 +75,8 @@ pub struct Epoll {
     written_now: usize,
     buffer: Box<[u8]>,
     filled: usize,
+    /// Datagrams that were read from one connection in a row.
+    burst: usize,
     thrifty: bool,
     /// When the bytes in the buffer arrived, where the kernel has said so.
     arrived_ns: Option<u64>,
@@ -99,6 +104,7 @@ impl Epoll {
             written_now: 0,
             buffer: vec![0; READ_BYTES].into(),
             filled: 0,
+            burst: 0,
             thrifty: false,
             arrived_ns: None,
             connecting: 0,
@@ -112,7 +118,8 @@ impl Epoll {
     }
 
     fn read(&mut self, slot: Slot) -> Option<Event> {
-        let socket = borrow(self.connections[slot as usize].socket.as_ref())?;
+        let connection = &self.connections[slot as usize];
+        let (socket, is_datagrams) = (borrow(connection.socket.as_ref())?, connection.unsent.is_datagrams);
         let read = retry_on_intr(|| {
             if self.thrifty {
                 stamp::receive(socket, &mut self.buffer)
@@ -121,13 +128,13 @@ impl Epoll {
             }
         });
         match read {
-            Ok((0, _)) => Some(Event::Ended(slot, None)),
+            Ok((0, _)) if !is_datagrams => Some(Event::Ended(slot, None)),
             Ok((length, arrived_ns)) => {
                 self.filled = length;
                 self.arrived_ns = arrived_ns;
                 // A short read has drained the socket; the edge comes again with the next bytes. One that said that the
                 // peer has closed behind them does not.
-                if length == self.buffer.len() || self.connections[slot as usize].ending {
+                if (length == self.buffer.len() || self.connections[slot as usize].ending) && !is_datagrams {
                     self.read_again(slot);
                 }
                 Some(Event::Received(slot))
@@ -154,6 +161,7 @@ impl Epoll {
                 connection.unsent.push(bytes, written);
                 connection.unsent.write(socket)
             }
+            Err(error) if connection.unsent.is_datagrams && is_loss(error) => Ok(()),
             Err(error) => {
                 connection.unsent.push(bytes, 0);
                 if error == Errno::AGAIN { Ok(()) } else { Err(error) }
@@ -201,6 +209,7 @@ impl Reactor for Epoll {
         let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.set, &socket, data(slot, connection.generation), interest)?;
         connection.socket = Some(socket);
+        connection.unsent.is_datagrams = matches!(to, Address::Datagrams(_));
         connection.connecting = true;
         self.connecting += 1;
         Ok(())
@@ -326,9 +335,13 @@ impl Reactor for Epoll {
             let found = if flags.contains(EventFlags::OUT) && (connection.connecting || !connection.unsent.is_empty()) {
                 self.writable(slot)
             } else {
-                self.at += 1;
+                let is_datagrams = connection.unsent.is_datagrams;
                 let readable = EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-                if flags.intersects(readable) { self.readable(slot, flags) } else { None }
+                let found = if flags.intersects(readable) { self.readable(slot, flags) } else { None };
+                if !is_datagrams || !self.stays(slot, found) {
+                    self.at += 1;
+                }
+                found
             };
             if found.is_some() {
                 return found;
@@ -347,6 +360,9 @@ impl Reactor for Epoll {
                 && !connection.paused
                 && let Some(event) = self.read(slot)
             {
+                if self.connections[slot as usize].unsent.is_datagrams && event == Event::Received(slot) {
+                    self.read_again(slot);
+                }
                 return Some(event);
             }
         }
@@ -401,6 +417,20 @@ impl Epoll {
         let connection = &mut self.connections[slot as usize];
         connection.ending |= flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
         if connection.paused { None } else { self.read(slot) }
+    }
+
+    /// Behind a datagram there may be others, up to the one that is not there. Whether to look for it at once.
+    fn stays(&mut self, slot: Slot, found: Option<Event>) -> bool {
+        self.burst += 1;
+        let has_come = found == Some(Event::Received(slot));
+        if has_come && self.burst < BURST {
+            return true;
+        }
+        if has_come {
+            self.read_again(slot);
+        }
+        self.burst = 0;
+        false
     }
 
     fn read_again(&mut self, slot: Slot) {
