@@ -268,7 +268,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
         "timeout_ns": check("timeout", shapes.check_duration, plan.timeout),
         "drain_ns": check("drain", partial(shapes.check_duration, at_least_ns=0), plan.drain),
         "reactor": check("reactor", one_of(get_args(Reactor)), plan.reactor),
-        "wire": _wire(plan, url, check),
+        "wire": _wire(plan, url, check, scripted=scripted),
         "resolve": check("resolve", parse_resolutions, plan.resolve) or {},
         "thresholds": [
             threshold.expression
@@ -524,8 +524,8 @@ def _mix(plan: Plan, wanted: list[WantedRequest], request: Request, url: Url, ch
     return make_mix(requests, [one.weight for one in wanted], plan.data, seed, check)
 
 
-def _wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
-    wire = read_wire(plan, url, check)
+def _wire(plan: Plan, url: Url | None, check: Checker, *, scripted: bool) -> Wire:
+    wire = read_wire(plan, url, check, scripted=scripted)
     # Sockets begin as HTTP/1.1; over TLS a server would choose HTTP/2 if it were offered.
     secure = plan.sockets is not None and url is not None and url.scheme == "https"
     return msgspec.structs.replace(wire, http="1") if secure else wire

@@ -29,8 +29,8 @@ MAX_STREAMS = 2**31 - 1
 MAX_SOURCES = 4096
 
 
-def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
-    """What a plan wishes, with each mistake told to `check`."""
+def read_wire(plan: Plan, url: Url | None, check: Checker, *, scripted: bool) -> Wire:
+    """What a plan wishes, with each mistake told to `check`. What is `scripted` names its URLs later."""
     for field in ("insecure", "tls_resumption", "keepalive"):
         if not isinstance(getattr(plan, field), bool):
             check.wrong(field, f"expected True or False, got {quoted(getattr(plan, field))}")
@@ -64,10 +64,11 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
     ):
         check.wrong(
             "reactor",
-            "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy, no body in pieces, no redirects",
+            "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2 or 3, no proxy, no body in pieces, no redirects",
         )
     if plan.http == "3":
-        _check_http3(plan, url, check, is_led=proxy is not None or unix_socket is not None)
+        is_led = proxy is not None or unix_socket is not None
+        _check_http3(None if scripted else url, check, is_led=is_led)
     wire = Wire(
         tls=tls,
         http=check("http", one_of(get_args(Version)), str(plan.http)) or "auto",  # type: ignore[arg-type]
@@ -82,12 +83,14 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
     return USUAL if wire == USUAL else wire
 
 
-def _check_http3(plan: Plan, url: Url | None, check: Checker, *, is_led: bool) -> None:
+def _check_http3(url: Url | None, check: Checker, *, is_led: bool) -> None:
     if not HAS_HTTP3:
-        check.wrong("http", "this build has no HTTP/3; the wheels have it, and a build with cargo's feature http3")
+        check.wrong(
+            "http", "this build has no HTTP/3; the wheels have it, and a build with cargo's feature http3"
+        )
     elif is_led:
         check.wrong("http", "HTTP/3 goes straight to the server: no proxy, no unix socket")
-    elif url is not None and url.scheme != "https" and plan.script is None:
+    elif url is not None and url.scheme != "https":
         check.wrong("http", "HTTP/3 needs a URL with https")
 
 

@@ -1,8 +1,9 @@
-"""A real Caddy as the target: HTTP/1.1, HTTP/2 and HTTP/3, in clear text (h2c) or over TLS, with an access log."""
+"""A real Caddy as the target: HTTP/1.1, HTTP/2 (in clear text: h2c) and HTTP/3, with an access log."""
 
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 from tests.support.ports import find_free_port
@@ -53,6 +54,13 @@ class Caddy(ServerProcess):
         command = [str(caddy), "run", "--adapter", "caddyfile", "--config", str(config)]
         super().__init__(command, folder, environment={"HOME": str(folder), "XDG_CONFIG_HOME": str(folder)})
         self.await_port(port)
+
+    def await_log(self, lines: int) -> None:
+        """Until it has answered so many requests."""
+        give_up_at = time.monotonic() + 20
+        while not self._access_log.exists() or self._access_log.read_text().count("\n") < lines:
+            assert time.monotonic() < give_up_at, f"fewer than {lines} requests were answered"
+            time.sleep(0.01)
 
     def access_log(self) -> list[Access]:
         """Every request it answered. Stops it first, so that the last is written."""

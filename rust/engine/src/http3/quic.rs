@@ -192,7 +192,7 @@ impl Quic {
                 Event::Stream(StreamEvent::Readable { id }) if id.dir() == Dir::Bi => self.readable.push(id),
                 Event::Stream(StreamEvent::Readable { .. } | StreamEvent::Opened { .. }) => self.has_news = true,
                 Event::Stream(StreamEvent::Writable { id }) => self.go_on(id),
-                Event::Stream(StreamEvent::Stopped { id, .. }) => self.forget_unsent(id),
+                Event::Stream(StreamEvent::Stopped { id, error_code }) => self.reset(id, error_code.into_inner()),
                 _ => {}
             }
         }
@@ -256,7 +256,8 @@ impl Quic {
                 Ok(written) => flow.bytes_sent += written.bytes as u64,
                 Err(WriteError::Blocked) => return,
                 // The peer wants no more: its response says why.
-                Err(WriteError::Stopped(_) | WriteError::ClosedStream) => return self.forget_unsent(id),
+                Err(WriteError::Stopped(code)) => return self.reset(id, code.into_inner()),
+                Err(WriteError::ClosedStream) => return self.forget_unsent(id),
             }
             if next.is_empty() {
                 flow.unsent.pop_front();
