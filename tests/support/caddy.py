@@ -37,7 +37,15 @@ CONFIG = """\
 class Caddy(ServerProcess):
     """Answers "hello world" to everything."""
 
-    def __init__(self, caddy: Path, folder: Path, *, tls: Leaf | None = None, http3: bool = False) -> None:
+    def __init__(
+        self,
+        caddy: Path,
+        folder: Path,
+        *,
+        tls: Leaf | None = None,
+        http3: bool = False,
+        core: int | None = None,
+    ) -> None:
         port = find_free_port()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         self._access_log = folder / "access.log"
@@ -52,15 +60,21 @@ class Caddy(ServerProcess):
             )
         )
         command = [str(caddy), "run", "--adapter", "caddyfile", "--config", str(config)]
+        if core is not None:
+            command = ["taskset", "--cpu-list", str(core), *command]
         super().__init__(command, folder, environment={"HOME": str(folder), "XDG_CONFIG_HOME": str(folder)})
         self.await_port(port)
 
     def await_log(self, lines: int) -> None:
         """Until it has answered so many requests."""
         give_up_at = time.monotonic() + 20
-        while not self._access_log.exists() or self._access_log.read_text().count("\n") < lines:
+        while self.requests_handled() < lines:
             assert time.monotonic() < give_up_at, f"fewer than {lines} requests were answered"
             time.sleep(0.01)
+
+    def requests_handled(self) -> int:
+        """Requests that it has answered and written down."""
+        return self._access_log.read_bytes().count(b"\n") if self._access_log.exists() else 0
 
     def access_log(self) -> list[Access]:
         """Every request it answered. Stops it first, so that the last is written."""
