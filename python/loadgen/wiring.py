@@ -64,10 +64,12 @@ def read_wire(plan: Plan, url: Url | None, check: Checker, *, scripted: bool) ->
     ):
         check.wrong(
             "reactor",
-            "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2 or 3, no proxy, no body in pieces, no redirects",
+            "uring carries plain HTTP/1.1 only: "
+            "no TLS, no HTTP/2 or 3, no proxy, no body in pieces, no redirects",
         )
     if plan.http == "3":
-        is_led = proxy is not None or unix_socket is not None
+        is_left_out = proxy is None or (url is not None and proxy.leaves_out(url.host))
+        is_led = unix_socket is not None or not is_left_out
         _check_http3(None if scripted else url, check, is_led=is_led)
     wire = Wire(
         tls=tls,
@@ -89,7 +91,9 @@ def _check_http3(url: Url | None, check: Checker, *, is_led: bool) -> None:
             "http", "this build has no HTTP/3; the wheels have it, and a build with cargo's feature http3"
         )
     elif is_led:
-        check.wrong("http", "HTTP/3 goes straight to the server: no proxy, no unix socket")
+        check.wrong(
+            "http", "HTTP/3 goes straight to the server: no unix socket, no proxy (noproxy=* leaves it out)"
+        )
     elif url is not None and url.scheme != "https":
         check.wrong("http", "HTTP/3 needs a URL with https")
 

@@ -29,13 +29,13 @@ CONFIG = """\
 	log {{
 		output file {folder}/access.log
 	}}
-	respond "hello world"
+	{handler}
 }}
 """
 
 
 class Caddy(ServerProcess):
-    """Answers "hello world" to everything."""
+    """Answers "hello world" to everything, or as its `handler` says."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Caddy(ServerProcess):
         tls: Leaf | None = None,
         http3: bool = False,
         core: int | None = None,
+        handler: str = 'respond "hello world"',
     ) -> None:
         port = find_free_port()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
@@ -54,6 +55,7 @@ class Caddy(ServerProcess):
         config.write_text(
             CONFIG.format(
                 folder=folder,
+                handler=handler,
                 protocols=("h1 h2 h3" if http3 else "h1 h2") if tls else "h1 h2c",
                 site=f"{'https' if tls else 'http'}://:{port}",
                 tls=f"tls {tls.certificate} {tls.key}" if tls else "",

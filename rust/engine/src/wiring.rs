@@ -141,6 +141,9 @@ impl Wiring {
         let Some(settings) = self.settings.as_ref().filter(|_| place.is_secure) else {
             return Err(format!("{}: HTTP/3 needs https", place.host));
         };
+        if layers.tunnel.is_some() || self.wire.unix_socket.is_some() {
+            return Err(format!("{}: HTTP/3 goes straight to the server", place.host));
+        }
         layers.quic = Some(Peer::new(settings, &place.host)?);
         for way in ways {
             if let Address::Inet(address) = way {

@@ -23,6 +23,7 @@ use crate::streamed::Piece;
 use crate::upload::{PIECE_BYTES, Sender};
 
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct Stream {
     pub(super) id: StreamId,
     pub(super) request: Rc<Rendered>,

@@ -445,3 +445,64 @@ fn data(slot: Slot, generation: Generation) -> EventData {
 fn undo(data: EventData) -> (Slot, Generation) {
     (data.u64() as Slot, Generation((data.u64() >> 32) as u32))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::clock::{SECOND, now_ns};
+
+    /// The next event, within a second.
+    fn event(reactor: &mut Epoll) -> Event {
+        let until_ns = now_ns() + SECOND;
+        loop {
+            if let Some(event) = reactor.next() {
+                return event;
+            }
+            assert!(reactor.wait(Some(until_ns)).unwrap() || now_ns() < until_ns, "nothing happens");
+        }
+    }
+
+    fn connected() -> (Epoll, UdpSocket, UnixStream) {
+        let (control, other_end) = UnixStream::pair().unwrap();
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut reactor = Epoll::new(OwnedFd::from(control)).unwrap();
+        reactor.connect(0, &Address::Datagrams(server.local_addr().unwrap()), None).unwrap();
+        assert_eq!(event(&mut reactor), Event::Connected(0));
+        (reactor, server, other_end)
+    }
+
+    #[test]
+    fn datagrams_keep_their_bounds_both_ways() {
+        let (mut reactor, server, _control) = connected();
+        let sizes = || (0..3 * BURST).map(|number| number % 7 * 100);
+        let mut buffer = [0; 2000];
+        let mut client = None;
+        for size in sizes() {
+            reactor.send(0, &vec![size as u8; size].into());
+            let (length, from) = server.recv_from(&mut buffer).unwrap();
+            assert_eq!(length, size);
+            client = Some(from);
+        }
+        for size in sizes() {
+            server.send_to(&vec![size as u8; size], client.unwrap()).unwrap();
+        }
+        for size in sizes() {
+            assert_eq!(event(&mut reactor), Event::Received(0));
+            assert_eq!(reactor.received(), vec![size as u8; size]);
+        }
+        assert_eq!(reactor.next(), None);
+    }
+
+    #[test]
+    fn a_datagram_that_is_too_large_is_lost_and_a_port_without_a_listener_is_told() {
+        let (mut reactor, server, _control) = connected();
+        reactor.send(0, &vec![0; 70_000].into());
+        assert!(!reactor.is_sending(0));
+        drop(server);
+        reactor.send(0, &Rc::from(&b"anybody?"[..]));
+        assert_eq!(event(&mut reactor), Event::Ended(0, Some(Errno::CONNREFUSED)));
+    }
+}
