@@ -104,6 +104,7 @@ mod tests {
                     read.extend_from_slice(&buffer[..got]);
                 }
             }
+            unsent.write(ours.as_fd()).unwrap();
             while let Ok((got, _)) = recv(&theirs, &mut buffer[..*sizes.next().unwrap()], RecvFlags::empty()) {
                 read.extend_from_slice(&buffer[..got]);
                 unsent.write(ours.as_fd()).unwrap();
