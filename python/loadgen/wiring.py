@@ -14,7 +14,6 @@ from urllib.request import getproxies_environment
 from msgspec.structs import replace
 
 from loadgen import shapes
-from loadgen._engine import HAS_HTTP3
 from loadgen.checking import Checker, at_most, one_of
 from loadgen.units import quoted
 from loadgen.url import Url
@@ -86,6 +85,9 @@ def read_wire(plan: Plan, url: Url | None, check: Checker, *, scripted: bool) ->
 
 
 def _check_http3(url: Url | None, check: Checker, *, is_led: bool) -> None:
+    # Whoever only reads plans needs no engine.
+    from loadgen._engine import HAS_HTTP3
+
     if not HAS_HTTP3:
         check.wrong(
             "http", "this build has no HTTP/3; the wheels have it, and a build with cargo's feature http3"

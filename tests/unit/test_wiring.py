@@ -54,7 +54,7 @@ def test_http3_is_for_https_and_goes_straight_there(wishes: dict[str, Any], word
 
 
 def test_a_build_without_http3_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadgen.wiring.HAS_HTTP3", False)
+    monkeypatch.setattr("loadgen._engine.HAS_HTTP3", False)
     (mistake,) = mistakes(http="3")
     assert mistake.startswith("http: this build has no HTTP/3")
 
