@@ -14,6 +14,7 @@ from loadgen.headers import Headers
 from loadgen.policy import Retry
 
 __all__ = [
+    "HAS_HTTP3",
     "Block",
     "Body",
     "Client",
@@ -33,6 +34,7 @@ __all__ = [
     "run_worker",
     "serve_target",
 ]
+HAS_HTTP3: bool
 __version__: str
 
 class EngineError(Exception):

@@ -142,8 +142,8 @@ class Plan(Discreet, frozen=True, kw_only=True):
     insecure: bool = False
     tls_min: str = "1.2"
     tls_resumption: bool = True
-    http: str = "auto"  # auto, 1 or 2
-    streams: str | int | None = None  # HTTP/2: requests at once on a connection
+    http: str = "auto"  # auto, 1, 2 or 3
+    streams: str | int | None = None  # HTTP/2 and 3: requests at once on a connection
     keepalive: bool = True
     max_idle: str | float | None = None
     max_lifetime: str | float | None = None
@@ -268,7 +268,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
         "timeout_ns": check("timeout", shapes.check_duration, plan.timeout),
         "drain_ns": check("drain", partial(shapes.check_duration, at_least_ns=0), plan.drain),
         "reactor": check("reactor", one_of(get_args(Reactor)), plan.reactor),
-        "wire": _wire(plan, url, check),
+        "wire": _wire(plan, url, check, scripted=scripted),
         "resolve": check("resolve", parse_resolutions, plan.resolve) or {},
         "thresholds": [
             threshold.expression
@@ -524,8 +524,8 @@ def _mix(plan: Plan, wanted: list[WantedRequest], request: Request, url: Url, ch
     return make_mix(requests, [one.weight for one in wanted], plan.data, seed, check)
 
 
-def _wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
-    wire = read_wire(plan, url, check)
+def _wire(plan: Plan, url: Url | None, check: Checker, *, scripted: bool) -> Wire:
+    wire = read_wire(plan, url, check, scripted=scripted)
     # Sockets begin as HTTP/1.1; over TLS a server would choose HTTP/2 if it were offered.
     secure = plan.sockets is not None and url is not None and url.scheme == "https"
     return msgspec.structs.replace(wire, http="1") if secure else wire

@@ -60,12 +60,18 @@ def _leaves_all_out(plan: EnginePlan, proxy: Proxy) -> bool:
 async def _find(plan: EnginePlan, url: Url) -> tuple[list[str], int | None]:
     """Where to connect to for a URL, and how long finding that took."""
     proxy = plan.wire.proxy
+    if plan.wire.http == "3":  # nobody accepts a datagram: whether anybody is there, the run finds out
+        return await _list(url, plan.resolve)
     if proxy is None or proxy.leaves_out(url.host):
         return await reach(url, plan.resolve)
     # Whether the target can be reached, the proxy will say; one kind asks here where a name leads.
     if proxy.kind != "socks5":
         return [], None
-    found, dns_ns = await _look_up(url, plan.resolve)
+    return await _list(url, plan.resolve)
+
+
+async def _list(url: Url, known: Mapping[str, str]) -> tuple[list[str], int | None]:
+    found, dns_ns = await _look_up(url, known)
     return [_text(*one) for one in found], dns_ns
 
 

@@ -11,7 +11,7 @@ from loadgen._engine import leaves_out
 from loadgen.discreet import REDACTED, Discreet
 from loadgen.units import counted
 
-Version = Literal["auto", "1", "2"]
+Version = Literal["auto", "1", "2", "3"]
 ProxyKind = Literal["http", "socks5", "socks5h"]
 
 

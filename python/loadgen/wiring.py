@@ -28,8 +28,8 @@ MAX_STREAMS = 2**31 - 1
 MAX_SOURCES = 4096
 
 
-def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
-    """What a plan wishes, with each mistake told to `check`."""
+def read_wire(plan: Plan, url: Url | None, check: Checker, *, scripted: bool) -> Wire:
+    """What a plan wishes, with each mistake told to `check`. What is `scripted` names its URLs later."""
     for field in ("insecure", "tls_resumption", "keepalive"):
         if not isinstance(getattr(plan, field), bool):
             check.wrong(field, f"expected True or False, got {quoted(getattr(plan, field))}")
@@ -57,14 +57,19 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
         plan.reactor == "uring"
         and plan.script is None
         and (
-            (proxy is not None or plan.http == "2" or (url is not None and url.scheme == "https"))
+            (proxy is not None or plan.http in ("2", "3") or (url is not None and url.scheme == "https"))
             or (plan.body_file is not None or plan.expect_continue or plan.follow_redirects)
         )
     ):
         check.wrong(
             "reactor",
-            "uring carries plain HTTP/1.1 only: no TLS, no HTTP/2, no proxy, no body in pieces, no redirects",
+            "uring carries plain HTTP/1.1 only: "
+            "no TLS, no HTTP/2 or 3, no proxy, no body in pieces, no redirects",
         )
+    if plan.http == "3":
+        is_left_out = proxy is None or (url is not None and proxy.leaves_out(url.host))
+        is_led = unix_socket is not None or not is_left_out
+        _check_http3(None if scripted else url, check, is_led=is_led)
     wire = Wire(
         tls=tls,
         http=check("http", one_of(get_args(Version)), str(plan.http)) or "auto",  # type: ignore[arg-type]
@@ -77,6 +82,22 @@ def read_wire(plan: Plan, url: Url | None, check: Checker) -> Wire:
         proxy=proxy,
     )
     return USUAL if wire == USUAL else wire
+
+
+def _check_http3(url: Url | None, check: Checker, *, is_led: bool) -> None:
+    # Whoever only reads plans needs no engine.
+    from loadgen._engine import HAS_HTTP3
+
+    if not HAS_HTTP3:
+        check.wrong(
+            "http", "this build has no HTTP/3; the wheels have it, and a build with cargo's feature http3"
+        )
+    elif is_led:
+        check.wrong(
+            "http", "HTTP/3 goes straight to the server: no unix socket, no proxy (noproxy=* leaves it out)"
+        )
+    elif url is not None and url.scheme != "https":
+        check.wrong("http", "HTTP/3 needs a URL with https")
 
 
 def _read_file(value: str) -> str:

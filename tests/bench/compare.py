@@ -20,6 +20,7 @@ import statistics
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tests.bench.measure import available_cores, machine, run_pinned
 from tests.bench.peers import PEERS, Peer, Task
@@ -52,10 +53,19 @@ class Run:
         return self.tree_us if self.workers_us is None else self.workers_us
 
 
+class Server(Protocol):
+    """What counts the requests: nginx, or a server that speaks what it does not."""
+
+    url: str
+
+    def requests_handled(self) -> int: ...
+    def cpu_seconds(self) -> float: ...
+
+
 class Bench:
     """One nginx and one core for the tools."""
 
-    def __init__(self, nginx: Nginx, folder: Path, connections: int, tool_core: int) -> None:
+    def __init__(self, nginx: Server, folder: Path, connections: int, tool_core: int) -> None:
         self._nginx = nginx
         self._folder = folder
         self._connections = connections

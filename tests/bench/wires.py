@@ -1,4 +1,4 @@
-"""What TLS and HTTP/2 cost: loadgen beside wrk and h2load on one nginx.
+"""What TLS, HTTP/2 and HTTP/3 cost: loadgen beside wrk and h2load on nginx, and beside itself on Caddy.
 
     python -m tests.bench.wires --pairs 5 --duration 5
 
@@ -8,13 +8,15 @@ requests counted by nginx.
     keep-alive   TLS 1.3, 50 connections that stay, against wrk
     connects     a connection for each request, TLS 1.3, sessions resumed as wrk does it, against wrk
     streams      HTTP/2 in clear text and over TLS, 1 and 5 connections with 10 streams each, against h2load
+    HTTP/3       1 connection with 10 streams, against our own HTTP/2 over TLS, on a Caddy that counts
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +29,12 @@ from tests.bench.peers import (
     loadgen_completed,
     loadgen_worker_cpu_s,
 )
+from tests.support.caddy import Caddy
 from tests.support.certificates import Certificates
 from tests.support.nginx import HELLO, Nginx
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Sequence
 
 CONNECTIONS = 50
@@ -103,8 +107,29 @@ def cases(cacert: str) -> Sequence[Case]:
     return found
 
 
+def http3_beside_http2(
+    folder: Path, certificates: Certificates, cores: Sequence[int], how: Namespace
+) -> None:
+    caddy = shutil.which("caddy")
+    if caddy is None:
+        print("\nHTTP/3: missing: caddy")
+        return
+    print(f"\n== HTTP/3, 1 x {STREAMS}")
+    capped = ("--cacert", str(certificates.authority), "--connections", "1", "--streams", str(STREAMS))
+    http3, http2 = (
+        replace(loadgen(STREAMS, f"--http{version}", *capped), name=f"HTTP/{version}") for version in (3, 2)
+    )
+    folder.mkdir()
+    with Caddy(Path(caddy), folder / "caddy", tls=certificates.good, http3=True, core=cores[-1]) as server:
+        bench = Bench(server, folder, STREAMS, cores[0])
+        for version in (http3, http2):
+            bench.run(version, 1, keep=False)
+        bench.pairs(http3, http2, how.pairs, how.duration)
+        bench.table()
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What TLS and HTTP/2 cost, beside wrk and h2load.")
+    parser = argparse.ArgumentParser(description="What TLS, HTTP/2 and HTTP/3 cost.")
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs for each case (%(default)s)")
     parser.add_argument("--duration", type=int, default=5, help="seconds a run (%(default)s)")
     parser.add_argument("--only", default="", help="cases whose names begin so")
@@ -137,6 +162,8 @@ def main() -> None:
                     bench.run(tool, 1, keep=False)
                 bench.pairs(case.subject, case.peer, arguments.pairs, arguments.duration)
                 bench.table()
+        if "HTTP/3".startswith(arguments.only[:6]):
+            http3_beside_http2(Path(folder) / "http3", certificates, cores, arguments)
 
 
 if __name__ == "__main__":

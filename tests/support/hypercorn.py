@@ -1,4 +1,4 @@
-"""A real Hypercorn as the target: HTTP/1.1 and HTTP/2, in clear text (h2c) or over TLS.
+"""A real Hypercorn as the target: HTTP/1.1 and HTTP/2, in clear text (h2c) or over TLS, or HTTP/3 by aioquic.
 
 This file is also the application that it serves, which writes each request down before it answers.
 """
@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,19 +25,20 @@ LOG = "HYPERCORN_TEST_LOG"
 
 
 class Hypercorn(ServerProcess):
-    """Answers "hello world" to everything but `/events/N`, which sends so many events."""
+    """Answers "hello world", but `/events/N` with so many events, and `/digest` with that of the body."""
 
-    def __init__(self, folder: Path, *, tls: Leaf | None = None) -> None:
+    def __init__(self, folder: Path, *, tls: Leaf | None = None, http3: bool = False) -> None:
         self._access_log = folder / "access.log"
         folder.mkdir(parents=True, exist_ok=True)
         self._access_log.touch()
         files = ("--certfile", str(tls.certificate), "--keyfile", str(tls.key)) if tls else ()
+        binds = ["--bind", "127.0.0.1:0", *(["--quic-bind", "127.0.0.1:0"] if http3 else [])]
         super().__init__(
-            [sys.executable, "-m", "hypercorn", "--bind", "127.0.0.1:0", *files, f"{__name__}:application"],
+            [sys.executable, "-m", "hypercorn", *binds, *files, f"{__name__}:application"],
             folder,
             environment={"PYTHONPATH": str(ROOT), LOG: str(self._access_log)},
         )
-        self.url = self.await_line(r"Running on (https?://\S+)")[1]
+        self.url = self.await_line(rf"Running on (https?://\S+) {r'.QUIC. ' if http3 else ''}\(CTRL")[1]
 
     def access_log(self) -> list[Access]:
         """Every request it answered. Stops it first, like all of them."""
@@ -55,14 +57,17 @@ async def application(
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
         return
-    while (await receive()).get("more_body"):
-        pass
+    digest, has_more = sha256(), True
+    while has_more:
+        message = await receive()
+        digest.update(message.get("body", b""))
+        has_more = message.get("more_body", False)
     line = {
         "connection": scope["client"][1],
         "method": scope["method"],
         "uri": scope["path"],
         "status": 200,
-        "protocol": {"1.1": "HTTP/1.1", "2": "HTTP/2.0"}[scope["http_version"]],
+        "protocol": {"1.1": "HTTP/1.1", "2": "HTTP/2.0", "3": "HTTP/3.0"}[scope["http_version"]],
     }
     with Path(os.environ[LOG]).open("a") as log:  # noqa: ASYNC230 - nothing else is to happen meanwhile
         log.write(json.dumps(line) + "\n")
@@ -74,6 +79,7 @@ async def application(
             await asyncio.sleep(0.001)
         await send({"type": "http.response.body"})
         return
-    headers = [(b"content-length", b"12"), (b"content-type", b"text/plain")]
+    body = digest.hexdigest().encode() if scope["path"] == "/digest" else b"hello world\n"
+    headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"hello world\n"})
+    await send({"type": "http.response.body", "body": body})

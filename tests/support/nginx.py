@@ -153,11 +153,6 @@ class Nginx(ServerProcess):
             counters = answer.read().decode().splitlines()[2].split()
         return int(counters[2]) - self._status_calls
 
-    def cpu_seconds(self) -> float:
-        """User and system time of the process so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     def access_log(self) -> list[AccessLine]:
         """Every request it saw. Stops it first: a client can have its answer before the line is written."""
         self.stop()

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tests.support.ports import raised_descriptor_limit, wait_until_listening
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
 
 START_S = 20.0
@@ -57,6 +57,11 @@ class ServerProcess:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the process so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def output(self) -> str:
         return self._output.read_text(errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import time
 import zlib
@@ -10,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.caddy import Caddy
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from tests.conftest import NginxFactory, RawServerFactory
     from tests.support.certificates import Certificates
     from tests.support.raw_server import RawConnection
@@ -29,7 +35,25 @@ WIRES = {
     "HTTP/1.1 over TLS": ("--http1", "--insecure"),
     "HTTP/2": ("--http2",),
     "HTTP/2 over TLS": ("--http2", "--insecure"),
+    "HTTP/3": ("--http3", "--insecure"),
 }
+
+
+@pytest.fixture
+def http3_proxy(
+    counterpart: Callable[[str], Path], certificates: Certificates, tmp_path: Path
+) -> Iterator[Callable[[str], str]]:
+    """Puts HTTP/3 before a server."""
+    with contextlib.ExitStack() as stack:
+
+        def put(url: str) -> str:
+            handler = f"reverse_proxy {url} {{\n\t\tflush_interval -1\n\t}}"
+            caddy = Caddy(
+                counterpart("caddy"), tmp_path / "caddy", tls=certificates.good, http3=True, handler=handler
+            )
+            return stack.enter_context(caddy).url
+
+        yield put
 
 
 def chunk(data: bytes) -> bytes:
@@ -71,10 +95,13 @@ def test_a_slow_script_slows_the_server_and_loses_nothing(
     nginx: NginxFactory,
     raw_server: RawServerFactory,
     certificates: Certificates,
+    http3_proxy: Callable[[str], str],
     wire: str,
 ) -> None:
     url = Fast(raw_server).url
-    if wire != "HTTP/1.1":
+    if wire == "HTTP/3":
+        url = http3_proxy(url)
+    elif wire != "HTTP/1.1":
         proxied = f"proxy_pass {url}; proxy_http_version 1.1; proxy_buffering off;"
         url = nginx(
             tls=certificates.good if "TLS" in wire else None,

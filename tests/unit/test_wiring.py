@@ -37,6 +37,28 @@ def test_who_wishes_nothing_gets_what_is_usual() -> None:
     assert describe_wire(Wire()) == []
 
 
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"url": "http://api.test/"}, "http: HTTP/3 needs a URL with https"),
+        ({"proxy": "http://127.0.0.1:3128"}, "http: HTTP/3 goes straight to the server"),
+        ({"reactor": "uring"}, "reactor: uring carries plain HTTP/1.1 only"),
+    ],
+)
+def test_http3_is_for_https_and_goes_straight_there(wishes: dict[str, Any], words: str) -> None:
+    assert wire(http="3").http == "3"
+    with pytest.raises(PlanError) as caught:
+        Plan(**{"url": "https://api.test/", "http": "3", **wishes})
+    (mistake,) = map(str, caught.value.mistakes)
+    assert mistake.startswith(words)
+
+
+def test_a_build_without_http3_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadgen._engine.HAS_HTTP3", False)
+    (mistake,) = mistakes(http="3")
+    assert mistake.startswith("http: this build has no HTTP/3")
+
+
 def test_wishes_arrive() -> None:
     found = wire(http="2", streams="7", keepalive=False, max_idle="2s", bind="127.0.0.2, ::1", tls_min="1.3")
     assert found == Wire(
@@ -106,7 +128,7 @@ def test_hosts_are_left_out_as_curl_does_it(host: str, *, is_left_out: bool) -> 
     [
         ({"cacert": "missing.pem"}, "missing.pem cannot be read: No such file"),
         ({"key": "also-missing.pem"}, "cannot be read"),
-        ({"http": "3"}, "expected one of auto, 1, 2"),
+        ({"http": "4"}, "expected one of auto, 1, 2, 3"),
         ({"tls_min": "1.1"}, "expected one of 1.2, 1.3"),
         ({"streams": 0}, "expected"),
         ({"bind": "nowhere"}, "expected addresses of this machine"),

@@ -130,7 +130,8 @@ _TLS: list[Callable[[Any], Any]] = [
 _HTTP: list[Callable[[Any], Any]] = [
     option("--http1", is_flag=True, help="Speak HTTP/1.1, whatever the server offers."),
     option("--http2", is_flag=True, help="Speak HTTP/2; without TLS the server must know beforehand."),
-    option("--streams", metavar="N", help="HTTP/2: requests at once on a connection. Default: 100."),
+    option("--http3", is_flag=True, help="Speak HTTP/3, and nothing else; young."),
+    option("--streams", metavar="N", help="HTTP/2 and 3: requests at once on a connection. Default: 100."),
     option("--no-keepalive", is_flag=True, help="Make a new connection for every request."),
     option("--max-idle", metavar="T", help="Do not use a connection again that was idle for longer."),
     option("--max-lifetime", metavar="T", help="Do not use a connection again that is older."),
@@ -157,6 +158,7 @@ WIRE_FIELDS = (
 WIRE_FLAGS: dict[str, tuple[str, Any]] = {
     "http1": ("http", "1"),
     "http2": ("http", "2"),
+    "http3": ("http", "3"),
     "no_keepalive": ("keepalive", False),
     "no_tls_resumption": ("tls_resumption", False),
 }
@@ -270,8 +272,9 @@ def prefer_flags(values: dict[str, Any], found: dict[str, str]) -> None:
 
 def read_wire_options(values: dict[str, Any], found: dict[str, str]) -> dict[str, Any]:
     """The plan's fields that options ask for which have names of their own; their origins are `found` too."""
-    if values.get("http1") and values.get("http2"):
-        raise UsageError(f"{found['http2']}: cannot be used with {found['http1']}")
+    versions = [name for name in ("http1", "http2", "http3") if values.get(name)]
+    if len(versions) > 1:
+        raise UsageError(f"{found[versions[1]]}: cannot be used with {found[versions[0]]}")
     fields = {name: values[name] for name in WIRE_FIELDS if found.get(name, "default") != "default"}
     for flag, (name, value) in WIRE_FLAGS.items():
         if values.get(flag):

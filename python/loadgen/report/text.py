@@ -47,7 +47,7 @@ _ERROR_WORDS = {
     "tls_untrusted": "nobody who is trusted vouches for the certificate",
     "tls_failed": "the TLS handshake failed",
     "proxy_failed": "the proxy refused, or is none",
-    "protocol_error": "the peer broke the rules of HTTP/2, or does not speak it",
+    "protocol_error": "the peer broke the rules of HTTP/2 or 3, or does not speak it",
     "stream_reset": "the peer gave up the request",
     "goaway": "the peer gave up the connection before it looked at the request",
     "body_unreadable": "the file of the body has become shorter, or cannot be read",

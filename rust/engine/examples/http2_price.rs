@@ -5,8 +5,9 @@
 use std::rc::Rc;
 
 use loadgen_engine::clock::now_ns;
-use loadgen_engine::http2::connection::{Connection, Limits};
+use loadgen_engine::http2::connection::Connection;
 use loadgen_engine::http2::request::render_parts;
+use loadgen_engine::multiplexed::{Limits, Multiplexed};
 use loadgen_engine::pool::Sending;
 
 const ROUNDS: u32 = 20_000;

@@ -215,7 +215,7 @@ impl<R: Reactor> Courier<R> {
             self.look_ns = self.grow(recorder, now, is_wanted);
         }
         self.client.flush();
-        let next_ns = self.next_sweep_ns.min(self.look_ns);
+        let next_ns = self.next_sweep_ns.min(self.look_ns).min(self.client.next_timer_ns());
         let is_all_told = self.failed.is_empty() && !self.client.has_more() && self.client.hungry.is_empty();
         if is_all_told { next_ns } else { now }
     }
@@ -274,6 +274,7 @@ impl<R: Reactor> Courier<R> {
         for label in self.client.labels_in_flight() {
             recorder.unfinished(label, 1);
         }
+        self.client.say_goodbye_to_all();
     }
 }
 

@@ -21,8 +21,11 @@ pub struct Plan {
     pub tls: Option<Host>,
     /// Which HTTP is spoken above.
     pub http: Version,
-    /// HTTP/2: requests at once.
+    /// HTTP/2 and 3: requests at once.
     pub streams: Option<u32>,
+    /// With QUIC instead of all that.
+    #[cfg(feature = "http3")]
+    pub quic: Option<crate::http3::quic::Peer>,
     /// By a proxy that is told with each request where it goes.
     pub forward: Option<Rc<Forward>>,
 }

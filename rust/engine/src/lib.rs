@@ -20,8 +20,11 @@ pub mod crowd;
 pub mod growth;
 pub mod http;
 pub mod http2;
+#[cfg(feature = "http3")]
+pub mod http3;
 pub mod lanes;
 pub mod layers;
+pub mod multiplexed;
 pub mod outcome;
 pub mod pacer;
 pub mod places;

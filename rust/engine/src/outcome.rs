@@ -46,7 +46,7 @@ pub enum ErrorKind {
     TlsFailed,
     /// The proxy refused, or is none.
     ProxyFailed,
-    /// The peer broke the rules of HTTP/2, or does not speak it.
+    /// The peer broke the rules of HTTP/2 or 3, or does not speak it.
     ProtocolError,
     /// The peer gave up this one request of a connection.
     StreamReset,

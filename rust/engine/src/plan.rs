@@ -336,7 +336,10 @@ impl Plan {
         let hosts = self.mix.iter().flat_map(|mix| &mix.hosts).map(|host| &host.url);
         let is_secure =
             self.request.iter().map(|request| &request.url).chain(hosts).any(|url| url.starts_with("https:"));
-        is_secure || self.max_redirects.is_some() || self.wire.proxy.is_some() || self.wire.http == Version::Two
+        is_secure
+            || self.max_redirects.is_some()
+            || self.wire.proxy.is_some()
+            || matches!(self.wire.http, Version::Two | Version::Three)
     }
 
     /// Whether an arrival of a blast may take several requests.

@@ -2,8 +2,8 @@
 
 use crate::client::sockets::Purpose;
 use crate::http::response::ResponseReader;
-use crate::http2;
 use crate::layers::Layers;
+use crate::multiplexed::Multiplexed;
 use crate::reactor::Slot;
 use crate::upload::Sender;
 
@@ -18,7 +18,7 @@ pub enum State {
     Busy,
     /// Ready for the next one.
     Idle,
-    /// Carrying any number of requests, over HTTP/2.
+    /// Carrying any number of requests, over HTTP/2 or 3.
     Shared,
     /// A socket's own, from its handshake on.
     Socket,
@@ -56,7 +56,7 @@ pub struct Connection {
     /// What lies between the socket and HTTP; `None` where nothing does.
     pub layers: Option<Box<Layers>>,
     /// What carries several requests at once.
-    pub http2: Option<Box<http2::connection::Connection>>,
+    pub shared: Option<Box<dyn Multiplexed>>,
     /// What it is for, where that is a socket.
     pub socket: Option<Box<Purpose>>,
     /// One that is shared can be acquired.
@@ -66,7 +66,7 @@ pub struct Connection {
 impl Connection {
     /// One that is shared carries a request, at least.
     pub fn is_in_use(&self) -> bool {
-        self.http2.as_ref().is_some_and(|http2| http2.in_flight() > 0)
+        self.shared.as_ref().is_some_and(|shared| shared.in_flight() > 0)
     }
 }
 
@@ -201,7 +201,7 @@ impl Pool {
             is_held: false,
             upload: None,
             layers: None,
-            http2: None,
+            shared: None,
             socket: None,
             is_offered: false,
         };
@@ -247,11 +247,17 @@ impl Pool {
         connection.kept = Vec::new();
         connection.upload = None;
         connection.layers = None;
-        connection.http2 = None;
+        connection.shared = None;
         connection.socket = None;
         self.leave(origin, was, slot);
         self.free.push(slot);
         self.opened -= 1;
+    }
+
+    /// Those that are not free.
+    pub fn open_slots(&self) -> Vec<Slot> {
+        let is_open = |c: &Connection| c.state != State::Closed;
+        (0..).zip(&self.connections).filter(|(_, c)| is_open(c)).map(|(slot, _)| slot).collect()
     }
 
     /// How many there may be.
@@ -277,14 +283,14 @@ impl Pool {
     /// The labels of the requests that connections carry.
     pub fn labels_in_flight(&self) -> impl Iterator<Item = usize> {
         let single = |c: &Connection| (c.state == State::Busy).then_some(c.sending.label);
-        let shared = |c: &Connection| c.http2.as_ref().map(|http2| http2.labels().collect::<Vec<_>>());
+        let shared = |c: &Connection| c.shared.as_ref().map(|shared| shared.labels());
         self.connections.iter().flat_map(move |c| single(c).into_iter().chain(shared(c).into_iter().flatten()))
     }
 
     /// Where the request with a token is, among those that are streamed.
     pub fn streaming(&self, token: u64) -> Option<Slot> {
         let single = |c: &Connection| c.state == State::Busy && c.sending.streams && c.sending.token == token;
-        let shared = |c: &Connection| c.http2.as_ref().is_some_and(|http2| http2.is_streaming(token));
+        let shared = |c: &Connection| c.shared.as_ref().is_some_and(|shared| shared.is_streaming(token));
         (0..).zip(&self.connections).find(|(_, c)| single(c) || shared(c)).map(|(slot, _)| slot)
     }
 

@@ -34,7 +34,11 @@ impl Settings {
     /// Reads the files that the plan names, and else the system's certificates. An error says which file is wrong.
     pub fn read(tls: &Tls, http: Version) -> Result<Self, String> {
         let provider = Arc::new(provider());
-        let versions: &[_] = if tls.only_tls13 { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };
+        let versions: &[_] = if tls.only_tls13 || http == Version::Three {
+            &[&version::TLS13]
+        } else {
+            &[&version::TLS13, &version::TLS12]
+        };
         let algorithms = provider.signature_verification_algorithms;
         let builder = ClientConfig::builder_with_provider(provider);
         let builder = builder.with_protocol_versions(versions).map_err(|error| error.to_string())?;
@@ -57,8 +61,15 @@ impl Settings {
             Version::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Version::One => vec![b"http/1.1".to_vec()],
             Version::Two => vec![b"h2".to_vec()],
+            Version::Three => vec![b"h3".to_vec()],
         };
         Ok(Self(Arc::new(config)))
+    }
+
+    /// For who speaks TLS in another way.
+    #[cfg(feature = "http3")]
+    pub(crate) fn shared(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0)
     }
 }
 

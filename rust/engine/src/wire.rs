@@ -13,7 +13,7 @@ pub struct Wire {
     pub tls: Tls,
     /// Which HTTP to speak.
     pub http: Version,
-    /// Cap on requests at once on a connection of HTTP/2; the peer may allow fewer.
+    /// Cap on requests at once on a connection of HTTP/2 or 3; the peer may allow fewer.
     pub streams: Option<u32>,
     /// Every request on a connection of its own.
     pub no_keepalive: bool,
@@ -42,6 +42,9 @@ pub enum Version {
     /// HTTP/2.
     #[serde(rename = "2")]
     Two,
+    /// HTTP/3.
+    #[serde(rename = "3")]
+    Three,
 }
 
 /// What https needs to know.

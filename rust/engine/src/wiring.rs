@@ -10,6 +10,8 @@ use rustix::net::SocketAddrUnix;
 
 use crate::client::{Client, Origin, Wear};
 use crate::growth::Growth;
+#[cfg(feature = "http3")]
+use crate::http3::quic::Peer;
 use crate::layers::{self, Forward};
 use crate::plan::Plan;
 use crate::reactor::{Address, Reactor};
@@ -128,7 +130,33 @@ impl Wiring {
         if ways.is_empty() {
             return Err(format!("{}: no address", place.host));
         }
+        if http == Version::Three {
+            self.lead_by_datagrams(place, &mut ways, &mut layers)?;
+        }
         Ok(Origin { addresses: ways, next: first, layers, shares: None })
+    }
+
+    #[cfg(feature = "http3")]
+    fn lead_by_datagrams(&self, place: &Place, ways: &mut [Address], layers: &mut layers::Plan) -> Result<(), String> {
+        let Some(settings) = self.settings.as_ref().filter(|_| place.is_secure) else {
+            return Err(format!("{}: HTTP/3 needs https", place.host));
+        };
+        if layers.tunnel.is_some() || self.wire.unix_socket.is_some() {
+            return Err(format!("{}: HTTP/3 goes straight to the server", place.host));
+        }
+        layers.quic = Some(Peer::new(settings, &place.host)?);
+        for way in ways {
+            if let Address::Inet(address) = way {
+                *way = Address::Datagrams(*address);
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "http3"))]
+    #[expect(clippy::unused_self, reason = "it stands for the other")]
+    fn lead_by_datagrams(&self, _: &Place, _: &mut [Address], _: &mut layers::Plan) -> Result<(), String> {
+        Err("this build has no HTTP/3".into())
     }
 
     fn lead_through(&self, proxy: &Proxy, place: &Place, addresses: &[SocketAddr], layers: &mut layers::Plan) {

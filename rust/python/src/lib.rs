@@ -66,6 +66,7 @@ mod _engine {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("HAS_HTTP3", cfg!(feature = "http3"))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -133,6 +133,7 @@ impl<R: Reactor> Worker<R> {
             self.recorder.unfinished(label, 1);
         }
         self.abandon();
+        self.client.say_goodbye_to_all();
         self.heartbeat(now);
         self.recorder.memory();
         self.recorder.set(Word::Connections, 0);

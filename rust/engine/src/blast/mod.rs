@@ -55,7 +55,7 @@ pub fn run(plan: &Plan, block: Block, index: u32, control: Control) -> io::Resul
         ReactorChoice::Auto if needs_queue && !Uring::QUEUES_SENDS => None,
         ReactorChoice::Uring if needs_queue && !Uring::QUEUES_SENDS => {
             return Err(io::Error::other(
-                "io_uring carries plain HTTP/1.1 only, each request at once: no TLS, no HTTP/2, no proxy, \
+                "io_uring carries plain HTTP/1.1 only, each request at once: no TLS, no HTTP/2 or 3, no proxy, \
                  no body in pieces, no redirects",
             ));
         }
@@ -232,6 +232,7 @@ impl<R: Reactor> Worker<R> {
             self.sweep(now);
         }
         let mut timer_ns = self.next_heartbeat_ns.min(self.next_sweep_ns).min(self.drain_until_ns);
+        timer_ns = timer_ns.min(self.client.next_timer_ns());
         if self.starved_since_ns.is_some() {
             // Only when all that has come is read: a response that lies unread is a connection about to be free.
             let look_ns = if self.client.reactor.is_drained() { self.grow(now) } else { Some(now) };

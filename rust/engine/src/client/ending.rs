@@ -32,8 +32,8 @@ impl<R: Reactor> Client<R> {
             (State::Busy, Some(_)) => self.fail(slot, now, ErrorKind::Reset),
             (State::Shared, error) => {
                 let kind = if error.is_some() { ErrorKind::Reset } else { ErrorKind::Closed };
-                if let Some(http2) = &mut connection.http2 {
-                    http2.lose(now, kind, &mut self.ended);
+                if let Some(shared) = &mut connection.shared {
+                    shared.lose(now, kind, &mut self.ended);
                 }
                 self.tell_ended(slot, now);
                 Happened::Nothing
@@ -60,10 +60,10 @@ impl<R: Reactor> Client<R> {
     pub fn expire(&mut self, slot: Slot, now: u64) -> Happened {
         let connection = self.pool.get(slot);
         if connection.state == State::Shared
-            && let Some(http2) = &mut connection.http2
+            && let Some(shared) = &mut connection.shared
         {
-            http2.expire(now, &mut self.ended);
-            if !self.ended.is_empty() || http2.has_uploads() {
+            shared.expire(now, &mut self.ended);
+            if !self.ended.is_empty() || shared.has_uploads() {
                 self.unflushed.push(slot);
                 self.tell_ended(slot, now);
             }
@@ -86,8 +86,8 @@ impl<R: Reactor> Client<R> {
     /// Ends a request whose body cannot be made to its end; it is still under way. [`Client::next_more`] tells of it.
     pub fn break_off(&mut self, slot: Slot, token: u64, why: ErrorKind) {
         let now = now_ns();
-        if let Some(http2) = &mut self.pool.get(slot).http2 {
-            http2.break_off(token, now, why, &mut self.ended);
+        if let Some(shared) = &mut self.pool.get(slot).shared {
+            shared.break_off(token, now, why, &mut self.ended);
             self.unflushed.push(slot);
             return self.tell_ended(slot, now);
         }
@@ -127,7 +127,28 @@ impl<R: Reactor> Client<R> {
     }
 
     pub(super) fn close(&mut self, slot: Slot) {
+        self.say_goodbye(slot);
         self.reactor.close(slot);
         self.pool.closed(slot);
+    }
+
+    /// The end of a socket tells the peer; the end of datagrams does not.
+    fn say_goodbye(&mut self, slot: Slot) {
+        let connection = self.pool.get(slot);
+        if let Some(shared) = &mut connection.shared
+            && connection.layers.is_none()
+        {
+            let now = now_ns();
+            shared.say_goodbye(now);
+            self.write(slot, now);
+            self.timers.set(slot, None);
+        }
+    }
+
+    /// Nothing more is wanted of anybody.
+    pub fn say_goodbye_to_all(&mut self) {
+        for slot in self.pool.open_slots() {
+            self.say_goodbye(slot);
+        }
     }
 }

@@ -39,7 +39,7 @@ impl<R: Reactor> Client<R> {
         self.send_out(slot);
         let connection = self.pool.get(slot);
         connection.layers = Some(layers);
-        if connection.http2.is_some() {
+        if connection.shared.is_some() {
             return self.received_shared(slot, now, progress);
         }
         match progress {

@@ -13,6 +13,7 @@ mod shared;
 mod single;
 pub mod sockets;
 mod streaming;
+mod timers;
 mod wear;
 
 use std::collections::VecDeque;
@@ -21,13 +22,14 @@ use std::rc::Rc;
 
 pub use opening::Origin;
 use shared::Again;
+use timers::Timers;
 pub use wear::Wear;
 
 use crate::clock::now_ns;
 use crate::http::head::HeadReader;
 use crate::http::response::Shape;
-use crate::http2::connection::{Ended, Limits};
 use crate::http2::translations::Translations;
+use crate::multiplexed::{Ended, Limits};
 use crate::outcome::{ErrorKind, Outcome};
 use crate::pool::{Pool, Sending, State};
 use crate::reactor::{Event, Reactor, Slot};
@@ -100,6 +102,7 @@ pub struct Client<R> {
     translations: Translations,
     /// Shared connections with something to write.
     unflushed: Vec<Slot>,
+    timers: Timers,
     /// Requests on shared connections that have ended.
     ended: Vec<Ended>,
     /// Requests that a peer left without having looked at them: they go out once more, as any client would send them.
@@ -145,6 +148,7 @@ impl<R: Reactor> Client<R> {
             out: Vec::new(),
             translations: Translations::default(),
             unflushed: Vec::new(),
+            timers: Timers::default(),
             ended: Vec::new(),
             again: VecDeque::new(),
             more: VecDeque::new(),
@@ -174,8 +178,8 @@ impl<R: Reactor> Client<R> {
                 return Some(slot);
             }
             self.pool.release();
-            match &mut self.pool.get(slot).http2 {
-                Some(http2) if http2.in_flight() > 0 => http2.retire(),
+            match &mut self.pool.get(slot).shared {
+                Some(shared) if shared.in_flight() > 0 => shared.retire(),
                 _ => self.close(slot),
             }
         }

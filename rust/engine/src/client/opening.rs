@@ -5,8 +5,11 @@ use std::mem;
 use rustix::io::Errno;
 
 use super::{Client, Happened};
-use crate::http2::connection::{Connection as Http2, Limits};
+use crate::http2::connection::Connection as Http2;
+#[cfg(feature = "http3")]
+use crate::http3::connection::Connection as Http3;
 use crate::layers::{self, Layers};
+use crate::multiplexed::Limits;
 use crate::outcome::ErrorKind;
 use crate::pool::Connection;
 use crate::reactor::{Address, Reactor, Slot};
@@ -37,7 +40,8 @@ impl<R: Reactor> Client<R> {
     /// Whether a connection may carry several requests at once.
     fn may_share(&self, origin: usize) -> bool {
         let Origin { layers: layers::Plan { http, ref tls, .. }, shares, .. } = self.origins[origin];
-        !self.wear.once && shares.unwrap_or(http == Version::Two || http == Version::Auto && tls.is_some())
+        !self.wear.once
+            && shares.unwrap_or(matches!(http, Version::Two | Version::Three) || http == Version::Auto && tls.is_some())
     }
 
     /// What a shared connection may carry.
@@ -66,13 +70,35 @@ impl<R: Reactor> Client<R> {
         let source = (!self.sources.is_empty()).then(|| self.sources[self.bound % self.sources.len()]);
         self.bound += 1;
         let Origin { addresses, next, .. } = &mut self.origins[origin];
-        let address = &addresses[*next % addresses.len()];
+        let address = addresses[*next % addresses.len()].clone();
         *next += 1;
-        self.reactor.connect(slot, address, source)
+        self.reactor.connect(slot, &address, source)?;
+        self.begin_datagrams(slot, &address)
+    }
+
+    /// Where datagrams go, what is spoken by them makes the connection.
+    #[cfg(feature = "http3")]
+    fn begin_datagrams(&mut self, slot: Slot, address: &Address) -> Result<(), Errno> {
+        let plan = &self.origins[self.pool.get(slot).origin].layers;
+        if let (Address::Datagrams(address), Some(peer)) = (address, &plan.quic) {
+            let http3 = Http3::new(peer, *address, self.limits(plan.streams)).map_err(|_| Errno::INVAL)?;
+            self.pool.get(slot).shared = Some(Box::new(http3));
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "http3"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "it stands for the other")]
+    fn begin_datagrams(&mut self, _: Slot, _: &Address) -> Result<(), Errno> {
+        Ok(())
     }
 
     /// There is a socket.
     pub(super) fn connected(&mut self, slot: Slot, now: u64) -> Happened {
+        if self.pool.get(slot).shared.is_some() {
+            self.unflushed.push(slot);
+            return Happened::Nothing;
+        }
         let plan = &self.origins[self.pool.get(slot).origin].layers;
         if plan.is_empty() {
             return self.ready(slot, now);
@@ -101,7 +127,7 @@ impl<R: Reactor> Client<R> {
             Ok(_) if self.pool.get(slot).socket.is_some() => self.begin_socket(slot, now),
             Ok(Version::Two) => {
                 let limits = self.limits(streams);
-                self.pool.get(slot).http2 = Some(Box::new(Http2::new(limits)));
+                self.pool.get(slot).shared = Some(Box::new(Http2::new(limits)));
                 self.unflushed.push(slot);
                 Happened::Nothing
             }

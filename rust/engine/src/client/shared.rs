@@ -4,10 +4,9 @@ use std::rc::Rc;
 
 use super::{Answer, Client, Happened};
 use crate::clock::now_ns;
-use crate::http2::Failure;
-use crate::http2::connection::Ended;
 use crate::http2::request::{Rendered, translate};
 use crate::layers;
+use crate::multiplexed::{Ended, Failure};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::pool::{Sending, State};
 use crate::reactor::{Reactor, Slot};
@@ -45,12 +44,12 @@ impl<R: Reactor> Client<R> {
     }
 
     fn send_rendered(&mut self, slot: Slot, sent_ns: u64, request: Rc<Rendered>, sending: Sending) {
-        let Some(http2) = &mut self.pool.get(slot).http2 else { return };
-        let is_sent = http2.send(&request, sending, sent_ns);
+        let Some(shared) = &mut self.pool.get(slot).shared else { return };
+        let is_sent = shared.send(&request, sending, sent_ns);
         if self.wear.once {
-            http2.retire();
+            shared.retire();
         }
-        let has_room = http2.room() > 0;
+        let has_room = shared.room() > 0;
         self.unflushed.push(slot);
         if has_room {
             self.pool.offer(slot);
@@ -96,11 +95,33 @@ impl<R: Reactor> Client<R> {
     /// Writes what shared connections have gathered. To be called before every wait.
     #[inline]
     pub fn flush(&mut self) {
+        if !self.timers.is_empty() {
+            self.see_to_time(now_ns());
+        }
         if !self.again.is_empty() {
             self.send_again(now_ns());
         }
         while let Some(slot) = self.unflushed.pop() {
             self.flush_one(slot);
+        }
+    }
+
+    /// When [`Client::flush`] has something to do even if nothing else happens.
+    #[inline]
+    pub fn next_timer_ns(&self) -> u64 {
+        self.timers.next_ns()
+    }
+
+    #[cold]
+    fn see_to_time(&mut self, now: u64) {
+        while let Some(slot) = self.timers.take_due(now) {
+            let Some(shared) = &mut self.pool.get(slot).shared else { continue };
+            shared.see_to_time(now, &mut self.ended);
+            self.unflushed.push(slot);
+            let happened = self.go_on(slot, now);
+            if !matches!(happened, Happened::Nothing) {
+                self.more.push_back((happened, Answer::None));
+            }
         }
     }
 
@@ -137,31 +158,51 @@ impl<R: Reactor> Client<R> {
     }
 
     /// Writes what a shared connection has gathered.
-    fn write(&mut self, slot: Slot, now: u64) {
+    pub(super) fn write(&mut self, slot: Slot, now: u64) {
         let connection = self.pool.get(slot);
-        let Some(mut http2) = connection.http2.take() else { return };
+        let Some(mut shared) = connection.shared.take() else { return };
         self.plain.clear();
         let may_upload = !self.reactor.is_sending(slot);
         if may_upload {
-            http2.all_sent();
+            shared.all_sent();
         }
-        let has_uploaded = http2.flush(now, may_upload, &mut self.plain, &mut self.ended);
-        let sent_whole = http2.take_sent().map(|(label, took_ns)| (Happened::Sent { label, took_ns }, Answer::None));
+        let has_uploaded = shared.flush(now, may_upload, &mut self.plain, &mut self.ended);
+        let sent_whole =
+            shared.take_sent().into_iter().map(|(label, took_ns)| (Happened::Sent { label, took_ns }, Answer::None));
         self.more.extend(sent_whole);
-        self.hungry.extend(http2.hungry.drain(..).map(|token| (slot, token)));
-        let goes_on = has_uploaded || !may_upload && http2.has_uploads();
+        self.hungry.extend(shared.take_hungry().into_iter().map(|token| (slot, token)));
+        let goes_on = has_uploaded || !may_upload && shared.has_uploads();
         let sent = match &mut connection.layers {
             Some(layers) if !self.plain.is_empty() => layers.send(&self.plain, &mut self.out),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => {
+                let mut rest = &self.plain[..];
+                for length in shared.take_datagrams() {
+                    let (datagram, others) = rest.split_at(length);
+                    self.reactor.send(slot, &Rc::from(datagram));
+                    rest = others;
+                }
+                Ok(())
+            }
         };
+        let timer_ns = shared.timer_ns();
         if let Err(kind) = sent {
-            http2.lose(now, kind, &mut self.ended);
+            shared.lose(now, kind, &mut self.ended);
         }
-        connection.http2 = Some(http2);
+        connection.shared = Some(shared);
+        self.timers.set(slot, timer_ns);
         self.send_out(slot);
         if goes_on {
             self.reactor.tell_written(slot);
         }
+    }
+
+    /// What came on one without layers.
+    pub(super) fn received_datagram(&mut self, slot: Slot, now: u64) -> Happened {
+        let now = self.reactor.arrived_ns(now).max(self.pool.get(slot).since_ns);
+        self.plain.clear();
+        self.plain.extend_from_slice(self.reactor.received());
+        self.received_shared(slot, now, Ok(layers::Progress::Open))
     }
 
     /// What came on a connection that carries several requests.
@@ -171,16 +212,22 @@ impl<R: Reactor> Client<R> {
         now: u64,
         progress: Result<layers::Progress, ErrorKind>,
     ) -> Happened {
-        let Some(mut http2) = self.pool.get(slot).http2.take() else { return Happened::Nothing };
-        http2.feed(&self.plain, now, &mut self.ended);
+        let Some(mut shared) = self.pool.get(slot).shared.take() else { return Happened::Nothing };
+        shared.feed(&self.plain, now, &mut self.ended);
         match progress {
-            Ok(layers::Progress::Closed) => http2.lose(now, ErrorKind::Closed, &mut self.ended),
-            Err(kind) => http2.lose(now, kind, &mut self.ended),
+            Ok(layers::Progress::Closed) => shared.lose(now, ErrorKind::Closed, &mut self.ended),
+            Err(kind) => shared.lose(now, kind, &mut self.ended),
             Ok(_) => {}
         }
-        let (is_ready, is_done, failure) = (http2.is_ready(), http2.is_done(), http2.failure());
+        self.pool.get(slot).shared = Some(shared);
+        self.go_on(slot, now)
+    }
+
+    /// Something has happened on a shared connection, or to it.
+    fn go_on(&mut self, slot: Slot, now: u64) -> Happened {
         let connection = self.pool.get(slot);
-        connection.http2 = Some(http2);
+        let Some(shared) = &connection.shared else { return Happened::Nothing };
+        let (is_ready, is_done, failure) = (shared.is_ready(), shared.is_done(), shared.failure());
         self.unflushed.push(slot);
         if connection.state == State::Connecting {
             return match failure {
@@ -202,8 +249,8 @@ impl<R: Reactor> Client<R> {
     pub(super) fn tell_ended(&mut self, slot: Slot, now: u64) {
         let connection = self.pool.get(slot);
         let origin = connection.origin;
-        if let Some(http2) = &mut connection.http2 {
-            self.pieces.append(&mut http2.pieces);
+        if let Some(shared) = &mut connection.shared {
+            shared.take_pieces(&mut self.pieces);
         }
         for ended in self.ended.drain(..) {
             let Ended { request, mut sending, sent_ns, first_byte_ns, bytes_sent, bytes_received, result, answer } =
@@ -239,7 +286,7 @@ impl<R: Reactor> Client<R> {
         }
         let is_in_use = connection.is_in_use();
         let (has_room, is_done) =
-            connection.http2.as_ref().map_or((false, true), |http2| (http2.room() > 0, http2.is_done()));
+            connection.shared.as_ref().map_or((false, true), |shared| (shared.room() > 0, shared.is_done()));
         if !is_in_use {
             connection.idle_since_ns = now;
         }

@@ -82,6 +82,7 @@ impl<R: Reactor> Client<R> {
         match connection.state {
             State::Busy => {}
             State::Socket => return self.socket_speaks(slot, false),
+            _ if connection.shared.is_some() => return self.received_datagram(slot, now),
             _ => return self.unasked(slot),
         }
         let now = self.reactor.arrived_ns(now).max(connection.since_ns);

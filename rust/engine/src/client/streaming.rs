@@ -11,8 +11,8 @@ impl<R: Reactor> Client<R> {
     pub fn hold(&mut self, token: u64) {
         let Some(slot) = self.pool.streaming(token) else { return };
         let connection = self.pool.get(slot);
-        if let Some(http2) = &mut connection.http2 {
-            return http2.hold(token);
+        if let Some(shared) = &mut connection.shared {
+            return shared.hold(token);
         }
         connection.is_held = true;
         connection.deadline_ns = u64::MAX;
@@ -23,8 +23,8 @@ impl<R: Reactor> Client<R> {
     pub fn release(&mut self, token: u64) {
         let Some(slot) = self.pool.streaming(token) else { return };
         let (now, connection) = (now_ns(), self.pool.get(slot));
-        if let Some(http2) = &mut connection.http2 {
-            http2.release(token, now);
+        if let Some(shared) = &mut connection.shared {
+            shared.release(token, now);
             return self.unflushed.push(slot);
         }
         if std::mem::take(&mut connection.is_held) {
@@ -38,8 +38,8 @@ impl<R: Reactor> Client<R> {
     pub fn leave(&mut self, token: u64, now: u64, why: Result<(), ErrorKind>) {
         let Some(slot) = self.pool.streaming(token) else { return };
         let connection = self.pool.get(slot);
-        if let Some(http2) = &mut connection.http2 {
-            http2.leave(token, now, why, &mut self.ended);
+        if let Some(shared) = &mut connection.shared {
+            shared.leave(token, now, why, &mut self.ended);
             self.unflushed.push(slot);
             return self.tell_ended(slot, now);
         }

@@ -14,43 +14,17 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+use crate::multiplexed::Failure;
 use crate::outcome::ErrorKind;
 
-/// Why a request over HTTP/2 has no complete response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The peer broke the rules of HTTP/2.
-    Protocol,
-    /// The peer gave the stream up, with this code.
-    Reset(u32),
-    /// The peer did not begin with the request and says so: it may be sent again.
-    Refused,
-    /// The peer gave the connection up, with this code, before it began with the request: it may be sent again
-    /// elsewhere.
-    GoAway(u32),
-    /// What can happen to any request.
-    Other(ErrorKind),
-}
-
-impl Failure {
-    /// As the books have it.
-    pub fn kind(self) -> ErrorKind {
-        match self {
-            Self::Protocol => ErrorKind::ProtocolError,
-            Self::Reset(_) | Self::Refused => ErrorKind::StreamReset,
-            Self::GoAway(_) => ErrorKind::GoAway,
-            Self::Other(kind) => kind,
-        }
-    }
-
-    fn of(error: &h2::Error) -> Self {
-        let code = error.reason().map_or(0, u32::from);
-        match error {
-            _ if error.is_io() => Self::Other(ErrorKind::Closed),
-            _ if !error.is_remote() => Self::Protocol,
-            _ if error.is_go_away() => Self::GoAway(code),
-            _ if error.reason() == Some(h2::Reason::REFUSED_STREAM) => Self::Refused,
-            _ => Self::Reset(code),
-        }
+/// What the library says, as the owner has it.
+fn failure_of(error: &h2::Error) -> Failure {
+    let code = error.reason().map_or(0, u32::from);
+    match error {
+        _ if error.is_io() => Failure::Other(ErrorKind::Closed),
+        _ if !error.is_remote() => Failure::Protocol,
+        _ if error.is_go_away() => Failure::GoAway(code),
+        _ if error.reason() == Some(h2::Reason::REFUSED_STREAM) => Failure::Refused,
+        _ => Failure::Reset(code),
     }
 }

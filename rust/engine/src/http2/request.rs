@@ -13,10 +13,10 @@ use crate::upload::Upload;
 /// A rendered request. A clone shares its body.
 #[derive(Clone, Debug)]
 pub struct Rendered {
-    pub(super) head: http::Request<()>,
-    pub(super) body: Bytes,
+    pub(crate) head: http::Request<()>,
+    pub(crate) body: Bytes,
     /// A body that is read while it is sent, instead.
-    pub(super) upload: Option<Rc<Upload>>,
+    pub(crate) upload: Option<Rc<Upload>>,
 }
 
 /// Headers that speak of one HTTP/1.1 connection. HTTP/2 has its own ways and forbids them.

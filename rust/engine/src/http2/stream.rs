@@ -8,13 +8,15 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{RecvStream, SendStream};
 
-use super::Failure;
+use super::failure_of;
 use super::request::Rendered;
-use crate::http::head::{HEAD_LIMIT, HEADER_LIMIT};
+use crate::http::head::HEAD_LIMIT;
 use crate::http::response::Shape;
+use crate::multiplexed::Failure;
+use crate::multiplexed::response::{HEADER_TOO_LARGE, Response};
 use crate::outcome::ErrorKind;
 use crate::pool::Sending;
-use crate::streamed::{Part, Piece};
+use crate::streamed::Piece;
 use crate::upload::Sender;
 
 /// Where the response is.
@@ -42,15 +44,11 @@ pub(super) struct Stream {
     /// Where its body goes and where it comes from, while it is sent in pieces.
     uploading: Option<(SendStream<Bytes>, Sender)>,
     receiving: Receiving,
-    status: u16,
-    body_bytes: u64,
+    response: Response,
     /// Bytes that whoever reads them as they come has not taken: the peer is not told to send as many more.
     untaken: usize,
     /// Whoever reads cannot take more for now.
     is_held: bool,
-    /// The response in the words of HTTP/1.1, where it is kept.
-    kept: Vec<u8>,
-    body_at: usize,
 }
 
 impl Stream {
@@ -68,12 +66,9 @@ impl Stream {
             begun_ns: 0,
             uploading: None,
             receiving: Receiving::Head(response),
-            status: 0,
-            body_bytes: 0,
+            response: Response::default(),
             untaken: 0,
             is_held: false,
-            kept: Vec::new(),
-            body_at: 0,
         }
     }
 
@@ -116,7 +111,7 @@ impl Stream {
     pub(super) fn advance(&mut self, context: &mut Context<'_>, body_limit: u64) -> Option<Result<u16, Failure>> {
         match self.read(context, body_limit) {
             Ok(Poll::Pending) => None,
-            Ok(Poll::Ready(())) => Some(Ok(self.status)),
+            Ok(Poll::Ready(())) => self.response.status.map(Ok),
             Err(failure) => Some(Err(failure)),
         }
     }
@@ -145,15 +140,9 @@ impl Stream {
             match body.poll_data(context) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(None) => break,
-                Poll::Ready(Some(Err(error))) => return Err(Failure::of(&error)),
+                Poll::Ready(Some(Err(error))) => return Err(failure_of(&error)),
                 Poll::Ready(Some(Ok(data))) => {
-                    self.body_bytes += data.len() as u64;
-                    if self.body_bytes > body_limit {
-                        return Err(Failure::Other(ErrorKind::BodyTooLarge));
-                    }
-                    if self.sending.keeps && !self.sending.only_head || self.sending.streams {
-                        self.kept.extend_from_slice(&data);
-                    }
+                    self.response.go_on(&data, &self.sending, body_limit)?;
                     if self.sending.streams {
                         self.untaken += data.len();
                     } else {
@@ -166,27 +155,13 @@ impl Stream {
         match body.poll_trailers(context) {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Ok(_)) => Ok(Poll::Ready(())),
-            Poll::Ready(Err(error)) => Err(Failure::of(&error)),
+            Poll::Ready(Err(error)) => Err(failure_of(&error)),
         }
     }
 
     fn begin_body(&mut self, response: http::Response<RecvStream>) -> Result<(), Failure> {
         let (head, body) = response.into_parts();
-        if head.headers.len() > HEADER_LIMIT {
-            return Err(HEADER_TOO_LARGE);
-        }
-        self.status = head.status.as_u16();
-        if self.sending.keeps || self.sending.streams {
-            // The version that readers of such a head know; they ask for headers and nothing else.
-            self.kept.extend_from_slice(format!("HTTP/1.1 {}\r\n", self.status).as_bytes());
-            for (name, value) in &head.headers {
-                for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                    self.kept.extend_from_slice(part);
-                }
-            }
-            self.kept.extend_from_slice(b"\r\n");
-            self.body_at = self.kept.len();
-        }
+        self.response.begin(head.status.as_u16(), &head.headers, &self.sending)?;
         self.receiving = Receiving::Body(body);
         Ok(())
     }
@@ -194,7 +169,7 @@ impl Stream {
     /// The library does not tell a head that is too large from one that is wrong. The shortest code of a character is 5
     /// bits: one beyond the limit came in more than half as many bytes, unless its headers repeat one another.
     fn head_failure(&self, error: &h2::Error) -> Failure {
-        match Failure::of(error) {
+        match failure_of(error) {
             Failure::Protocol if self.head_received > HEAD_LIMIT as u64 / 2 => HEADER_TOO_LARGE,
             failure => failure,
         }
@@ -217,36 +192,20 @@ impl Stream {
 
     /// What has come since the last look of a response that is streamed.
     pub(super) fn take_pieces(&mut self, at_ns: u64, pieces: &mut Vec<Piece>) {
-        if !self.sending.streams || self.kept.is_empty() {
-            return;
-        }
+        let has_spoken = self.response.take_pieces(&self.sending, self.sent_ns, at_ns, pieces);
         // It may go on as long as it speaks. One that spoke too late has not.
-        if at_ns <= self.deadline_ns && !self.is_held {
+        if has_spoken && at_ns <= self.deadline_ns && !self.is_held {
             self.deadline_ns = at_ns.saturating_add(self.sending.idle_ns);
-        }
-        let (token, sent_ns) = (self.sending.token, self.sent_ns);
-        let mut bytes = std::mem::take(&mut self.kept);
-        if self.body_at > 0 {
-            let data = bytes.split_off(std::mem::take(&mut self.body_at));
-            pieces.push(Piece { token, sent_ns, at_ns, part: Part::Head(bytes) });
-            bytes = data;
-        }
-        if !bytes.is_empty() {
-            pieces.push(Piece { token, sent_ns, at_ns, part: Part::Data(bytes) });
         }
     }
 
     /// The status, once the head has come.
     pub(super) fn status(&self) -> Option<u16> {
-        matches!(self.receiving, Receiving::Body(_)).then_some(self.status)
+        self.response.status
     }
 
     /// The response with where its parts lie, if it was to be kept.
     pub(super) fn take_answer(&mut self) -> Option<(Shape, Vec<u8>)> {
-        let kept = std::mem::take(&mut self.kept);
-        let shape = Shape { head_at: 0, body_at: self.body_at, end_at: Some(kept.len()), is_chunked: false };
-        self.sending.keeps.then_some((shape, kept))
+        self.response.take_answer(&self.sending)
     }
 }
-
-const HEADER_TOO_LARGE: Failure = Failure::Other(ErrorKind::HeaderTooLarge);

@@ -16,12 +16,15 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::ClockId;
 
-use super::unsent::Unsent;
+use super::unsent::{Unsent, is_loss};
 use super::{Address, Event, Generation, Reactor, Readiness, Slot, borrow, connected, open, stamp};
 use crate::clock;
 
 /// Events taken from the kernel at once.
 const BATCH: usize = 256;
+
+/// Datagrams that are read from one connection before the others have their turn.
+const BURST: usize = 64;
 
 /// The shared read buffer: a response larger than this takes several reads.
 const READ_BYTES: usize = 64 * 1024;
@@ -72,6 +75,8 @@ pub struct Epoll {
     written_now: usize,
     buffer: Box<[u8]>,
     filled: usize,
+    /// Datagrams that were read from one connection in a row.
+    burst: usize,
     thrifty: bool,
     /// When the bytes in the buffer arrived, where the kernel has said so.
     arrived_ns: Option<u64>,
@@ -99,6 +104,7 @@ impl Epoll {
             written_now: 0,
             buffer: vec![0; READ_BYTES].into(),
             filled: 0,
+            burst: 0,
             thrifty: false,
             arrived_ns: None,
             connecting: 0,
@@ -112,7 +118,8 @@ impl Epoll {
     }
 
     fn read(&mut self, slot: Slot) -> Option<Event> {
-        let socket = borrow(self.connections[slot as usize].socket.as_ref())?;
+        let connection = &self.connections[slot as usize];
+        let (socket, is_datagrams) = (borrow(connection.socket.as_ref())?, connection.unsent.is_datagrams);
         let read = retry_on_intr(|| {
             if self.thrifty {
                 stamp::receive(socket, &mut self.buffer)
@@ -121,13 +128,13 @@ impl Epoll {
             }
         });
         match read {
-            Ok((0, _)) => Some(Event::Ended(slot, None)),
+            Ok((0, _)) if !is_datagrams => Some(Event::Ended(slot, None)),
             Ok((length, arrived_ns)) => {
                 self.filled = length;
                 self.arrived_ns = arrived_ns;
                 // A short read has drained the socket; the edge comes again with the next bytes. One that said that the
                 // peer has closed behind them does not.
-                if length == self.buffer.len() || self.connections[slot as usize].ending {
+                if (length == self.buffer.len() || self.connections[slot as usize].ending) && !is_datagrams {
                     self.read_again(slot);
                 }
                 Some(Event::Received(slot))
@@ -154,6 +161,7 @@ impl Epoll {
                 connection.unsent.push(bytes, written);
                 connection.unsent.write(socket)
             }
+            Err(error) if connection.unsent.is_datagrams && is_loss(error) => Ok(()),
             Err(error) => {
                 connection.unsent.push(bytes, 0);
                 if error == Errno::AGAIN { Ok(()) } else { Err(error) }
@@ -201,6 +209,7 @@ impl Reactor for Epoll {
         let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.set, &socket, data(slot, connection.generation), interest)?;
         connection.socket = Some(socket);
+        connection.unsent.is_datagrams = matches!(to, Address::Datagrams(_));
         connection.connecting = true;
         self.connecting += 1;
         Ok(())
@@ -326,9 +335,13 @@ impl Reactor for Epoll {
             let found = if flags.contains(EventFlags::OUT) && (connection.connecting || !connection.unsent.is_empty()) {
                 self.writable(slot)
             } else {
-                self.at += 1;
+                let is_datagrams = connection.unsent.is_datagrams;
                 let readable = EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-                if flags.intersects(readable) { self.readable(slot, flags) } else { None }
+                let found = if flags.intersects(readable) { self.readable(slot, flags) } else { None };
+                if !is_datagrams || !self.stays(slot, found) {
+                    self.at += 1;
+                }
+                found
             };
             if found.is_some() {
                 return found;
@@ -347,6 +360,9 @@ impl Reactor for Epoll {
                 && !connection.paused
                 && let Some(event) = self.read(slot)
             {
+                if self.connections[slot as usize].unsent.is_datagrams && event == Event::Received(slot) {
+                    self.read_again(slot);
+                }
                 return Some(event);
             }
         }
@@ -403,6 +419,20 @@ impl Epoll {
         if connection.paused { None } else { self.read(slot) }
     }
 
+    /// Behind a datagram there may be others, up to the one that is not there. Whether to look for it at once.
+    fn stays(&mut self, slot: Slot, found: Option<Event>) -> bool {
+        self.burst += 1;
+        let has_come = found == Some(Event::Received(slot));
+        if has_come && self.burst < BURST {
+            return true;
+        }
+        if has_come {
+            self.read_again(slot);
+        }
+        self.burst = 0;
+        false
+    }
+
     fn read_again(&mut self, slot: Slot) {
         self.again.push_back((slot, self.connections[slot as usize].generation));
     }
@@ -414,4 +444,66 @@ fn data(slot: Slot, generation: Generation) -> EventData {
 
 fn undo(data: EventData) -> (Slot, Generation) {
     (data.u64() as Slot, Generation((data.u64() >> 32) as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::clock::{SECOND, now_ns};
+
+    /// The next event, within a second.
+    fn event(reactor: &mut Epoll) -> Event {
+        let until_ns = now_ns() + SECOND;
+        loop {
+            if let Some(event) = reactor.next() {
+                return event;
+            }
+            assert!(reactor.wait(Some(until_ns)).unwrap() || now_ns() < until_ns, "nothing happens");
+        }
+    }
+
+    fn connected() -> (Epoll, UdpSocket, UnixStream) {
+        let (control, other_end) = UnixStream::pair().unwrap();
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut reactor = Epoll::new(OwnedFd::from(control)).unwrap();
+        reactor.connect(0, &Address::Datagrams(server.local_addr().unwrap()), None).unwrap();
+        assert_eq!(event(&mut reactor), Event::Connected(0));
+        (reactor, server, other_end)
+    }
+
+    #[test]
+    fn datagrams_keep_their_bounds_both_ways() {
+        let (mut reactor, server, _control) = connected();
+        // More than a burst, and no more than the kernel keeps.
+        let sizes = || (0..BURST + 20).map(|number| number % 7 * 50);
+        let mut buffer = [0; 2000];
+        let mut client = None;
+        for size in sizes() {
+            reactor.send(0, &vec![size as u8; size].into());
+            let (length, from) = server.recv_from(&mut buffer).unwrap();
+            assert_eq!(length, size);
+            client = Some(from);
+        }
+        for size in sizes() {
+            server.send_to(&vec![size as u8; size], client.unwrap()).unwrap();
+        }
+        for size in sizes() {
+            assert_eq!(event(&mut reactor), Event::Received(0));
+            assert_eq!(reactor.received(), vec![size as u8; size]);
+        }
+        assert_eq!(reactor.next(), None);
+    }
+
+    #[test]
+    fn a_datagram_that_is_too_large_is_lost_and_a_port_without_a_listener_is_told() {
+        let (mut reactor, server, _control) = connected();
+        reactor.send(0, &vec![0; 70_000].into());
+        assert!(!reactor.is_sending(0));
+        drop(server);
+        reactor.send(0, &Rc::from(&b"anybody?"[..]));
+        assert_eq!(event(&mut reactor), Event::Ended(0, Some(Errno::CONNREFUSED)));
+    }
 }

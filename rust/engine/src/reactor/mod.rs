@@ -57,6 +57,8 @@ pub struct Readiness {
 pub enum Address {
     /// Another host, or this one.
     Inet(SocketAddr),
+    /// The same, by datagrams: each [`Reactor::send`] is one, and each [`Event::Received`].
+    Datagrams(SocketAddr),
     /// A socket in the file system.
     Unix(SocketAddrUnix),
 }
@@ -136,6 +138,16 @@ fn open(to: &Address, from: Option<IpAddr>) -> Result<OwnedFd, Errno> {
             let connected = connect(&socket, address);
             (socket, connected)
         }
+        Address::Datagrams(address) => {
+            let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+            let socket = socket_with(family, SocketType::DGRAM, flags, Some(ipproto::UDP))?;
+            forbid_fragments(&socket, address.is_ipv4());
+            if let Some(source) = from.filter(|source| source.is_ipv4() == address.is_ipv4()) {
+                bind(&socket, &SocketAddr::new(source, 0))?;
+            }
+            let connected = connect(&socket, address);
+            (socket, connected)
+        }
         Address::Unix(path) => {
             let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
             let connected = connect(&socket, path);
@@ -151,14 +163,27 @@ fn open(to: &Address, from: Option<IpAddr>) -> Result<OwnedFd, Errno> {
 /// The port is chosen when it is known where the connection leads: one may serve many destinations. A system that
 /// cannot do that only runs out of ports sooner.
 fn leave_port_open(socket: &OwnedFd) {
-    let on: libc::c_int = 1;
+    set_option(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
+}
+
+/// A datagram that is too large for the way is to be lost: who sends it is finding out what the way takes.
+fn forbid_fragments(socket: &OwnedFd, is_ipv4: bool) {
+    if is_ipv4 {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE);
+    } else {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE);
+    }
+}
+
+/// Sets what a socket can do without.
+fn set_option(socket: &OwnedFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) {
     // SAFETY: the value is an int that outlives the call, and its size is given.
     unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const on).cast(),
+            level,
+            name,
+            (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         );
     }

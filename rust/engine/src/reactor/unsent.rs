@@ -1,4 +1,6 @@
 //! What a peer has not taken yet of what was sent to it, in order. It is kept as it was given, however much it is.
+//!
+//! Of a stream of bytes, one call hands over several parts; a datagram takes a call of its own, and may be lost.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -18,6 +20,8 @@ pub(super) struct Unsent {
     parts: VecDeque<Rc<[u8]>>,
     /// Bytes of the first part that the peer has.
     from: usize,
+    /// Each part is a datagram.
+    pub(super) is_datagrams: bool,
 }
 
 impl Unsent {
@@ -41,11 +45,12 @@ impl Unsent {
             for (slice, part) in slices.iter_mut().zip(&self.parts) {
                 *slice = IoSlice::new(&part[mem::take(&mut from)..]);
             }
-            let slices = &slices[..self.parts.len().min(SLICES)];
+            let slices = &slices[..if self.is_datagrams { 1 } else { self.parts.len().min(SLICES) }];
             let mut no_control = SendAncillaryBuffer::default();
             match retry_on_intr(|| sendmsg(socket, slices, &mut no_control, SendFlags::NOSIGNAL)) {
                 Ok(written) => self.written(written),
                 Err(Errno::AGAIN) => return Ok(()),
+                Err(error) if self.is_datagrams && is_loss(error) => self.written(slices[0].len()),
                 Err(error) => return Err(error),
             }
         }
@@ -59,6 +64,11 @@ impl Unsent {
             self.parts.pop_front();
         }
     }
+}
+
+/// Such a datagram is lost, and nothing else.
+pub(super) fn is_loss(error: Errno) -> bool {
+    matches!(error, Errno::MSGSIZE | Errno::NOBUFS)
 }
 
 #[cfg(test)]
@@ -94,6 +104,7 @@ mod tests {
                     read.extend_from_slice(&buffer[..got]);
                 }
             }
+            unsent.write(ours.as_fd()).unwrap();
             while let Ok((got, _)) = recv(&theirs, &mut buffer[..*sizes.next().unwrap()], RecvFlags::empty()) {
                 read.extend_from_slice(&buffer[..got]);
                 unsent.write(ours.as_fd()).unwrap();

@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 use libfuzzer_sys::fuzz_target;
-use loadgen_engine::http2::connection::{Connection, Ended, Limits};
+use loadgen_engine::http2::connection::Connection;
 use loadgen_engine::http2::request::{Rendered, render_parts};
+use loadgen_engine::multiplexed::{Ended, Limits, Multiplexed};
 use loadgen_engine::outcome::ErrorKind;
 use loadgen_engine::pool::Sending;
 
@@ -21,10 +22,10 @@ fn read<'a>(request: &Rc<Rendered>, parts: impl Iterator<Item = &'a [u8]>) -> Ve
         let sending = Sending { token, timeout_ns: 10, keeps: true, ..Sending::default() };
         assert!(connection.send(request, sending, 0));
     }
-    connection.flush(0, &mut written, &mut ended);
+    connection.flush(0, true, &mut written, &mut ended);
     for part in parts {
         connection.feed(part, 1, &mut ended);
-        connection.flush(1, &mut written, &mut ended);
+        connection.flush(1, true, &mut written, &mut ended);
     }
     connection.lose(1, ErrorKind::Closed, &mut ended);
     assert!(connection.is_done() && connection.in_flight() == 0);

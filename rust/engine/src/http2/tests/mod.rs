@@ -6,9 +6,9 @@ mod streams;
 
 use std::rc::Rc;
 
-use super::Failure;
-use super::connection::{Connection, Ended, Limits};
+use super::connection::Connection;
 use super::request::{Rendered, render_parts};
+use crate::multiplexed::{Ended, Failure, Limits, Multiplexed};
 use crate::pool::Sending;
 
 const DATA: u8 = 0;
