@@ -169,7 +169,18 @@ def test_requests_of_a_blast_are_timed_until_their_delivery(
     target = feed("--feed", "blocks=0", "--feed", "transactions=0", "--feed", "network_stats=0")
     ask = '{"op": "subscribe", "id": {{connection}}, "channel": "blocks"}'
     listening = loadgen.start(
-        *("ws", f"{target.url}/ws/feed", "-n", "20", "--connect-rate", "500/s", "-d", "30s", "--workers", "2"),
+        *(
+            "ws",
+            f"{target.url}/ws/feed",
+            "-n",
+            "20",
+            "--connect-rate",
+            "500/s",
+            "-d",
+            "30s",
+            "--workers",
+            "2",
+        ),
         *("--subscribe", ask, "--expect", "op=subscribed", "--stamp", "data.sent", "--no-live"),
     )
     wait_for(target.url, lambda counts: counts["channels"]["blocks"]["subscribers"] == 20)

@@ -417,7 +417,9 @@ fn label_path(absolute: &str, slash: &str, url: &str) -> String {
 /// Where a URL leads: `http://host:port`.
 fn site_of(url: &str) -> Option<String> {
     let (scheme, _) = url.split_once("://")?;
-    split(url).map(|(authority, _)| format!("{scheme}://{authority}"))
+    let (authority, _) = split(url)?;
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    Some(format!("{scheme}://{}", authority.strip_suffix(usual).unwrap_or(authority).to_ascii_lowercase()))
 }
 
 fn encoded(url: &str) -> String {

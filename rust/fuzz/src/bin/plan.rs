@@ -8,7 +8,7 @@ use loadgen_engine::schedule::Schedule;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(plan) = Plan::read(data) else { return };
-    let _ = plan.request.as_ref().map(render);
+    let _ = plan.request.as_ref().map(|request| render(request, None));
     if let Some(schedule) = Schedule::of(&plan.load) {
         let due: Vec<u64> = schedule.arrivals(0, u64::from(plan.workers)).take(50).map(|tick| tick.due_ns).collect();
         assert!(due.is_sorted() && due.iter().all(|&ns| ns < schedule.duration_ns()), "{due:?}");
