@@ -186,8 +186,10 @@ _BODY: list[Callable[[Any], Any]] = [
 _AUTHORIZATION: list[Callable[[Any], Any]] = [
     option("--auth", metavar="USER:PASSWORD", help="Basic authorization; it is stored nowhere."),
     option("--bearer", metavar="TOKEN", help="A bearer token; it is stored nowhere."),
-    option("--digest", is_flag=True, help="Prove --auth by answers to the server's challenges instead."),
 ]
+_DIGEST = option(
+    "--digest", is_flag=True, help="Prove --auth by answers to the server's challenges instead."
+)
 _REDIRECTS: list[Callable[[Any], Any]] = [
     option("-L", "--location", is_flag=True, help="Follow redirects; each hop is a request of its own."),
     option("--max-redirs", metavar="N", help=f"Hops of a request, at most. Default: {MAX_REDIRECTS}."),
@@ -220,7 +222,7 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
 
 def blast_options(command: F) -> F:
     """All options of a blast, in the order of the help."""
-    what = [_METHOD, _HEADER, _COMPRESSED, *_AUTHORIZATION, *_REDIRECTS, *_BODY, *_MANY]
+    what = [_METHOD, _HEADER, _COMPRESSED, *_AUTHORIZATION, _DIGEST, *_REDIRECTS, *_BODY, *_MANY]
     return _add([*_HOW_MUCH, *_HOW, *_WIRE, *what, _TIMEOUT, *_WHAT_OF_IT], command)
 
 
