@@ -59,6 +59,7 @@ SUMMARY: dict[str, Any] = {
     "workers": None,
     "generator": {"verdict", "reasons", "cpu_s", "busy", "lateness_p99_ms", "pacing"},
     "script": None,
+    "sockets": None,
 }
 
 
