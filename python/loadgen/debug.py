@@ -99,6 +99,23 @@ class Printer:
             ending = f", broken off: {error}" if error else ""
             _print([f"< {counted(pieces, 'piece')} read, {format_bytes(count)}{ending}"], _INDENT)
 
+    def handshake(self, url: str, status: int, elapsed: float, error: str | None) -> None:
+        """A socket is open, or will not be."""
+        self.exchanges += 1
+        self.answered += status != 0
+        outcome = f"{status or 'no answer'}: {error}" if error else str(status)
+        _print([f"WS {url}", f"{_INDENT}< {outcome} in {format_ns(elapsed * 1e9)}"])
+
+    def message(self, message: str | bytes, *, is_sent: bool) -> None:
+        """A socket's: sent, or taken by the script."""
+        data = message.encode() if isinstance(message, str) else message
+        _print([f"{'>' if is_sent else '<'} {piece_line(data)}"], _INDENT)
+
+    def closed(self, url: str, code: int | None, reason: str, error: str | None) -> None:
+        """A socket has ended."""
+        words = ["closed", str(code), printable(reason), f"({error})" if error else ""]
+        _print([" ".join(["WS", url, *filter(None, words)])])
+
     def check(self, name: str, ok: bool) -> None:
         """The script expected something."""
         self.checks[bool(ok)] += 1

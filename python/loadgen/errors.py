@@ -10,7 +10,11 @@ LoadgenError                  the run is broken (a failed request is data, never
 ├── TargetError               4    the target cannot be reached at all
 └── Interrupted               130  Ctrl-C or SIGTERM before the load began
 
-StatusError                   what `response.raise_for_status()` raises in a scenario; it fails one iteration
+What is raised in a scenario fails one iteration, and never a run:
+
+StatusError                   by `response.raise_for_status()`
+SocketClosed                  by a WebSocket that was lost or refused: counted by its kind, no error of the script
+NoReply                       by `ws.request()`, a TimeoutError: counted as `timeout`, no error of the script
 """
 
 from __future__ import annotations
@@ -105,3 +109,36 @@ class StatusError(Exception):
     def __init__(self, message: str, response: object) -> None:
         super().__init__(message)
         self.response = response
+
+
+class SocketClosed(Exception):
+    """A WebSocket that was lost, closed by its server or refused. It fails an iteration, never a run.
+
+    `kind` is the name under which it is counted; `code` and `reason` are the server's, `status` what it
+    answered the handshake with.
+    """
+
+    def __init__(
+        self, message: str, *, kind: str, code: int | None = None, reason: str = "", status: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.code = code
+        self.reason = reason
+        self.status = status
+
+
+class NoReply(TimeoutError):
+    """A message of a WebSocket without a reply in time. It fails an iteration, never a run."""
+
+    kind: ClassVar[str] = "timeout"
+
+
+def failure_kind(error: BaseException) -> str | None:
+    """The kind under which a failure is counted already; None for what is the script's own."""
+    if isinstance(error, SocketClosed | NoReply):
+        return error.kind
+    if isinstance(error, BaseExceptionGroup):  # of tasks that a script has waited for together
+        kinds = [failure_kind(one) for one in error.exceptions]
+        return None if None in kinds else kinds[0]
+    return None

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from loadgen._engine import Engine, Event, Response
+from loadgen._engine import Engine, Event, Response, monotonic_ns
+from loadgen._engine import Socket as EngineSocket
 from loadgen._engine import Stream as EngineStream
 from loadgen.conversation import converse_by
 from loadgen.engine_plan import EnginePlan
 from loadgen.loop import LoadgenLoop
+from loadgen.socket import until_all_are_closed
 from loadgen.user import User
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ class Observer(Protocol):
     def request(self, exchange: Seen) -> None: ...
     def piece(self, exchange: Seen, after_ns: int, piece: bytes) -> None: ...
     def left(self, exchange: Seen, error: str | None) -> None: ...
+    def handshake(self, url: str, status: int, elapsed: float, error: str | None) -> None: ...
+    def message(self, message: str | bytes, *, is_sent: bool) -> None: ...
+    def closed(self, url: str, code: int | None, reason: str, error: str | None) -> None: ...
     def check(self, name: str, ok: bool) -> None: ...
     def error(self, error: BaseException) -> None: ...
 
@@ -65,6 +70,10 @@ class ObservedUser(User):
         if stream is None or head.error:
             return stream, head
         return cast("EngineStream", ObservedStream(stream, self._observer, seen)), head
+
+    async def _open_socket(self, url: str, **options: Any) -> EngineSocket:
+        socket = await super()._open_socket(url, **options)
+        return cast("EngineSocket", ObservedSocket(socket, self._observer))
 
     def expect(self, ok: object, name: str) -> bool:
         """As a user's, and told."""
@@ -103,6 +112,47 @@ class ObservedStream:
         if not self._left:
             self._left = True
             self._observer.left(self._seen, self._stream.error)
+
+
+class ObservedSocket:
+    """A socket of which everything that the script sends and reads is told."""
+
+    def __init__(self, socket: EngineSocket, observer: Observer) -> None:
+        self._socket = socket
+        self._observer = observer
+        self._opened = self._closed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    async def wait(self) -> None:
+        if not self._socket.is_over:
+            await self._socket.wait()
+        self._look()
+
+    def take(self) -> list[tuple[int, str | bytes]]:
+        self._look()
+        taken = self._socket.take()
+        for _, message in taken:
+            self._observer.message(message, is_sent=False)
+        return taken
+
+    def send(self, message: str | bytes) -> bool:
+        self._observer.message(message, is_sent=True)
+        return self._socket.send(message)
+
+    def _look(self) -> None:
+        socket, observer = self._socket, self._observer
+        if not self._opened and (socket.opened_ns or socket.is_over):
+            self._opened = True
+            took_ns = max(0, (socket.opened_ns or monotonic_ns()) - socket.asked_ns)
+            observer.handshake(socket.url, socket.status, took_ns * 1e-9, self._refusal())
+        if not self._closed and socket.opened_ns and socket.is_over:
+            self._closed = True
+            observer.closed(socket.url, socket.close_code, socket.close_reason or "", socket.error)
+
+    def _refusal(self) -> str | None:
+        return None if self._socket.opened_ns else self._socket.error
 
 
 def _seen(rendered: bytes, response: Response) -> Seen:
@@ -158,7 +208,9 @@ async def _rehearse(
     sessions = []
     try:
         for once in script.onces:
-            await once.run(observed(NOBODY))
+            nobody = observed(NOBODY)
+            await once.run(nobody)
+            nobody._leave_sockets()
         for session in script.sessions:
             generator = await session.set_up(user)
             sessions.append((session, generator))
@@ -170,8 +222,10 @@ async def _rehearse(
             await session.tear_down(generator)
         except SCRIPTS_OWN as error:
             observer.error(error)
+    user._leave_sockets()
     # What a script leaves running ends with it.
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
+    await until_all_are_closed(engine)

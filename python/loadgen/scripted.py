@@ -18,12 +18,13 @@ from loadgen._engine import Engine
 from loadgen.conversation import converse_by
 from loadgen.data import Exhausted
 from loadgen.engine_plan import EnginePlan
-from loadgen.errors import ScriptFailed
+from loadgen.errors import ScriptFailed, failure_kind
 from loadgen.leaving import die_with_the_parent, leave
 from loadgen.loop import LoadgenLoop
 from loadgen.mishaps import Blocking, Mishaps
 from loadgen.rehearsal import NOBODY, NOWHERE
 from loadgen.script import Script, load_script
+from loadgen.socket import until_all_are_closed
 from loadgen.user import User, tell
 
 if TYPE_CHECKING:
@@ -123,10 +124,12 @@ class Troupe:
 
     async def _prepare(self, once: Once) -> None:
         """What a script wants done before the load. Where it fails there is none."""
+        user = self._user(NOWHERE, NOBODY)
         try:
-            await once.run(self._user(NOWHERE, NOBODY))
+            await once.run(user)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the script's
             raise ScriptFailed(self._mishaps.describe(f"@once {once.name}", error)) from None
+        user._leave_sockets()
 
     def _user(self, place: int, number: int) -> User:
         return User(self._engine, place, number, self._share.seed, self._share.arguments)
@@ -162,15 +165,16 @@ class Troupe:
         engine, place, scenarios = self._engine, user._place, self._scenarios
         sessions: list[AsyncIterator[object]] = []
         ok: bool | None = None
+        failure: str | None = None
         task = asyncio.current_task()
         assert task is not None
         try:
             ready = await self._open(user, sessions)
-            while (number := await engine.park(place, ok)) is not None:
+            while (number := await engine.park(place, ok, failure)) is not None:
                 scenario = scenarios[number]
                 user.scenario = scenario.name
                 user.iteration += 1
-                ok = False
+                ok, failure = False, None
                 try:
                     # A session that could not be set up is tried again, and the iteration fails with it.
                     ready = ready or await self._open(user, sessions)
@@ -187,6 +191,7 @@ class Troupe:
                 except BaseException as error:
                     if not self._take(scenario.name, error):
                         raise
+                    failure = failure_kind(error)
         except EXITS:
             engine.gone(place, False)
         except BaseException as error:  # noqa: BLE001 - the engine must know of it
@@ -195,6 +200,7 @@ class Troupe:
                 self._mishaps.add(user.scenario, error)
             _uncancel()
         await self._close(sessions)
+        user._leave_sockets()
         for feed in self._script.feeds.values():
             feed._release(user)
 
@@ -210,7 +216,10 @@ class Troupe:
             return False
         if self._is_broken_off(error):
             return False
-        self._mishaps.add(where, error)
+        if failure_kind(error) is None:
+            self._mishaps.add(where, error)
+        else:  # counted by its kind where it failed
+            self._mishaps.last = self._mishaps.describe(where, error)
         _uncancel()
         return True
 
@@ -293,6 +302,7 @@ class Troupe:
                 text=f"{len(self._users)} users did not end when they were cancelled: does the script "
                 "catch CancelledError?",
             )
+        await until_all_are_closed(self._engine)
 
     def _report_leaks(self) -> None:
         current = asyncio.current_task()

@@ -12,14 +12,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 from loadgen._engine import Client, Engine, Response, monotonic_ns
+from loadgen._engine import Socket as EngineSocket
 from loadgen._engine import Stream as EngineStream
 from loadgen.body import ENDED
 from loadgen.data import Exhausted
+from loadgen.errors import SocketClosed
+from loadgen.socket import NORMAL, Opening, Socket
 from loadgen.stream import Stream
 from loadgen.url import PORTS, is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from loadgen.auth import Challenge, DigestAuth
     from loadgen.loop import LoadgenLoop
@@ -28,6 +31,10 @@ __all__ = ["Response", "User"]
 
 # A name that could not be resolved is asked for again after so long.
 UNRESOLVED_S = 1.0
+# The kind of failure of a request to a name that has no address.
+UNKNOWN = "name_not_resolved"
+# What sockets take, and requests do not.
+SOCKET_OPTIONS = frozenset({"subprotocols", "deflate", "ping"})
 # Metrics of every run, which a script's would be hidden by.
 RESERVED = frozenset({"connection_wait", "completed_rate_per_s"})
 
@@ -48,6 +55,8 @@ class User(Client):
     _rng: random.Random | None
     # Of servers that asked for a digest.
     _challenges: dict[tuple[DigestAuth, object], Challenge] | None = None
+    # Those that were opened and are not closed.
+    _open_sockets: set[Socket] | None = None
 
     def __new__(
         cls,
@@ -100,6 +109,24 @@ class User(Client):
         """
         return Stream(self, method, url, measure, options)
 
+    def ws(
+        self,
+        url: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        deflate: bool = False,
+        ping: float | str | None = None,
+        **options: Any,
+    ) -> Opening:
+        """A WebSocket: `async with user.ws("/feed") as ws`, or `ws = await user.ws("/feed").open()`.
+
+        `deflate` offers compression, `ping` asks the server again and again whether it is still there. Takes
+        what requests take, but for bodies; `timeout` is for the handshake, a pong and, unless they have their
+        own, for replies.
+        """
+        known = {"subprotocols": list(subprotocols), "deflate": deflate, "ping": ping}
+        return Opening(self, url, {**known, **options})
+
     def counter(self, name: str, amount: float = 1) -> None:
         """Adds to a sum."""
         self._engine.counter(_free(name), amount)
@@ -123,7 +150,7 @@ class User(Client):
     ) -> Response:
         """A request to a site that is not known yet: its name is looked up first, once for all users."""
         if not await self._find(site):
-            return self._refuse(method, url, options or {}, "name_not_resolved")
+            return self._refuse(method, url, options or {}, UNKNOWN)
         return await super()._send(method, url, **options or {})
 
     async def _open(self, method: str, url: str, **options: Any) -> tuple[EngineStream | None, Response]:
@@ -131,7 +158,7 @@ class User(Client):
         stream = self._stream(method, url, **options)
         if isinstance(stream, str):  # a site that is not known yet
             if not await self._find(stream):
-                return None, self._refuse(method, url, options, "name_not_resolved")
+                return None, self._refuse(method, url, options, UNKNOWN)
             stream = self._stream(method, url, **options)
             assert isinstance(stream, EngineStream)
         try:
@@ -139,6 +166,32 @@ class User(Client):
         except asyncio.CancelledError:
             stream.leave()
             raise
+
+    async def _open_socket(self, url: str, **options: Any) -> EngineSocket:
+        """A socket whose handshake is on its way."""
+        socket = self._socket(url, **options)
+        if isinstance(socket, str):  # a site that is not known yet
+            if not await self._find(socket):
+                own = {name: value for name, value in options.items() if name not in SOCKET_OPTIONS}
+                refused = self._refuse("WS", url.replace("ws", "http", 1) if "://" in url else url, own, UNKNOWN)
+                raise SocketClosed(f"{refused.url}: {UNKNOWN}", kind=UNKNOWN)
+            socket = self._socket(url, **options)
+            assert isinstance(socket, EngineSocket)
+        return socket
+
+    @property
+    def _sockets(self) -> set[Socket]:
+        if self._open_sockets is None:
+            self._open_sockets = set()
+        return self._open_sockets
+
+    def _leave_sockets(self) -> None:
+        """What its script has left open is closed with its end. Their answers come while others go on."""
+        for socket in self._open_sockets or ():
+            if socket.open:
+                self._engine.counter("sockets left open", 1)
+            socket._leave(NORMAL, "")
+        self._open_sockets = None
 
     async def _find(self, site: str) -> bool:
         """Makes a site known; whether it has an address."""
@@ -157,7 +210,7 @@ class User(Client):
         """Makes a site known to the engine; whether it has an address."""
         loop = cast("LoadgenLoop", asyncio.get_running_loop())
         parts = urlsplit(site)
-        host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+        host, port = parts.hostname or "", parts.port or PORTS[parts.scheme.replace("ws", "http")]
         begun_ns = monotonic_ns()
         try:
             found = await loop.getaddrinfo(host, port, proto=socket.IPPROTO_TCP)

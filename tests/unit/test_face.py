@@ -17,6 +17,7 @@ NAMES = [
         "DigestAuth",
         "Interrupted",
         "LoadgenError",
+        "NoReply",
         "Plan",
         "PlanError",
         "Response",
@@ -25,6 +26,7 @@ NAMES = [
     ),
     *(
         "RunFolderError",
+        "SocketClosed",
         "Sockets",
         "Stage",
         "StatusError",

@@ -120,7 +120,11 @@ impl<R: Reactor> Courier<R> {
         is_wanted: IsWanted<'_>,
     ) -> Option<Outcome> {
         let outcome = match happened {
-            Happened::Nothing | Happened::Socket { .. } => return None,
+            Happened::Nothing => return None,
+            Happened::Socket { slot, token, step } => {
+                self.client.gather(slot, token, step, now);
+                return None;
+            }
             Happened::Sent { label, took_ns } => {
                 recorder.sample(label, Kind::Send, took_ns);
                 return None;

@@ -301,7 +301,7 @@ impl Pool {
             State::Busy => c.deadline_ns < now || c.upload.as_ref().is_some_and(|upload| upload.is_over(now)),
             // Each of its requests has a time of its own.
             State::Shared => true,
-            State::Socket => c.socket.as_ref().is_some_and(|socket| socket.is_due(now)),
+            State::Socket => !c.is_held && c.socket.as_ref().is_some_and(|socket| socket.is_due(now)),
             State::Idle | State::Closed => false,
         };
         (0..).zip(&self.connections).filter(|(_, c)| slow(c)).map(|(slot, _)| slot).collect()

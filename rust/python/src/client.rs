@@ -4,7 +4,11 @@ use std::rc::Rc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use loadgen_engine::outcome::ErrorKind;
+use loadgen_engine::client::sockets::Manner;
+use loadgen_engine::clock::now_ns;
+use loadgen_engine::ws::extension::Offer;
+use loadgen_engine::ws::handshake::Opening;
+use loadgen_engine::ws::socket::Limits;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -12,10 +16,14 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::body::is_made;
 use crate::cookies::Cookies;
-use crate::engine::Engine;
-use crate::request::{Prepared, Wanted, is_simple_auth};
+use crate::engine::{Engine, kind_named};
+use crate::request::{Prepared, Wanted, is_simple_auth, nanoseconds};
 use crate::response::Response;
+use crate::socket::{Asked as AskedSocket, CLOSE_NS};
 use crate::stream::Stream;
+
+/// What a handshake is called where others have their method.
+const SOCKET: &str = "WS";
 
 #[pyclass(module = "loadgen._engine", subclass, frozen, weakref, dict)]
 pub(crate) struct Client {
@@ -223,6 +231,48 @@ impl Client {
         Ok(stream.into_any())
     }
 
+    /// A socket whose handshake is on its way; or the site that must be made known first.
+    #[pyo3(signature = (url, subprotocols, deflate, ping, **options))]
+    fn _socket<'py>(
+        slf: &Bound<'py, Self>,
+        url: &str,
+        subprotocols: Vec<String>,
+        deflate: bool,
+        ping: Option<&Bound<'py, PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let this = slf.get();
+        let none = PyDict::new(py);
+        // Read as that of any other request, of which it takes the options.
+        let is_absolute = url.starts_with("ws://") || url.starts_with("wss://");
+        let url = if is_absolute { url.replacen("ws", "http", 1) } else { url.to_owned() };
+        let wanted = this.wanted(SOCKET, &url, Some(options.unwrap_or(&none)))?;
+        if wanted.body.is_some() || wanted.upload.is_some() || wanted.maker.is_some() || wanted.idle_ns.is_some() {
+            return Err(PyTypeError::new_err("ws(): a handshake has no body, and no idle_timeout: send messages"));
+        }
+        let ping_every_ns = ping.map(|ping| nanoseconds("ping", ping)).transpose()?;
+        let mut core = this.engine.get().core()?;
+        let site = wanted.site.replacen("http", "ws", 1);
+        let Some(origin) = core.requests.origin(&site) else { return Ok(PyString::new(py, &site).into_any()) };
+        let headers = core.requests.headers(&wanted);
+        let url = wanted.url.replacen("http", "ws", 1);
+        let offer = deflate.then(Offer::default);
+        let opening = Opening::new(&url, &headers, &subprotocols, offer);
+        let opening = Rc::new(opening.map_err(|error| PyValueError::new_err(error.to_string()))?);
+        let timeout_ns = wanted.timeout_ns.unwrap_or(core.timeout_ns);
+        let close_ns = CLOSE_NS.min(timeout_ns);
+        let limits = Limits { handshake_ns: timeout_ns, pong_ns: timeout_ns, close_ns, ..Limits::default() };
+        let label = core.request_label(&wanted.label)?;
+        this.made.fetch_add(1, Relaxed);
+        let asked_ns = now_ns();
+        let due_ns = core.due_ns(this.place, asked_ns);
+        let asked = AskedSocket { url, name: wanted.label, label, due_ns, asked_ns, timeout_ns, ping_every_ns };
+        let manner = Rc::new(Manner { opening, limits });
+        let socket = core.open_socket(py, this.engine.clone_ref(py), origin, &manner, asked)?;
+        Ok(socket.into_bound(py).into_any())
+    }
+
     /// The bytes of a request, which is not sent.
     #[pyo3(signature = (method, url, **options))]
     fn _render<'py>(
@@ -246,9 +296,8 @@ impl Client {
         error: &str,
     ) -> PyResult<Response> {
         let py = slf.py();
-        let kind = ErrorKind::ALL.into_iter().find(|kind| kind.name() == error);
-        let kind = kind.ok_or_else(|| PyValueError::new_err(format!("no such kind of error: {error}")))?;
-        let method = method_named(method)?;
+        let kind = kind_named(error)?;
+        let method = if method == SOCKET { SOCKET } else { method_named(method)? };
         let this = slf.get();
         this.made.fetch_add(1, Relaxed);
         let engine = this.engine.get();

@@ -39,6 +39,7 @@ use crate::ready::{Handle, Ready};
 use crate::refused;
 use crate::request::{Prepared, Requests};
 use crate::response::Response;
+use crate::socket::Sockets;
 use crate::stream::{Stream, Taken};
 use crate::waiters::{Waiter, Waiters};
 use crate::worker::duplicate;
@@ -68,13 +69,17 @@ struct Running {
 }
 
 pub(crate) struct Core {
-    courier: Courier<Epoll>,
+    pub(crate) courier: Courier<Epoll>,
     wiring: Wiring,
-    recorder: Recorder,
+    /// For connections that become sockets.
+    socket_wiring: Wiring,
+    /// Where the base is, as far as the plan says.
+    home: Option<(Place, Vec<SocketAddr>)>,
+    pub(crate) recorder: Recorder,
     streams: Option<Streams>,
     pacer: Pacer,
     control: Option<Control>,
-    timeout_ns: u64,
+    pub(crate) timeout_ns: u64,
     start_ns: u64,
     drain_ns: u64,
     drain_until_ns: u64,
@@ -96,7 +101,8 @@ pub(crate) struct Core {
     next_heartbeat_ns: u64,
     cpu_at_start_ns: u64,
     script_ns: u64,
-    native_ns: u64,
+    pub(crate) native_ns: u64,
+    pub(crate) sockets: Sockets,
     /// Those for whom something has come.
     roused: Vec<Py<Stream>>,
 }
@@ -189,7 +195,7 @@ impl Core {
         Ok(label)
     }
 
-    fn tally(&mut self, kind: TallyKind, name: &str) -> Option<usize> {
+    pub(crate) fn tally(&mut self, kind: TallyKind, name: &str) -> Option<usize> {
         if let Some(&tally) = self.tallies[kind as usize].get(name) {
             return Some(tally);
         }
@@ -305,7 +311,8 @@ impl Core {
         }
         let Self { courier, recorder, waiters, .. } = self;
         let courier_ns = courier.turn(recorder, now, &mut |token| waiters.wants(py, token));
-        let timer_ns = self.next_heartbeat_ns.min(courier_ns).min(timer_ns.unwrap_or(u64::MAX));
+        let ping_ns = self.ping_sockets(now);
+        let timer_ns = self.next_heartbeat_ns.min(courier_ns).min(ping_ns).min(timer_ns.unwrap_or(u64::MAX));
         match next_arrival_ns.map(|ns| self.start_ns + ns) {
             Some(due_ns) if due_ns <= timer_ns => Wake::Arrival(due_ns),
             _ => Wake::Timer(timer_ns),
@@ -314,7 +321,8 @@ impl Core {
 
     /// One more place to send to.
     fn add_origin(&mut self, site: String, addresses: &[SocketAddr], first: usize) -> PyResult<()> {
-        let origin = self.wiring.origin(&place_of(&site)?, addresses, first).map_err(PyValueError::new_err)?;
+        let wiring = if site.starts_with("ws") { &mut self.socket_wiring } else { &mut self.wiring };
+        let origin = wiring.origin(&place_of(&site)?, addresses, first).map_err(PyValueError::new_err)?;
         let origin = self.courier.add_origin(origin);
         self.requests.add_origin(site, origin);
         Ok(())
@@ -398,22 +406,35 @@ impl Core {
         Ok(outcome)
     }
 
+    /// The users' iteration is due with what it sends first; what is sent later, when it is asked for.
+    pub(crate) fn due_ns(&mut self, user: usize, asked_ns: u64) -> u64 {
+        let running = self.users.get_mut(user).and_then(|user| user.running.as_mut());
+        match running.filter(|running| running.is_fresh) {
+            Some(running) => {
+                running.is_fresh = false;
+                running.due_ns.min(asked_ns)
+            }
+            None => asked_ns,
+        }
+    }
+
     /// An iteration has ended: well, or not.
-    fn iteration_ended(&mut self, id: usize, ok: bool, now: u64) {
+    fn iteration_ended(&mut self, id: usize, how: Result<(), ErrorKind>, now: u64) {
         let Some(running) = self.users[id].running.take() else { return };
         self.running -= 1;
         let Running { scenario, due_ns, begun_ns, .. } = running;
         let label = self.iteration_labels[scenario];
-        if ok {
-            self.recorder.ended_well(label, due_ns, begun_ns, now);
-        } else {
-            self.recorder.finished(label, &unsent(label, now, End::Error(ErrorKind::ScriptError)));
+        match how {
+            Ok(()) => self.recorder.ended_well(label, due_ns, begun_ns, now),
+            Err(kind) => self.recorder.finished(label, &unsent(label, now, End::Error(kind))),
         }
     }
 }
 
+/// Where a site leads: also that of a socket, `ws://host:port`.
 fn place_of(site: &str) -> PyResult<Place> {
-    Place::of(site).ok_or_else(|| PyValueError::new_err(format!("{site} leads nowhere: is its port from 1 to 65535?")))
+    let place = site.strip_prefix("ws").map_or_else(|| Place::of(site), |rest| Place::of(&format!("http{rest}")));
+    place.ok_or_else(|| PyValueError::new_err(format!("{site} leads nowhere: is its port from 1 to 65535?")))
 }
 
 /// The outcome of what moved no bytes: only how it ended counts.
@@ -478,13 +499,7 @@ impl Engine {
             stream.get().begin(token, future.clone().unbind());
         }
         let now = now_ns();
-        let mut due_ns = now;
-        if let Some(running) = core.users.get_mut(user).and_then(|user| user.running.as_mut())
-            && running.is_fresh
-        {
-            running.is_fresh = false;
-            due_ns = running.due_ns.min(now);
-        }
+        let due_ns = core.due_ns(user, now);
         let timeout_ns = timeout_ns.unwrap_or(core.timeout_ns);
         let mut idle_ns = timeout_ns;
         if let Some(own_ns) = stream.and_then(|stream| stream.get().idle_ns()) {
@@ -585,6 +600,9 @@ impl Engine {
                         if !core.courier.client.pieces.is_empty() {
                             core.hand_on(py);
                         }
+                        if !core.courier.client.news.is_empty() {
+                            core.hear_of_sockets(py);
+                        }
                         outcome.and_then(|outcome| core.deliver(py, &outcome))
                     }
                 }
@@ -614,10 +632,14 @@ impl Engine {
                 Self::answer(py, &waiter, response)?;
             }
         }
-        let (gone, roused, asked) = {
+        let (gone, roused, asked, sockets) = {
             let core = &mut *self.core()?;
+            if !core.courier.client.news.is_empty() {
+                core.hear_of_sockets(py);
+            }
+            let sockets = core.sockets.take_roused();
             let asked = if core.courier.client.hungry.is_empty() { Vec::new() } else { core.ask_on(py) };
-            (std::mem::take(&mut core.waiters.gone), std::mem::take(&mut core.roused), asked)
+            (std::mem::take(&mut core.waiters.gone), std::mem::take(&mut core.roused), asked, sockets)
         };
         drop(gone);
         for body in asked {
@@ -625,6 +647,9 @@ impl Engine {
         }
         for stream in roused {
             stream.get().rouse(py)?;
+        }
+        for socket in sockets {
+            socket.get().rouse(py)?;
         }
         Ok(())
     }
@@ -669,6 +694,8 @@ impl Engine {
         let mut core = Core {
             courier: Courier::new(wiring.client(reactor, cap, plan.timeout_ns, place), wiring.growth()),
             wiring,
+            socket_wiring: Wiring::of_sockets(&plan),
+            home: None,
             recorder,
             streams: control.is_some().then(|| Streams::new(&plan, script, index)),
             pacer: Pacer::new(plan.pacing),
@@ -692,6 +719,7 @@ impl Engine {
             cpu_at_start_ns: 0,
             script_ns: 0,
             native_ns: 0,
+            sockets: Sockets::default(),
             roused: Vec::new(),
         };
         for scenario in &script.scenarios {
@@ -701,6 +729,7 @@ impl Engine {
         if let Some(site) = core.requests.base_site() {
             let given = Some(plan.addresses.clone()).filter(|addresses| !addresses.is_empty());
             if let Some(addresses) = given.or_else(|| core.wiring.addresses(&place_of(&site).ok()?)) {
+                core.home = Some((place_of(&site)?, addresses.clone()));
                 core.add_origin(site, &addresses, place)?;
             }
         }
@@ -773,6 +802,7 @@ impl Engine {
         if let Ok(core) = self.core.try_borrow() {
             core.waiters.all().try_for_each(|waiter| waiter.traverse(&visit))?;
             core.roused.iter().try_for_each(|stream| visit.call(stream))?;
+            core.sockets.all().try_for_each(|socket| visit.call(socket))?;
             core.users.iter().try_for_each(|user| visit.call(&user.parked))?;
         }
         Ok(())
@@ -788,7 +818,7 @@ impl Engine {
         // What is dropped may run code that asks for more, so it is dropped when the core is given back.
         let taken = self.core.try_borrow_mut().map(|mut core| {
             let parked: Vec<_> = core.users.iter_mut().filter_map(|user| user.parked.take()).collect();
-            (core.waiters.take_all(), std::mem::take(&mut core.roused), parked)
+            (core.waiters.take_all(), std::mem::take(&mut core.roused), core.sockets.take_all(), parked)
         });
         drop(taken);
         self.ready.clear();
@@ -890,6 +920,12 @@ impl Engine {
         pacer.calibrate(&mut courier.client.reactor).map_err(refused)
     }
 
+    /// How many sockets there are, those included that are being opened or closed.
+    #[getter]
+    fn sockets(&self) -> PyResult<usize> {
+        Ok(self.core()?.sockets.len())
+    }
+
     /// Tells the parent something, in one line.
     fn report(&self, line: &str) -> PyResult<()> {
         match &mut self.core()?.control {
@@ -938,15 +974,22 @@ impl Engine {
     }
 
     /// Waits for the next iteration of a user: a future of the scenario's place, or of None: leave. `ok` says how the
-    /// last one ended, where there was one.
-    #[pyo3(signature = (place, ok = None))]
-    fn park<'py>(&self, py: Python<'py>, place: usize, ok: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
+    /// last one ended, where there was one; `error` of what kind its failure was, where that is known.
+    #[pyo3(signature = (place, ok = None, error = None))]
+    fn park<'py>(
+        &self,
+        py: Python<'py>,
+        place: usize,
+        ok: Option<bool>,
+        error: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let how = how_ended(ok, error)?;
         let future = self.new_future(py)?;
         let leaves = {
             let mut core = self.core()?;
             let now = now_ns();
-            if let Some(ok) = ok {
-                core.iteration_ended(place, ok, now);
+            if let Some(how) = how {
+                core.iteration_ended(place, how, now);
             }
             let since = core.since_start(now);
             let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(place, since, ok.is_some()));
@@ -968,7 +1011,7 @@ impl Engine {
         let now = now_ns();
         let was_running = core.users[place].running;
         match (was_running, ok) {
-            (Some(_), Some(ok)) => core.iteration_ended(place, ok, now),
+            (Some(_), Some(ok)) => core.iteration_ended(place, ok.then_some(()).ok_or(ErrorKind::ScriptError), now),
             (Some(running), None) => {
                 core.running -= 1;
                 core.users[place].running = None;
@@ -985,7 +1028,10 @@ impl Engine {
 
     /// The addresses of a site such as "https://host:port", or None where its name must be looked up.
     fn known_addresses(&self, site: &str) -> PyResult<Option<Vec<String>>> {
-        let found = self.core()?.wiring.addresses(&place_of(site)?);
+        let place = place_of(site)?;
+        let core = self.core()?;
+        let home = core.home.as_ref().filter(|(home, _)| home.is_same(&place)).map(|(_, addresses)| addresses.clone());
+        let found = home.or_else(|| core.wiring.addresses(&place));
         Ok(found.map(|addresses| addresses.iter().map(ToString::to_string).collect()))
     }
 
@@ -1006,29 +1052,34 @@ impl Engine {
     }
 
     /// A block of a script ended: well, not, or (`None`) not at all. `is_group`: requests of our own were made in it.
-    #[pyo3(signature = (place, name, begun_ns, is_group, ok))]
-    fn operation(&self, place: usize, name: &str, begun_ns: u64, is_group: bool, ok: Option<bool>) -> PyResult<()> {
+    /// `ended_ns`, `error`: when that was, and of what kind its failure, where that is known.
+    #[pyo3(signature = (place, name, begun_ns, is_group, ok, ended_ns = None, error = None))]
+    #[expect(clippy::too_many_arguments, reason = "it is all that is to be known of it")]
+    fn operation(
+        &self,
+        place: usize,
+        name: &str,
+        begun_ns: u64,
+        is_group: bool,
+        ok: Option<bool>,
+        ended_ns: Option<u64>,
+        error: Option<&str>,
+    ) -> PyResult<()> {
+        let how = how_ended(ok, error)?;
         let mut core = self.core()?;
-        let now = now_ns();
+        let now = ended_ns.unwrap_or_else(now_ns);
         let role = if is_group || !core.has_begun() { Role::Group } else { Role::Operation };
         let Some(label) = core.label(role, name) else { return Ok(()) };
-        let mut due_ns = begun_ns;
-        if !is_group
-            && let Some(running) = core.users.get_mut(place).and_then(|user| user.running.as_mut())
-            && running.is_fresh
-        {
-            running.is_fresh = false;
-            due_ns = running.due_ns.min(begun_ns);
-        }
+        let due_ns = if is_group { begun_ns } else { core.due_ns(place, begun_ns) };
         let recorder = &core.recorder;
         recorder.begun(label);
         recorder.sample(label, Kind::Lateness, begun_ns - due_ns);
         if !is_group {
             recorder.sample(label, Kind::Dispatch, begun_ns - due_ns);
         }
-        match ok {
-            Some(true) => recorder.ended_well(label, due_ns, begun_ns, now),
-            Some(false) => recorder.finished(label, &unsent(label, now, End::Error(ErrorKind::ScriptError))),
+        match how {
+            Some(Ok(())) => recorder.ended_well(label, due_ns, begun_ns, now),
+            Some(Err(kind)) => recorder.finished(label, &unsent(label, now, End::Error(kind))),
             None => recorder.unfinished(label, 1),
         }
         Ok(())
@@ -1103,12 +1154,25 @@ impl Engine {
         for running in users.iter_mut().filter_map(|user| user.running.take()) {
             recorder.unfinished(iteration_labels[running.scenario], 1);
         }
+        core.abandon_sockets();
         core.heartbeat(now);
         core.recorder.memory();
         core.recorder.set(Word::Connections, 0);
         core.recorder.set(Word::Users, 0);
         Ok(())
     }
+}
+
+/// A failure is the script's, unless its kind is known.
+fn how_ended(ok: Option<bool>, error: Option<&str>) -> PyResult<Option<Result<(), ErrorKind>>> {
+    let kind = error.map_or(Ok(ErrorKind::ScriptError), kind_named)?;
+    Ok(ok.map(|ok| if ok { Ok(()) } else { Err(kind) }))
+}
+
+/// The kinds of errors, by their names.
+pub(crate) fn kind_named(name: &str) -> PyResult<ErrorKind> {
+    let kind = ErrorKind::ALL.into_iter().find(|kind| kind.name() == name);
+    kind.ok_or_else(|| PyValueError::new_err(format!("no such kind of error: {name}")))
 }
 
 /// A descriptor of the caller's, for one call.

@@ -12,6 +12,7 @@ mod request;
 mod response;
 mod schedule;
 mod snapshot;
+mod socket;
 mod stream;
 mod target;
 mod upload;
@@ -56,6 +57,8 @@ mod _engine {
     use super::schedule::Schedule;
     #[pymodule_export]
     use super::snapshot::{Histogram, Snapshot};
+    #[pymodule_export]
+    use super::socket::{Socket, json_at};
     #[pymodule_export]
     use super::stream::{Event, Stream};
     #[pymodule_export]

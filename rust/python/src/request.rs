@@ -173,8 +173,8 @@ impl Requests {
         known.insert(url.into(), prepared);
     }
 
-    /// The bytes of a request.
-    pub(crate) fn render(&self, wanted: &Wanted) -> PyResult<(Rc<[u8]>, bool)> {
+    /// The headers of a request, but for those that follow from how it is sent.
+    pub(crate) fn headers(&self, wanted: &Wanted) -> Vec<(String, String)> {
         let given = |name: &str| wanted.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
         let may_go =
             |name: &str| wanted.is_trusted || !CREDENTIALS.iter().any(|other| name.eq_ignore_ascii_case(other));
@@ -187,6 +187,12 @@ impl Requests {
         {
             headers.push(("Authorization".into(), authorization.clone()));
         }
+        headers
+    }
+
+    /// The bytes of a request.
+    pub(crate) fn render(&self, wanted: &Wanted) -> PyResult<(Rc<[u8]>, bool)> {
+        let mut headers = self.headers(wanted);
         if let Some(upload) = &wanted.upload {
             headers = with_upload(&headers, upload);
         }
@@ -448,7 +454,7 @@ fn pairs(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-fn nanoseconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+pub(crate) fn nanoseconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     if let Ok(seconds) = value.extract::<f64>() {
         if seconds.is_finite() && seconds > 0.0 {
             return Ok((seconds * 1e9).min(1e18) as u64);

@@ -8,6 +8,7 @@
 
 mod ending;
 mod layered;
+pub mod news;
 mod opening;
 mod shared;
 mod single;
@@ -114,6 +115,8 @@ pub struct Client<R> {
     /// Requests that wait for the next piece of a body that is made while it is sent: where they are, and their tokens.
     pub hungry: Vec<(Slot, u64)>,
     sockets: sockets::Shared,
+    /// What has happened to sockets whose owner looks later.
+    pub news: Vec<news::News>,
 }
 
 /// Where the bytes of the last response are that was kept.
@@ -155,6 +158,7 @@ impl<R: Reactor> Client<R> {
             pieces: Vec::new(),
             hungry: Vec::new(),
             sockets: sockets::Shared::default(),
+            news: Vec::new(),
         }
     }
 

@@ -53,16 +53,21 @@ impl<R: Reactor> Client<R> {
 
     /// Begins one more connection; `None` where the cap forbids it.
     pub fn connect(&mut self, origin: usize, now: u64) -> Option<Happened> {
-        if self.pool.opened() >= self.pool.cap()
-            && let Some(slot) = self.pool.spare(origin)
-        {
-            self.close(slot);
-        }
+        self.make_room(origin);
         let slot = self.pool.open(origin, now, now.saturating_add(self.connect_timeout_ns))?;
         Some(match self.begin_connecting(slot, origin) {
             Ok(()) => Happened::Nothing,
             Err(error) => self.fail(slot, now, connect_error(error)),
         })
+    }
+
+    /// Closes an idle connection that leads elsewhere, where the cap allows no more.
+    pub(super) fn make_room(&mut self, origin: usize) {
+        if self.pool.opened() >= self.pool.cap()
+            && let Some(slot) = self.pool.spare(origin)
+        {
+            self.close(slot);
+        }
     }
 
     /// To the address whose turn it is, from the one whose turn it is.

@@ -22,6 +22,10 @@ impl<R: Reactor> Client<R> {
                 self.unflushed.push(slot);
                 return Happened::Nothing;
             }
+            State::Socket => {
+                self.socket_wrote(slot);
+                return Happened::Nothing;
+            }
             _ => return Happened::Nothing,
         }
         let Some(sender) = connection.upload.as_mut().filter(|sender| !sender.is_done()) else {

@@ -32,10 +32,10 @@ pub struct Manner {
 #[derive(Debug)]
 pub struct Purpose {
     /// What its owner knows it by.
-    token: u64,
+    pub(super) token: u64,
     manner: Rc<Manner>,
     /// From the handshake on.
-    socket: Option<Socket>,
+    pub(super) socket: Option<Socket>,
     /// The peer has said below the socket that nothing more will come.
     is_cut: bool,
 }
@@ -103,8 +103,10 @@ pub enum Heard<'a> {
 impl<R: Reactor> Client<R> {
     /// Begins one.
     pub fn open_socket(&mut self, origin: usize, manner: &Rc<Manner>, token: u64, now: u64) -> Result<Slot, ErrorKind> {
-        let deadline_ns = now.saturating_add(self.connect_timeout_ns);
-        let slot = self.pool.open(origin, now, deadline_ns).ok_or(ErrorKind::NoDescriptors)?;
+        let patience_ns = manner.limits.handshake_ns;
+        self.mind(patience_ns);
+        self.make_room(origin);
+        let slot = self.pool.open(origin, now, now.saturating_add(patience_ns)).ok_or(ErrorKind::NoDescriptors)?;
         let purpose = Purpose { token, manner: Rc::clone(manner), socket: None, is_cut: false };
         self.pool.get(slot).socket = Some(Box::new(purpose));
         self.sockets.count += 1;

@@ -266,6 +266,13 @@ impl Socket {
         }
     }
 
+    /// Nothing was read for a while, which is not the server's fault: its time begins anew.
+    pub fn excuse(&mut self, now_ns: u64) {
+        if self.is_open() && self.pings_ns.is_some() {
+            self.deadline_ns = now_ns.saturating_add(self.limits.pong_ns);
+        }
+    }
+
     /// Messages can be sent.
     #[inline]
     pub fn is_open(&self) -> bool {
