@@ -13,8 +13,8 @@ LoadgenError                  the run is broken (a failed request is data, never
 What is raised in a scenario fails one iteration, and never a run:
 
 StatusError                   by `response.raise_for_status()`
-SocketClosed                  by a WebSocket that was lost or refused: counted by its kind, no error of the script
-NoReply                       by `ws.request()`, a TimeoutError: counted as `timeout`, no error of the script
+SocketClosed                  by a WebSocket that was lost or refused: counted by its kind, no script error
+NoReply                       by `ws.request()`, a TimeoutError: counted as `timeout`, no script error
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""WebSockets of a script: messages, requests with their replies, pings, the close. The engine stamps what comes."""
+"""WebSockets of a script: messages, requests with replies, pings, the close. The engine stamps what comes."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Socket:
             if expected in self._expected:
                 self._expected.remove(expected)
             ended_ns = expected.at_ns if ok else None
-            self._user._engine.operation(self._user._place, name, begun_ns, False, ok, ended_ns, kind)  # noqa: FBT003
+            self._user._engine.operation(self._user._place, name, begun_ns, False, ok, ended_ns, kind)
         self.received_ns = expected.at_ns
         return expected.message
 
@@ -188,7 +188,7 @@ class Socket:
         return (pong_ns[1] - sent_ns) / SECOND_NS
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Closes it, and waits for the server's answer; not longer than five seconds. One that is closed stays so."""
+        """Closes it, and waits for the server's answer, five seconds at most. One that is closed stays so."""
         if not (NORMAL <= code < 5000) or code in NEVER_SENT:
             raise ValueError(f"close: expected a code such as 1000 or 4001, got {code}")
         self._leave(code, reason)
@@ -253,7 +253,9 @@ class Socket:
             what = f"refused with status {socket.status}"
         elif kind == "ws_closed":
             what = f"closed {code or NORMAL} {reason}".rstrip()
-        return SocketClosed(f"{socket.url}: {what}", kind=kind, code=code, reason=reason, status=socket.status)
+        return SocketClosed(
+            f"{socket.url}: {what}", kind=kind, code=code, reason=reason, status=socket.status
+        )
 
 
 class _Expected:
@@ -288,7 +290,7 @@ async def until_all_are_closed(engine: Engine) -> None:
     """Waits a little: servers are to see a close, not the end of a process."""
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + LINGER_S
-    while engine.sockets and engine.phase != "stopped" and loop.time() < give_up_at:
+    while engine.sockets and engine.phase != "stopped" and loop.time() < give_up_at:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_S)
 
 

@@ -169,15 +169,17 @@ class User(Client):
 
     async def _open_socket(self, url: str, **options: Any) -> EngineSocket:
         """A socket whose handshake is on its way."""
-        socket = self._socket(url, **options)
-        if isinstance(socket, str):  # a site that is not known yet
-            if not await self._find(socket):
+        asked = self._socket(url, **options)
+        if isinstance(asked, str):  # a site that is not known yet
+            if not await self._find(asked):
                 own = {name: value for name, value in options.items() if name not in SOCKET_OPTIONS}
-                refused = self._refuse("WS", url.replace("ws", "http", 1) if "://" in url else url, own, UNKNOWN)
+                refused = self._refuse(
+                    "WS", url.replace("ws", "http", 1) if "://" in url else url, own, UNKNOWN
+                )
                 raise SocketClosed(f"{refused.url}: {UNKNOWN}", kind=UNKNOWN)
-            socket = self._socket(url, **options)
-            assert isinstance(socket, EngineSocket)
-        return socket
+            asked = self._socket(url, **options)
+            assert isinstance(asked, EngineSocket)
+        return asked
 
     @property
     def _sockets(self) -> set[Socket]:
@@ -187,10 +189,10 @@ class User(Client):
 
     def _leave_sockets(self) -> None:
         """What its script has left open is closed with its end. Their answers come while others go on."""
-        for socket in self._open_sockets or ():
-            if socket.open:
+        for left in self._open_sockets or ():
+            if left.open:
                 self._engine.counter("sockets left open", 1)
-            socket._leave(NORMAL, "")
+            left._leave(NORMAL, "")
         self._open_sockets = None
 
     async def _find(self, site: str) -> bool:

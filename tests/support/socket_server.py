@@ -15,14 +15,27 @@ if TYPE_CHECKING:
 
 
 class SocketServer:
-    """`with SocketServer(handler) as server: server.url`; options are those of the library."""
+    """`with SocketServer(handler) as server: server.url`; options are those of the library.
+
+    `closes` has the codes and reasons with which connections ended, `base` is the URL of a scenario's requests.
+    """
 
     def __init__(self, handler: Callable[[ServerConnection], None], **options: Any) -> None:
-        self._server = serve(handler, "127.0.0.1", 0, **options)
+        self.closes: list[tuple[int | None, str | None]] = []
+        self._handler = handler
+        self._server = serve(self._handle, "127.0.0.1", 0, **options)
         self.port = self._server.socket.getsockname()[1]
         self.url = f"{'wss' if 'ssl' in options else 'ws'}://127.0.0.1:{self.port}"
+        self.base = self.url.replace("ws", "http", 1)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
+
+    def _handle(self, connection: ServerConnection) -> None:
+        try:
+            self._handler(connection)
+        finally:
+            connection.close()
+            self.closes.append((connection.close_code, connection.close_reason))
 
     def __enter__(self) -> Self:
         return self

@@ -39,6 +39,7 @@ EXPECTED = {
         *("list items", "GET /bytes/{size}", "order"),
         checks=("the page is whole", "the right item is ordered"),
     ),
+    "live_feed": expected("WS /ws/feed", "subscribe", checks=("no event is missing",)),
     "login": expected("login", "GET /headers", "logout", checks=("it is my own page",)),
     "made_body": expected("POST /echo", checks=("every reading has arrived",)),
     "poisson": expected("GET /queue/2"),

@@ -233,6 +233,7 @@ impl Client {
 
     /// A socket whose handshake is on its way; or the site that must be made known first.
     #[pyo3(signature = (url, subprotocols, deflate, ping, **options))]
+    #[expect(clippy::needless_pass_by_value, reason = "what pyo3 makes of a sequence")]
     fn _socket<'py>(
         slf: &Bound<'py, Self>,
         url: &str,
@@ -244,10 +245,16 @@ impl Client {
         let py = slf.py();
         let this = slf.get();
         let none = PyDict::new(py);
+        let options = options.unwrap_or(&none);
+        for name in ["retry", "follow_redirects", "expect_continue"] {
+            if options.contains(name)? {
+                return Err(PyTypeError::new_err(format!("ws(): {name} is for requests; a handshake is sent once")));
+            }
+        }
         // Read as that of any other request, of which it takes the options.
         let is_absolute = url.starts_with("ws://") || url.starts_with("wss://");
         let url = if is_absolute { url.replacen("ws", "http", 1) } else { url.to_owned() };
-        let wanted = this.wanted(SOCKET, &url, Some(options.unwrap_or(&none)))?;
+        let wanted = this.wanted(SOCKET, &url, Some(options))?;
         if wanted.body.is_some() || wanted.upload.is_some() || wanted.maker.is_some() || wanted.idle_ns.is_some() {
             return Err(PyTypeError::new_err("ws(): a handshake has no body, and no idle_timeout: send messages"));
         }

@@ -35,6 +35,8 @@ const MESSAGE_BYTES: usize = 64;
 pub(crate) const CLOSE_NS: u64 = 5 * SECOND;
 /// The status of a handshake that went well.
 const SWITCHING: u16 = 101;
+/// There was no reason but the end.
+const NORMAL: u16 = 1000;
 /// A close without a code, and an end without a close.
 const NO_CODE: u16 = 1005;
 const NO_CLOSE: u16 = 1006;
@@ -244,7 +246,9 @@ impl Core {
             What::Close(code, reason) => {
                 let code = code.unwrap_or(NO_CODE);
                 state.close = Some((code, reason));
-                self.socket_ended(socket, state, at_ns, (!state.is_leaving).then_some(ErrorKind::WsClosed));
+                // Who closes so has said all: whether that was too early, the script decides.
+                let is_well = state.is_leaving || code == NORMAL;
+                self.socket_ended(socket, state, at_ns, (!is_well).then_some(ErrorKind::WsClosed));
             }
             What::Lost(Lost { kind, status }) => {
                 state.status = status.unwrap_or(state.status);
@@ -486,17 +490,18 @@ impl Socket {
 
     /// Says that it ends; one that is not open yet is given up, and unfinished.
     fn leave(&self, code: u16, reason: &str) -> PyResult<()> {
-        let mut core = self.engine.get().core()?;
-        let core = &mut *core;
+        let Core { courier, recorder, sockets, .. } = &mut *self.engine.get().core()?;
         let mut state = self.state();
         let Some(slot) = state.slot.filter(|_| !state.is_leaving) else { return Ok(()) };
-        core.release_socket(&mut state);
-        core.courier.client.hang_up(slot, code, reason, now_ns());
+        if std::mem::take(&mut state.is_held) {
+            courier.client.release_socket(slot);
+        }
+        courier.client.hang_up(slot, code, reason, now_ns());
         state.is_leaving = true;
         if state.open_since_ns == 0 {
             (state.is_over, state.slot) = (true, None);
-            core.recorder.unfinished(self.asked.label, 1);
-            core.sockets.all.remove(&state.token);
+            recorder.unfinished(self.asked.label, 1);
+            sockets.all.remove(&state.token);
         }
         Ok(())
     }

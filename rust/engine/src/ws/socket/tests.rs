@@ -128,6 +128,19 @@ fn a_ping_without_a_pong_fails_the_socket() {
 }
 
 #[test]
+fn while_nothing_is_read_no_pong_is_late() {
+    let mut bench = Bench::open();
+    bench.socket.excuse(90);
+    assert_eq!(bench.socket.next_deadline(), None);
+    bench.socket.ping(100, &mut bench.out);
+    bench.socket.excuse(200);
+    assert_eq!(bench.socket.next_deadline(), Some(220));
+    bench.socket.close(1000, "", 210, &mut bench.out);
+    bench.socket.excuse(300);
+    assert_eq!(bench.socket.next_deadline(), Some(240));
+}
+
+#[test]
 fn we_close() {
     let mut bench = Bench::open();
     assert!(bench.socket.close(1000, "bye", 100, &mut bench.out));
