@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,7 +26,7 @@ NORMAL = 1000
 # Codes that say how a connection ended, and never go over it.
 NEVER_SENT = frozenset({1004, 1005, 1006, 1015})
 SECOND_NS = 1e9
-# What was closed with the last users has so long to end, looked at so often.
+# What is closed with the end of the run has so long to end, looked at so often.
 LINGER_S, LOOK_S = 1.0, 0.01
 
 Message = str | bytes
@@ -192,8 +193,11 @@ class Socket:
         if not (NORMAL <= code < 5000) or code in NEVER_SENT:
             raise ValueError(f"close: expected a code such as 1000 or 4001, got {code}")
         self._leave(code, reason)
-        while not self._socket.is_over:
-            await self._socket.wait()
+        patience_s = LINGER_S if self._user._engine.phase in ENDED else None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while not self._socket.is_over:
+                    await self._socket.wait()
         self._user._sockets.discard(self)
 
     # What the other parts of the user need.

@@ -22,6 +22,7 @@ use loadgen_engine::reactor::Slot;
 use loadgen_engine::record::block::{Kind, Role, TallyKind, Word};
 use loadgen_engine::ws::writer::Message;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
@@ -29,6 +30,8 @@ use crate::engine::{Core, Engine};
 
 /// So many bytes that a script has not taken make the peer wait.
 const HOLD_BYTES: usize = 1 << 20;
+/// So many may wait before it is looked at who has given up.
+const MOST_WAITING: usize = 16;
 /// What a message takes beside its bytes.
 const MESSAGE_BYTES: usize = 64;
 /// How long a peer may take to close when it was asked to.
@@ -119,6 +122,8 @@ struct State {
     unread_bytes: usize,
     is_held: bool,
     waiting: Vec<Py<PyAny>>,
+    /// How many of them had not given up when that was looked at.
+    waited: usize,
     /// When the last ping that was answered had been sent, and when it was answered.
     pong_ns: (u64, u64),
 }
@@ -177,6 +182,10 @@ impl Core {
         let state = State { token, ..State::default() };
         let socket = Py::new(py, Socket { engine, asked, state: Mutex::new(state) })?;
         self.sockets.all.insert(token, socket.clone_ref(py));
+        let pool = self.courier.client.pool();
+        if pool.opened() >= pool.cap() {
+            self.recorder.add(Word::CapHits, 1);
+        }
         let now = now_ns();
         match self.courier.client.open_socket(origin, manner, token, now) {
             Ok(slot) => socket.get().state().slot = Some(slot),
@@ -433,7 +442,25 @@ impl Socket {
     /// A future that is done when something has happened.
     fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let future = self.engine.get().new_future(py)?;
-        self.state().waiting.push(future.clone().unbind());
+        let many = {
+            let mut state = self.state();
+            state.waiting.push(future.clone().unbind());
+            let is_crowded = state.waiting.len() > MOST_WAITING.max(2 * state.waited);
+            if is_crowded { std::mem::take(&mut state.waiting) } else { Vec::new() }
+        };
+        if !many.is_empty() {
+            // Those who gave up meanwhile would stay here until something happens.
+            let done = |future: &Py<PyAny>| future.bind(py).call_method0(intern!(py, "done"))?.is_truthy();
+            let mut wanted = Vec::new();
+            for future in many {
+                if !done(&future)? {
+                    wanted.push(future);
+                }
+            }
+            let mut state = self.state();
+            state.waited = wanted.len();
+            state.waiting = wanted;
+        }
         Ok(future)
     }
 
