@@ -360,18 +360,29 @@ def test_a_server_that_says_too_much_must_wait(scripts: Scripts) -> None:
 
 
 def test_who_says_more_than_the_server_takes_must_wait(scripts: Scripts) -> None:
+    takes = threading.Event()
+
     def behave(connection: ServerConnection) -> None:
-        assert connection.recv() == b"x" * 100_000
+        assert connection.request is not None
+        if connection.request.path == "/take":
+            return takes.set()
+        assert takes.wait(20)
         while (message := connection.recv()) != "end":
             assert len(message) == 100_000
-        connection.send("all of it")
+        return connection.send("all of it")
 
     with SocketServer(behave) as server:
         told = scripts(
             scenario(
-                'async with user.ws("/") as ws:',
+                "async def fill(ws):",
                 "    for _ in range(300):",
                 "        await ws.send(b'x' * 100_000)",
+                'async with user.ws("/") as ws:',
+                "    filling = asyncio.create_task(fill(ws))",
+                "    done, _ = await asyncio.wait([filling], timeout=0.5)",
+                "    user.expect(not done, 'it waits')",
+                '    async with user.ws("/take"):',
+                "        await filling",
                 "    user.expect(await ws.request('end') == 'all of it', 'taken')",
             ),
             *("--url", server.base, *ONE),
