@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SocketServer:
     """`with SocketServer(handler) as server: server.url`; options are those of the library.
 
-    `closes` has the codes and reasons with which connections ended, `base` is what scenarios count paths from.
+    `closes` has the codes and reasons with which connections ended, `base` is the URL for scenarios.
     """
 
     def __init__(self, handler: Callable[[ServerConnection], None], **options: Any) -> None:
