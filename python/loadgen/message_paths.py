@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from loadgen.engine_plan import Correlation, Expected, Stamp
+from loadgen.templates import around_values
 from loadgen.units import quoted
 
 ANY = "any"
@@ -47,6 +48,22 @@ def parse_correlation(text: str) -> Correlation:
     """`PATH`, or `PATH=PATH`: in the message, and in its reply."""
     request, equals, reply = (part.strip() for part in text.partition("="))
     return Correlation(request=parse_path(request), reply=parse_path(reply if equals else request))
+
+
+def has_value(message: str, path: str) -> bool:
+    """Whether a message has something at a path, whatever its values will be."""
+    try:
+        found = msgspec.json.decode(around_values(message, str, instead="0"))
+    except msgspec.DecodeError:
+        return False
+    for name, place in re.findall(r"([^.\[\]$]+)|\[(\d+)\]", path):
+        if place:
+            found = found[int(place)] if isinstance(found, list) and int(place) < len(found) else None
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
+        if found is None:
+            return False
+    return True
 
 
 def parse_stamp(text: str) -> Stamp:

@@ -23,7 +23,7 @@ from loadgen.engine_plan import (
     SocketPlan,
 )
 from loadgen.errors import UsageError
-from loadgen.message_paths import parse_correlation, parse_expected, parse_path, parse_stamp
+from loadgen.message_paths import has_value, parse_correlation, parse_expected, parse_path, parse_stamp
 from loadgen.mix import read_rows, row_values
 from loadgen.rows import Row, shown
 from loadgen.subscriptions import read_subscriptions
@@ -144,6 +144,12 @@ def compile_sockets(
         "channel": wish("channel", parse_path),
         "reconnect": wish("reconnect", _parse_backoff),
     }
+    correlation, texts = (
+        found["correlate"],
+        [message.text for message in (*messages, *subscribe, *subscriptions)],
+    )
+    if correlation is not None and texts and not any(has_value(text, correlation.request) for text in texts):
+        check.wrong("sockets.correlate", f"no message has anything at {correlation.request}")
     together, each = wish("send_rate", shapes.check_rate), wish("send_rate_each", shapes.check_rate)
     load = sends = None
     if connections is not None and rate is not None and hold_ns is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +52,25 @@ def test_users_share_what_their_worker_remembers(
     # Each may have asked before the first answer came.
     assert 1 <= status["401"] <= 6
     assert len(site.asked) == summary["requests"]["total"]
+
+
+def test_who_is_challenged_at_once_counts_on_one_nonce(
+    loadgen: Loadgen, raw_server: RawServerFactory
+) -> None:
+    counts: list[str] = []
+
+    def page(asked: Asked) -> bytes:
+        found = re.search(r"nc=(\w+)", asked.headers.get("authorization", ""))
+        if found is None:
+            time.sleep(0.05)  # so that others are challenged meanwhile
+            return answer(401, 'WWW-Authenticate: Digest realm="r", qop="auth", nonce="one"')
+        counts.append(found[1])
+        return answer()
+
+    site = Site(raw_server, page)
+    summary = balanced(loadgen("blast", site.url, *WHO, "--users", "8", "-d", "300ms", "--workers", "1"))
+    assert summary["requests"]["status"]["401"] > 1
+    assert len(set(counts)) == len(counts) == summary["requests"]["status"]["200"] > 8
 
 
 def test_a_wrong_password_is_told_once(loadgen: Loadgen, raw_server: RawServerFactory) -> None:

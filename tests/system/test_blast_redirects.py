@@ -424,3 +424,30 @@ def test_books_of_a_run_that_ends_in_the_middle(
         assert summary["exit_code"] == 130
         assert arrivals["completed"] == arrivals["sent"]
         assert site.counts() == {"GET /a": arrivals["sent"], "GET /b": arrivals["sent"]}
+
+
+def test_a_place_that_no_certificate_can_be_for_fails_every_hop_to_it(
+    loadgen: Loadgen, nginx: NginxFactory
+) -> None:
+    server = nginx(locations="location / { return 302 https://127.1:9/x; }")
+    result = loadgen("blast", server.url, "-L", *FEW, "--drain", "5s")
+    summary = balanced(result)
+    assert summary["arrivals"]["failed"] == summary["arrivals"]["sent"] == COUNT, result
+    assert summary["requests"]["errors"] == {"tls_failed": COUNT}, result
+
+
+def test_hops_elsewhere_have_their_share_of_a_cap(loadgen: Loadgen, raw_server: RawServerFactory) -> None:
+    there = Site(raw_server, lambda _: answer())
+
+    def page(_: Asked) -> bytes:
+        time.sleep(0.02)
+        return moved(f"{there.url}/b")
+
+    here = Site(raw_server, page)
+    result = loadgen(
+        "blast", f"{here.url}/a", "-L", "--tps", "300", "-c", "4", "-d", "500ms", "--workers", "1"
+    )
+    summary = balanced(result)
+    assert summary["arrivals"]["completed"] == 150, result
+    assert here.counts() == {"GET /a": 150}
+    assert there.counts() == {"GET /b": 150}

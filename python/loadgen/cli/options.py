@@ -187,9 +187,7 @@ _AUTHORIZATION: list[Callable[[Any], Any]] = [
     option("--auth", metavar="USER:PASSWORD", help="Basic authorization; it is stored nowhere."),
     option("--bearer", metavar="TOKEN", help="A bearer token; it is stored nowhere."),
 ]
-_DIGEST = option(
-    "--digest", is_flag=True, help="Prove --auth by answers to the server's challenges instead."
-)
+_DIGEST = option("--digest", is_flag=True, help="Prove --auth by answers to the server's challenges instead.")
 _REDIRECTS: list[Callable[[Any], Any]] = [
     option("-L", "--location", is_flag=True, help="Follow redirects; each hop is a request of its own."),
     option("--max-redirs", metavar="N", help=f"Hops of a request, at most. Default: {MAX_REDIRECTS}."),

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from loadgen.engine_plan import CONNECT, OpenLoad
 from loadgen.errors import ExitCode
 from loadgen.report.latencies import footnotes, latency_rows
+from loadgen.report.words import ERROR_WORDS
 from loadgen.result import Result
 from loadgen.snapshot import Latency
 from loadgen.socket_result import Delivery, SocketResult
-from loadgen.units import counted, format_bytes, format_count, format_percent, format_rate
+from loadgen.units import counted, format_bytes, format_count, format_percent, format_rate, printable
 
 # What the peers' close codes say, of those that are common.
 _CODES = {
@@ -46,16 +47,25 @@ def connections(result: Result, sockets: SocketResult) -> list[str]:
     for name, count, rate_text in rows:
         if not count and name in ("lost", "reconnects"):
             continue
-        share = format_percent(count / found.asked) if count and name in ("failed", "lost") else ""
-        lines.append(f"{name:<12}{format_count(count):>14}{rate_text:>14}   {share}")
+        whole = {"failed": found.asked, "lost": found.opened}.get(name, 0)
+        share = format_percent(count / whole) if count and count <= whole else ""
+        lines.append(f"{name:<12}{format_count(count):>14}{rate_text:>14}   {share}".rstrip())
+        if name == "lost":
+            lines += _by_code("", _losses(result), {})
     lines += _by_code("refused", found.refused, {})
     return lines + _by_code("closed", found.closes, _CODES)
+
+
+def _losses(result: Result) -> Mapping[str, int]:
+    """Why open sockets were lost, in words."""
+    errors = next((row.requests.errors for row in result.labels if row.label == "session"), {})
+    return {ERROR_WORDS.get(kind, printable(kind)): count for kind, count in errors.items()}
 
 
 def _by_code(name: str, counts: Mapping[str, int], words: Mapping[str, str]) -> list[str]:
     lines = []
     for code, count in counts.items():
-        lines.append(f"{name:<12}{format_count(count):>14}   {code} {words.get(code, '')}")
+        lines.append(f"{name:<12}{format_count(count):>14}   {code} {words.get(code, '')}".rstrip())
         name = ""
     return lines
 

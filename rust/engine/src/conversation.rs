@@ -223,9 +223,14 @@ fn remember(challenges: &mut HashMap<usize, Remembered>, journey: &mut Journey, 
     if journey.nonce.as_deref() == Some(&challenge.nonce[..]) && !challenge.is_stale {
         return false;
     }
+    journey.is_answered = true;
+    let is_known = |known: &Remembered| known.nonce[..] == challenge.nonce[..];
+    if !challenge.is_stale && challenges.get(&journey.chosen.origin).is_some_and(is_known) {
+        // Several were challenged at once: their answers are numbered on.
+        return true;
+    }
     let nonce = challenge.nonce.as_slice().into();
     challenges.insert(journey.chosen.origin, Remembered { challenge, nonce, answers: 0 });
-    journey.is_answered = true;
     true
 }
 

@@ -83,6 +83,12 @@ impl Lanes {
         self.limit.saturating_sub(self.lanes[origin].in_flight + connecting)
     }
 
+    /// Whether an origin has as much as it may have while another one waits that has nothing.
+    pub fn must_yield(&self, origin: usize) -> bool {
+        let starves = |lane: &Lane| lane.in_flight == 0 && !(lane.hops.is_empty() && lane.arrivals.is_empty());
+        self.lanes[origin].in_flight >= self.limit && self.lanes.iter().any(starves)
+    }
+
     /// How many lanes there are.
     pub fn count(&self) -> usize {
         self.lanes.len()

@@ -30,7 +30,7 @@ pub enum Known {
 enum State {
     Origin(usize),
     Lookup,
-    Nowhere,
+    Nowhere(ErrorKind),
 }
 
 /// See the module.
@@ -84,7 +84,7 @@ impl Places {
             return Some(match *state {
                 State::Origin(origin) => Ok(Known::Origin(origin)),
                 State::Lookup => Ok(Known::Lookup(number)),
-                State::Nowhere => Err(ErrorKind::NotResolved),
+                State::Nowhere(kind) => Err(kind),
             });
         }
         if self.places.len() >= self.planned.len() + MOST_FOUND {
@@ -95,7 +95,8 @@ impl Places {
         }
         let number = self.places.len();
         let is_begun = look_up(number, place, self.answers.0.clone());
-        self.places.push((place.clone(), if is_begun { State::Lookup } else { State::Nowhere }));
+        self.places
+            .push((place.clone(), if is_begun { State::Lookup } else { State::Nowhere(ErrorKind::NotResolved) }));
         Some(if is_begun { Ok(Known::Lookup(number)) } else { Err(ErrorKind::NotResolved) })
     }
 
@@ -112,9 +113,18 @@ impl Places {
 
     /// It is an origin from now on.
     pub fn add(&mut self, place: &Place, origin: usize) {
+        self.set(place, State::Origin(origin));
+    }
+
+    /// No request can go there, now or later.
+    pub fn give_up(&mut self, place: &Place, kind: ErrorKind) {
+        self.set(place, State::Nowhere(kind));
+    }
+
+    fn set(&mut self, place: &Place, state: State) {
         match self.places.iter_mut().find(|(known, _)| known.is_same(place)) {
-            Some((_, state)) => *state = State::Origin(origin),
-            None => self.places.push((place.clone(), State::Origin(origin))),
+            Some((_, known)) => *known = state,
+            None => self.places.push((place.clone(), state)),
         }
     }
 
@@ -130,7 +140,7 @@ impl Places {
     pub fn next_found(&mut self) -> Option<Found> {
         let found = self.answers.1.try_recv().ok()?;
         if found.addresses.is_empty() {
-            self.places[found.lookup].1 = State::Nowhere;
+            self.places[found.lookup].1 = State::Nowhere(ErrorKind::NotResolved);
         }
         Some(found)
     }

@@ -27,6 +27,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::engine::{Core, Engine};
+use crate::refused;
 
 /// So many bytes that a script has not taken make the peer wait.
 const HOLD_BYTES: usize = 1 << 20;
@@ -176,16 +177,19 @@ impl Core {
         manner: &Rc<Manner>,
         asked: Asked,
     ) -> PyResult<Py<Socket>> {
+        let pool = self.courier.client.pool();
+        if pool.opened() >= pool.cap() && pool.spare(origin).is_none() {
+            self.recorder.add(Word::CapHits, 1);
+            let text =
+                format!("all {} connections of this worker are in use: Plan(connections=…) allows more", pool.cap());
+            return Err(refused(text));
+        }
         self.sockets.begun += 1;
         let token = self.sockets.begun;
         self.recorder.begun(asked.label);
         let state = State { token, ..State::default() };
         let socket = Py::new(py, Socket { engine, asked, state: Mutex::new(state) })?;
         self.sockets.all.insert(token, socket.clone_ref(py));
-        let pool = self.courier.client.pool();
-        if pool.opened() >= pool.cap() {
-            self.recorder.add(Word::CapHits, 1);
-        }
         let now = now_ns();
         match self.courier.client.open_socket(origin, manner, token, now) {
             Ok(slot) => socket.get().state().slot = Some(slot),

@@ -25,6 +25,7 @@ asked                  100         100/s
 opened                 100
 failed                   2                 2 %
 lost                     3                 3 %
+                         3   no complete response within the timeout
 reconnects               2
 most open               98
 refused                  2   403

@@ -108,9 +108,17 @@ impl<R: Reactor> Worker<R> {
         if let Some(origin) = origin {
             return self.lead(waiting, origin, now);
         }
-        // There is nothing to connect to, or no certificate can be for that name.
-        let kind = if addresses.is_empty() { ErrorKind::NotResolved } else { ErrorKind::TlsFailed };
         let Ok(found) = self.wiring.origin(place, addresses, self.index) else {
+            let kind = match addresses {
+                [] => ErrorKind::NotResolved,
+                // No certificate can be for that name.
+                _ if place.is_secure => ErrorKind::TlsFailed,
+                // What the plan insists on is not spoken without TLS.
+                _ => ErrorKind::ProtocolError,
+            };
+            if let Some(conversation) = &mut self.conversation {
+                conversation.places.give_up(place, kind);
+            }
             return self.fail_unsent(waiting, kind, now);
         };
         let origin = self.client.add_origin(found);

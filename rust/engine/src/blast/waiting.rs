@@ -16,7 +16,7 @@ impl<R: Reactor> Worker<R> {
     pub(super) fn dispatch_lanes(&mut self, now: u64) -> Option<u64> {
         for origin in 0..self.lanes.count() {
             while self.lanes.length(origin) > 0
-                && let Some(slot) = self.client.acquire(origin)
+                && let Some(slot) = self.acquire(origin)
                 && let Some(waiting) = self.lanes.pop(origin)
             {
                 self.begin_waiting(waiting, now);
@@ -41,7 +41,7 @@ impl<R: Reactor> Worker<R> {
             let chosen = self.requests.choose(self.source.number());
             self.source.take();
             let waiting = Waiting { due_ns, looked_ns: now, chosen, journey: None };
-            if let Some(slot) = self.client.acquire(chosen.origin) {
+            if let Some(slot) = self.acquire(chosen.origin) {
                 self.begin_waiting(waiting, now);
                 self.send_waiting(slot, waiting, now);
             } else {
@@ -49,6 +49,15 @@ impl<R: Reactor> Worker<R> {
             }
         }
         Some(now)
+    }
+
+    /// A connection that is ready, unless it is to make room for one to somewhere else.
+    fn acquire(&mut self, origin: usize) -> Option<Slot> {
+        let pool = self.client.pool();
+        if pool.opened() >= pool.cap() && self.lanes.must_yield(origin) {
+            return None;
+        }
+        self.client.acquire(origin)
     }
 
     /// No connection is ready for it.

@@ -91,6 +91,10 @@ impl<R: Reactor> Client<R> {
             self.unflushed.push(slot);
             return self.tell_ended(slot, now);
         }
+        let connection = self.pool.get(slot);
+        if connection.state != State::Busy || connection.sending.token != token {
+            return;
+        }
         let failed = self.fail(slot, now, why);
         self.more.push_back((failed, Answer::None));
     }

@@ -199,7 +199,9 @@ impl<R: Reactor> Client<R> {
 
     /// Says that it ends. It lingers until the peer has ended it, or has not in time. One that is not open is given up.
     pub fn hang_up(&mut self, slot: Slot, code: u16, reason: &str, now: u64) {
-        if !self.with_socket(slot, |socket, said| socket.close(code, reason, now, said)) {
+        // What has closed it may have told of it only now.
+        let is_there = self.pool.get(slot).socket.is_some();
+        if is_there && !self.with_socket(slot, |socket, said| socket.close(code, reason, now, said)) {
             self.close_socket(slot);
         }
     }

@@ -17,6 +17,8 @@ const BACKOFF_STREAM: u64 = 0x0014_D000;
 const SWITCHING: u16 = 101;
 /// A close without a code.
 const NO_CODE: u16 = 1005;
+/// An end without a close.
+const ABNORMAL: u16 = 1006;
 
 impl<R: Reactor> Crowd<R> {
     /// An arrival: one more socket.
@@ -124,6 +126,9 @@ impl<R: Reactor> Crowd<R> {
         if since_ns == 0 {
             self.one_less_opening();
             return self.not_opened(seat, now, why);
+        }
+        if matches!(why.kind, ErrorKind::WsAbnormalClose | ErrorKind::Reset | ErrorKind::Closed) {
+            self.desk.count_named(format!("close {ABNORMAL}"));
         }
         let session = self.desk.labels.session;
         if self.closing {

@@ -181,7 +181,7 @@ impl Desk {
             StampClock::Wall => time_of_day_ns().saturating_sub(now_ns().saturating_sub(now)),
         };
         self.recorder.sample(self.labels.delivery, Kind::Response, came_ns.saturating_sub(said_ns));
-        self.spread.deliver(said_ns, came_ns);
+        self.spread.deliver(said_ns, came_ns, now);
     }
 
     /// One that has a number.
@@ -214,12 +214,16 @@ impl Desk {
     }
 
     /// A message that is sent, and may wait for its reply from now on.
-    pub fn sent(&mut self, asked: Asked, text: &[u8]) {
+    pub fn sent(&mut self, asked: Asked, text: &[u8], is_written: bool) {
         self.count(Count::Sent, 1.0);
         self.count(Count::BytesSent, text.len() as f64);
         self.recorder.sent(asked.label, asked.due_ns, asked.sent_ns, text.len() as u64);
         if !self.plan.waits() {
-            return self.recorder.ended_well(asked.label, asked.due_ns, asked.sent_ns, now_ns());
+            if is_written {
+                return self.recorder.ended_well(asked.label, asked.due_ns, asked.sent_ns, now_ns());
+            }
+            // The peer has yet to take it: that is what it waits for.
+            return self.replies.ask(asked, None);
         }
         let key = self.plan.correlate.as_ref().map(|correlation| correlation.request.find(text));
         match key {
@@ -227,6 +231,13 @@ impl Desk {
             Some(Some(key)) => self.replies.ask(asked, Some(key)),
             // Nothing in it that a reply could have: it is sent, and that is all.
             Some(None) => self.recorder.ended_well(asked.label, asked.due_ns, asked.sent_ns, now_ns()),
+        }
+    }
+
+    /// All that was said on a connection is written.
+    pub fn wrote(&mut self, slot: Slot, now: u64) {
+        while let Some(Asked { label, due_ns, sent_ns, .. }) = self.replies.answer_next(slot) {
+            self.recorder.ended_well(label, due_ns, sent_ns, now);
         }
     }
 

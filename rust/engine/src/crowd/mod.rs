@@ -170,6 +170,9 @@ impl<R: Reactor> Crowd<R> {
                 } else {
                     let (happened, now) = self.client.handle(event);
                     self.account(happened, now);
+                    if !self.client.news.is_empty() {
+                        self.take_writes();
+                    }
                 }
                 if handled % EVENT_BATCH == 0 {
                     self.dispatch(now_ns());

@@ -4,6 +4,7 @@ use super::desk::Count;
 use super::messages::Filling;
 use super::replies::Asked;
 use super::{Crowd, Waiting};
+use crate::client::news::News;
 use crate::clock::now_ns;
 use crate::reactor::Reactor;
 use crate::record::block::{Kind, Word};
@@ -77,7 +78,17 @@ impl<R: Reactor> Crowd<R> {
             _ => Message::Binary(text),
         };
         self.client.say(slot, message);
-        self.desk.sent(Asked { label, due_ns, sent_ns: now, slot }, text);
+        let is_written = self.desk.plan.waits() || !self.client.lags(slot);
+        self.desk.sent(Asked { label, due_ns, sent_ns: now, slot }, text, is_written);
+    }
+
+    /// What peers have taken by now ends, where that was all to wait for.
+    pub(super) fn take_writes(&mut self) {
+        for News { token, at_ns, .. } in std::mem::take(&mut self.client.news) {
+            if let Some(slot) = self.desk.seats.get(token as u32).slot {
+                self.desk.wrote(slot, at_ns);
+            }
+        }
     }
 
     /// Asks the peers whether they are still there. When the next is to be asked.

@@ -71,6 +71,7 @@ impl Seats {
         let it = self.get(seat);
         (it.open_since_ns, it.tries, it.place) = (now, 0, place);
         it.opened += 1;
+        it.streams.values_mut().for_each(Sequence::resume);
         self.open.push(seat);
         let is_most = self.open.len() > self.most_open;
         self.most_open += usize::from(is_most);

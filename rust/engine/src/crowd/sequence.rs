@@ -17,6 +17,10 @@ pub struct Sequence {
     /// Bit i: `next - 1 - i` was seen.
     window: u128,
     first: u64,
+    /// Numbers that are missing.
+    gaps: u64,
+    /// The connection is a new one: it may begin anew.
+    is_resumed: bool,
 }
 
 /// What a number means.
@@ -35,27 +39,46 @@ pub enum Arrived {
 impl Sequence {
     /// A stream that begins with a number.
     pub fn new(first: u64) -> Self {
-        Self { next: first.wrapping_add(1), window: 1, first }
+        Self { next: first.wrapping_add(1), window: 1, first, gaps: 0, is_resumed: false }
+    }
+
+    /// What comes next comes on another connection. Where it is far behind, the stream has begun anew.
+    pub fn resume(&mut self) {
+        self.is_resumed = true;
     }
 
     /// Takes the next one.
     pub fn see(&mut self, number: u64) -> Arrived {
+        if std::mem::take(&mut self.is_resumed) && number.saturating_add(WINDOW) < self.next {
+            *self = Self { gaps: self.gaps, ..Self::new(number) };
+            return Arrived::InOrder;
+        }
         if number >= self.next {
             let missing = number - self.next;
             self.window = if missing < WINDOW - 1 { self.window << (missing + 1) | 1 } else { 1 };
             self.next = number + 1;
+            self.gaps += missing;
             return if missing == 0 { Arrived::InOrder } else { Arrived::Ahead(missing) };
         }
         let age = self.next - 1 - number;
         if number < self.first || age >= WINDOW {
             // Before the beginning nothing was missing.
-            return if number < self.first { self.begin_earlier(number) } else { Arrived::Late };
+            return if number < self.first { self.begin_earlier(number) } else { self.late() };
         }
         let bit = 1 << age;
         if self.window & bit != 0 {
             return Arrived::Again;
         }
         self.window |= bit;
+        self.late()
+    }
+
+    /// Fills a gap, where there is one.
+    fn late(&mut self) -> Arrived {
+        if self.gaps == 0 {
+            return Arrived::Again;
+        }
+        self.gaps -= 1;
         Arrived::Late
     }
 
@@ -100,6 +123,27 @@ mod tests {
         ] {
             assert_eq!(sequence.see(number), expected, "{number}");
         }
+    }
+
+    #[test]
+    fn what_never_was_missing_does_not_come_late() {
+        let mut sequence = Sequence::new(1000);
+        assert_eq!((sequence.see(1500), sequence.see(1200)), (Ahead(499), Late));
+        let mut sequence = Sequence::new(1);
+        for number in 2..=500 {
+            assert_eq!(sequence.see(number), InOrder);
+        }
+        assert_eq!(sequence.see(3), Again);
+    }
+
+    #[test]
+    fn a_new_connection_goes_on_or_begins_anew() {
+        let mut sequence = Sequence::new(1);
+        assert!((2..=500).all(|number| sequence.see(number) == InOrder));
+        sequence.resume();
+        assert_eq!((sequence.see(503), sequence.see(504)), (Ahead(2), InOrder));
+        sequence.resume();
+        assert_eq!((sequence.see(1), sequence.see(2), sequence.see(4)), (InOrder, InOrder, Ahead(1)));
     }
 
     #[test]

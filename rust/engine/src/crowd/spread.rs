@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 
-/// A message to which nothing was added for so long has reached whom it will reach.
+/// So long after its first receiver a message has reached whom it will reach.
 const SETTLED_NS: u64 = 2_000_000_000;
 /// Messages that may be on their way at a time; beyond, the oldest is taken for settled.
 const MOST: usize = 100_000;
@@ -14,6 +14,8 @@ struct Group {
     first_ns: u64,
     last_ns: u64,
     receivers: u64,
+    /// On our clock, whatever that of the stamps.
+    begun_ns: u64,
 }
 
 /// See the module.
@@ -25,24 +27,24 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// A receiver has a message.
-    pub fn deliver(&mut self, stamp_ns: u64, now: u64) {
+    /// A receiver has a message: `came_ns` is on the clock of the stamps.
+    pub fn deliver(&mut self, stamp_ns: u64, came_ns: u64, now: u64) {
         if let Some(group) = self.groups.get_mut(&stamp_ns) {
-            group.last_ns = group.last_ns.max(now);
+            group.last_ns = group.last_ns.max(came_ns);
             group.receivers += 1;
             return;
         }
         if self.order.len() >= MOST {
             self.settle_first();
         }
-        self.groups.insert(stamp_ns, Group { first_ns: now, last_ns: now, receivers: 1 });
+        self.groups.insert(stamp_ns, Group { first_ns: came_ns, last_ns: came_ns, receivers: 1, begun_ns: now });
         self.order.push_back(stamp_ns);
     }
 
     /// What has settled by an instant, `stamp first last receivers` each, in nanoseconds, parted by commas.
     pub fn settle(&mut self, now: u64) -> String {
         while let Some(stamp_ns) = self.order.front()
-            && self.groups[stamp_ns].first_ns.saturating_add(SETTLED_NS) <= now
+            && self.groups[stamp_ns].begun_ns.saturating_add(SETTLED_NS) <= now
         {
             self.settle_first();
         }
@@ -51,7 +53,7 @@ impl Spread {
 
     fn settle_first(&mut self) {
         let Some(stamp_ns) = self.order.pop_front() else { return };
-        let Some(Group { first_ns, last_ns, receivers }) = self.groups.remove(&stamp_ns) else { return };
+        let Some(Group { first_ns, last_ns, receivers, .. }) = self.groups.remove(&stamp_ns) else { return };
         let comma = if self.settled.is_empty() { "" } else { "," };
         let _ = write!(self.settled, "{comma}{stamp_ns} {first_ns} {last_ns} {receivers}");
     }
@@ -65,7 +67,7 @@ mod tests {
     fn what_came_together_is_told_together() {
         let mut spread = Spread::default();
         for (stamp, now) in [(5, 10), (6, 12), (5, 15), (5, 11)] {
-            spread.deliver(stamp, now);
+            spread.deliver(stamp, now, now);
         }
         assert_eq!(spread.settle(SETTLED_NS), "");
         assert_eq!(spread.settle(SETTLED_NS + 10), "5 10 15 3");
