@@ -42,7 +42,9 @@ def test_no_other_clock_than_the_one_in_the_engine() -> None:
     """Catches a second source of instants beside clock.rs, which could drift from the first."""
     other = re.compile(r"Instant::now|clock_gettime|_rdtsc")
     sources = sorted((ROOT / "rust" / "engine" / "src").rglob("*.rs"))
-    assert {path.name for path in sources if other.search(path.read_text())} == {"clock.rs"}
+    # QUIC's library counts in Instants: quic.rs takes one, beside our clock, and goes by ours from there.
+    found = {path.name: len(other.findall(path.read_text())) for path in sources}
+    assert {name: count for name, count in found.items() if count and name != "clock.rs"} == {"quic.rs": 1}
 
 
 def test_wall_time_in_python_is_for_people_only() -> None:

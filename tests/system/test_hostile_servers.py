@@ -185,8 +185,11 @@ def test_failures_of_all_kinds_in_one_run_are_told_apart(
     server = raw_server(deal)
     result = loadgen("blast", server.url, "--reactor", reactor, "--tps", "150", "--duration", "600ms")
     requests = balanced(result)["requests"]
-    assert requests["errors"] | requests["status"] == dict(deal.expected), result
-    assert sum(deal.expected.values()) == requests["total"] == 90, result
+    assert requests["total"] == 90, result
+    # A request may meet a connection that the server closes in that very moment, and never sees it.
+    unseen = Counter(requests["errors"] | requests["status"]) - Counter(deal.expected)
+    assert unseen.total() == 90 - sum(deal.expected.values()) <= 2, result
+    assert set(unseen) <= {"closed", "reset"}, result
 
 
 def test_unusual_but_right_responses_are_responses(
