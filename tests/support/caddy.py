@@ -27,7 +27,9 @@ CONFIG = """\
 	bind 127.0.0.1
 	{tls}
 	log {{
-		output file {folder}/access.log
+		output file {folder}/access.log {{
+			roll_disabled
+		}}
 	}}
 	{handler}
 }}
