@@ -40,6 +40,8 @@ class Run:
     """One run of one tool."""
 
     requests: int
+    load_s: float
+    """How long it was asked to send; starting up and telling the result are not in it."""
     wall_s: float
     tree_us: float
     workers_us: float | None
@@ -96,6 +98,7 @@ class Bench:
         workers_s = peer.worker_cpu_s(task) if peer.worker_cpu_s else None
         run = Run(
             requests=requests,
+            load_s=duration_s,
             wall_s=cost.wall_s,
             tree_us=cost.cpu_s / requests * 1e6,
             workers_us=None if workers_s is None else workers_s / requests * 1e6,
@@ -137,7 +140,7 @@ class Bench:
         for name, runs in sorted(self.runs.items(), key=lambda item: _median(item[1], "best_known_us")):
             workers = None if runs[0].workers_us is None else _median(runs, "workers_us")
             used = statistics.median(run.tree_us * run.requests / 1e6 / run.wall_s for run in runs)
-            rate = statistics.median(run.requests / run.wall_s for run in runs)
+            rate = statistics.median(run.requests / run.load_s for run in runs)
             print(
                 f"{name:<15} {rate:>10,.0f} {_median(runs, 'tree_us'):>8.2f} {_or_dash(workers):>9} ", end=""
             )
