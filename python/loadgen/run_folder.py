@@ -1,4 +1,6 @@
-"""The run folder: plan.json, summary.json, latency.hlog, events.jsonl. An observer; it never stops a load.
+"""The run folder: plan.json, summary.json, latency.hlog, timeline.jsonl, events.jsonl.
+
+An observer; it never stops a load.
 
 The folder is made, and each file opened, before the first request, so that an unwritable place is refused at
 once. A failure later (a full disk) is kept in `failure`: the load goes on, the report is still shown, and the
@@ -14,6 +16,8 @@ latency.hlog is an HdrHistogram interval log, format 1.3, which public tools rea
 The maximum is in milliseconds (values are ns, divided by the format's customary 1,000,000), because that is
 what the readers of the format assume. It holds the finite samples only: those that never ended have no value.
 So its percentiles are those of summary.json only where all samples ended; summary.json counts the others.
+
+timeline.jsonl has one second a line, which `loadgen.timeline` describes.
 
 events.jsonl has one event a line; `at_s` counts from the start of the run. The first line also says when that
 was on CLOCK_MONOTONIC (`monotonic_ns`), so that the schedule can be laid beside the stamps of a server on the
@@ -39,12 +43,13 @@ import msgspec
 from loadgen.errors import RunFolderError
 from loadgen.progress import Event, Opening, Progress
 from loadgen.result import Result
+from loadgen.timeline import moment_of
 
 if TYPE_CHECKING:
     from loadgen._engine import Histogram, Snapshot
 
 TOTALS = ("response", "service", "lateness")
-_OURS = ("plan.json", "summary.json", "latency.hlog", "events.jsonl")
+_OURS = ("plan.json", "summary.json", "latency.hlog", "timeline.jsonl", "events.jsonl")
 
 
 class LineFile:
@@ -78,10 +83,11 @@ class LineFile:
 class RunFolder:
     """Everything that a run leaves behind, in one place."""
 
-    def __init__(self, path: Path, hlog: LineFile, events: LineFile) -> None:
+    def __init__(self, path: Path, hlog: LineFile, timeline: LineFile, events: LineFile) -> None:
         self.path = path
         self.failure: str | None = None
         self._hlog = hlog
+        self._timeline = timeline
         self._events = events
         self._labels_since: Snapshot | None = None  # up to where labels are in the log
         self._labels_from_s = 0.0
@@ -98,13 +104,13 @@ class RunFolder:
                         f"{path} already holds a run",
                         hint="Choose another folder with --out, or remove that one.",
                     )
-            hlog, events = LineFile(path / "latency.hlog"), LineFile(path / "events.jsonl")
+            files = [LineFile(path / name) for name in ("latency.hlog", "timeline.jsonl", "events.jsonl")]
         except OSError as error:
             raise RunFolderError(
                 f"the run folder {path} cannot be written: {error.strerror or error}",
                 hint="Choose another place with --out.",
             ) from None
-        return cls(path, hlog, events)
+        return cls(path, *files)
 
     def begin(self, opening: Opening) -> None:
         """The plan, without secrets, and the head of the log."""
@@ -114,7 +120,7 @@ class RunFolder:
         self._attempt(lambda: self._hlog.append(hlog_head(opening.started_at)))
 
     def progress(self, progress: Progress) -> None:
-        """One interval of each total; of each label, one line a second on average over all of them."""
+        """A moment; an interval of each total; of labels, one line a second on average over all of them."""
         if progress.interval_s <= 0:
             return
         start_s = progress.elapsed_s - progress.interval_s
@@ -127,6 +133,8 @@ class RunFolder:
         if progress.elapsed_s - self._labels_from_s >= len(labels) - 0.5 or progress.phase == "drain":
             lines += self._label_lines(progress)
         self._attempt(lambda: self._hlog.append("".join(lines)))
+        moment = msgspec.json.encode(moment_of(progress)).decode()
+        self._attempt(lambda: self._timeline.append(moment + "\n"))
 
     def _label_lines(self, progress: Progress) -> list[str]:
         since, start_s = self._labels_since, self._labels_from_s
@@ -163,6 +171,7 @@ class RunFolder:
     def close(self) -> None:
         """After the end, or where a run ended before it had a result."""
         self._hlog.close()
+        self._timeline.close()
         self._events.close()
 
     def _attempt(self, write: Callable[[], None]) -> None:

@@ -176,6 +176,31 @@ def test_the_log_has_the_labels_under_names_that_its_format_allows(result: Comma
     assert sum(histogram.get_total_count() for histogram in logged) == 750
 
 
+def test_the_timeline_adds_up_to_the_summary(result: CommandResult) -> None:
+    summary = balanced(result)
+    moments = [json.loads(line) for line in (result.run_folder / "timeline.jsonl").read_text().splitlines()]
+    assert len(moments) >= 2
+    ends = [moment["at_s"] for moment in moments]
+    begins = [moment["at_s"] - moment["length_s"] for moment in moments]
+    assert begins == pytest.approx([0, *ends[:-1]], abs=0.002), "no gap"
+    for name, total in (
+        ("sent", 750),
+        ("ok", 750),
+        ("bytes_received", summary["requests"]["bytes_received"]),
+    ):
+        assert sum(moment.get("counts", {}).get(name, 0) for moment in moments) == total, name
+    assert sum(moment.get("status", {}).get("200", 0) for moment in moments) == 750
+    for kind in LATENCIES:
+        assert sum(moment.get(kind, {}).get("count", 0) for moment in moments) == 750, kind
+    heat = [pair for moment in moments for pair in moment.get("heat", [])]
+    assert sum(count for _, count in heat) == 750
+    # No answer takes less than 3 ms: the step in which those lie begins at 2.4 ms.
+    assert 2 ** (min(step for step, _ in heat) / 4) > 2.4e6
+    assert all(
+        moment["target_rate_per_s"] == pytest.approx(500) for moment in moments if "draining" not in moment
+    )
+
+
 def test_a_folder_of_its_own_is_made_where_none_is_named(loadgen: Loadgen, target: Target) -> None:
     result = loadgen(
         "blast", target.url, "--tps", "45", "--duration", "200ms", "--name", "Größe: 1/2\x1b[31m"
@@ -189,6 +214,7 @@ def test_a_folder_of_its_own_is_made_where_none_is_named(loadgen: Loadgen, targe
         "latency.hlog",
         "plan.json",
         "summary.json",
+        "timeline.jsonl",
     ]
 
 

@@ -147,6 +147,7 @@ def test_the_summary_is_the_result(tmp_path: Path) -> None:
         "events.jsonl",
         "latency.hlog",
         "summary.json",
+        "timeline.jsonl",
     ]
 
 
