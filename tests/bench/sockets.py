@@ -7,8 +7,8 @@ The target, one process, on the last core, the tools on the first, in turns. Mes
 by the target, for all alike.
 
     memory     resident memory of the whole tool with 1,000 idle sockets, less that with 10, for each socket
-    messages   500 sockets, each with ten messages a second that come back: CPU time for each message
-    connects   sockets that are opened and closed, one after the other: CPU time for each
+    messages   500 sockets whose messages come back, more of them than the tool can send: CPU time for each
+    connects   sockets that are opened, then closed: CPU time for each
     crowd      loadgen alone: sockets that are held and pinged
     fan-out    loadgen alone: 100 messages a second to 1,000 subscribers
 """
@@ -36,7 +36,6 @@ from tests.support.ports import raised_descriptor_limit
 
 MESSAGE = '{"op":"echo","text":"0123456789012345678901234567890123456789"}'
 BATCH = 500
-EACH_PER_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,10 @@ class Tool:
     name: str
     binary: str
     command: Callable[[str, Task], list[str]]
+    each_per_s: int
+    """Messages from each of 500 sockets: more than a core of it can send."""
+    connects: tuple[int, int]
+    """Sockets, and how many of them in a second: not more than it can open."""
 
     def find(self) -> str | None:
         if self.binary == "loadgen":
@@ -126,9 +129,9 @@ def artillery(binary: str, task: Task) -> list[str]:
 
 
 TOOLS = [
-    Tool("loadgen", "loadgen", loadgen),
-    Tool("k6", "k6", k6),
-    Tool("Artillery", "artillery", artillery),
+    Tool("loadgen", "loadgen", loadgen, 400, (10_000, 2000)),
+    Tool("k6", "k6", k6, 200, (1000, 500)),
+    Tool("Artillery", "artillery", artillery, 50, (1000, 200)),
 ]
 
 
@@ -179,21 +182,22 @@ def idle_mb(tool: Tool, binary: str, url: str, sockets: int) -> float:
     return most
 
 
-def message_us(tool: Tool, binary: str, url: str, duration_s: int) -> float:
-    """CPU time for each message that went to the target and came back."""
+def messages(tool: Tool, binary: str, url: str, duration_s: int) -> tuple[float, float]:
+    """CPU time for each message that went to the target and came back, and messages in a second of it."""
     with tempfile.TemporaryDirectory() as folder:
-        task = Task(f"{url.replace('http', 'ws')}/ws/echo", BATCH, 500, duration_s, EACH_PER_S, Path(folder))
+        task = Task(
+            f"{url.replace('http', 'ws')}/ws/echo", BATCH, 500, duration_s, tool.each_per_s, Path(folder)
+        )
         before = stats(url)["messages"]["sent"]
         cost = run_pinned(tool.command(binary, task), available_cores()[:1])
         done: int = stats(url)["messages"]["sent"] - before
-        return cost.cpu_s / max(1, done) * 1e6
+        return cost.cpu_s / max(1, done) * 1e6, done / cost.cpu_s
 
 
 def connect_us(tool: Tool, binary: str, url: str) -> float:
     """CPU time for each socket that was opened and closed."""
     with tempfile.TemporaryDirectory() as folder:
-        sockets = 5000 if tool.name == "loadgen" else 1000
-        task = Task(f"{url.replace('http', 'ws')}/ws/echo", sockets, 500, 0, 0, Path(folder))
+        task = Task(f"{url.replace('http', 'ws')}/ws/echo", *tool.connects, 0, 0, Path(folder))
         before = stats(url)["connections"]["opened"]
         cost = run_pinned(tool.command(binary, task), available_cores()[:1])
         done: int = stats(url)["connections"]["opened"] - before
@@ -211,15 +215,14 @@ def compare(pairs: int, duration_s: int) -> None:
         for _ in range(pairs):
             for tool, binary in here:
                 few, many = (idle_mb(tool, binary, url, sockets) for sockets in (10, 1000))
-                figures.setdefault(("memory for an idle socket, kB", tool.name), []).append(
-                    (many - few) / 0.99
-                )
-                figures.setdefault(("CPU for a message and its echo, µs", tool.name), []).append(
-                    message_us(tool, binary, url, duration_s)
-                )
-                figures.setdefault(("CPU for a socket opened and closed, µs", tool.name), []).append(
-                    connect_us(tool, binary, url)
-                )
+                message_us, message_rate = messages(tool, binary, url, duration_s)
+                for what, figure in (
+                    ("memory for an idle socket, kB", (many - few) / 0.99),
+                    ("CPU for a message and its echo, µs", message_us),
+                    ("messages and echoes, per second of CPU", message_rate),
+                    ("CPU for a socket opened and closed, µs", connect_us(tool, binary, url)),
+                ):
+                    figures.setdefault((what, tool.name), []).append(figure)
     own = {what: statistics.median(values) for (what, name), values in figures.items() if name == "loadgen"}
     print(f"{'':44}{'median':>10}{'least':>10}{'most':>10}   of loadgen's")
     for (what, name), values in sorted(figures.items()):

@@ -19,6 +19,7 @@ use rustix::net::{
 };
 
 pub mod epoll;
+mod ports;
 mod stamp;
 mod unsent;
 pub mod uring;
@@ -135,7 +136,7 @@ fn open(to: &Address, from: Option<IpAddr>) -> Result<OwnedFd, Errno> {
                 leave_port_open(&socket);
                 bind(&socket, &SocketAddr::new(source, 0))?;
             }
-            let connected = connect(&socket, address);
+            let connected = ports::connect(&socket, address);
             (socket, connected)
         }
         Address::Datagrams(address) => {
