@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -33,7 +34,7 @@ from loadgen.snapshot import Milliseconds, busy_share, milliseconds
 from loadgen.socket_conclusion import socket_result
 from loadgen.thresholds import Outcome, Threshold
 from loadgen.verdict import GeneratorFigures, judge_generator
-from loadgen.watch import stretch_of, thresholds_of
+from loadgen.watch import State, stretch_since, thresholds_of
 
 # Errors that say that nothing answered at the other end, and those that say that this end had run out.
 _NO_TARGET = frozenset({"name_not_resolved", "connect_refused", "connect_timeout", "connect_failed"})
@@ -191,13 +192,17 @@ def _connecting(final: Snapshot) -> bool:
 def _judge_thresholds(
     plan: EnginePlan, evidence: Evidence, ledger: Ledger
 ) -> tuple[list[ThresholdResult], list[Outcome]]:
-    """On the whole run, or what came after the delay. One that ended the run has failed, come what may."""
+    """On the whole run, what came after the delay, or the worst window. What ended the run has failed."""
     aborts = {abort.threshold: abort for abort in evidence.aborts}
     results: list[ThresholdResult] = []
     outcomes: list[Outcome] = []
     for threshold in thresholds_of(plan):
         abort = aborts.get(threshold)
-        value = abort.value if abort else _measure(threshold, plan, evidence, ledger)
+        if abort:
+            state = State(threshold, abort.value, abort.at_s if threshold.over_ns else None)
+        else:
+            state = _measure(threshold, plan, evidence, ledger)
+        value, ends_at_s = state.value, state.window_ends_at_s
         outcome = threshold.judge(value)
         outcomes.append(outcome)
         results.append(
@@ -206,24 +211,46 @@ def _judge_thresholds(
                 value=milliseconds(None if value is None else round(value, 6)),
                 passed=None if outcome == "no data" else outcome == "pass",
                 aborted_at_s=round(abort.at_s, 3) if abort else None,
+                window_ends_at_s=None if ends_at_s is None else round(ends_at_s, 3),
             )
         )
     return results, outcomes
 
 
-def _measure(threshold: Threshold, plan: EnginePlan, evidence: Evidence, ledger: Ledger) -> float | None:
-    if not threshold.after_ns:
-        return threshold.measure(ledger)
-    stretch = stretch_of(
-        threshold,
-        evidence.marks,
+def failed_at_the_end(plan: EnginePlan, evidence: Evidence, result: Result) -> list[State]:
+    """Thresholds of which the last window is the first to fail; of others the load has told."""
+    found = []
+    for threshold, judged in zip(thresholds_of(plan), result.thresholds, strict=True):
+        before = evidence.states.get(threshold, State(threshold))
+        if threshold.over_ns and judged.passed is False and before.outcome != "fail":
+            value = math.inf if judged.value == "inf" else judged.value
+            found.append(State(threshold, value, judged.window_ends_at_s))
+    return found
+
+
+def _measure(threshold: Threshold, plan: EnginePlan, evidence: Evidence, ledger: Ledger) -> State:
+    """Windows that ended before the load have been judged. The last one has what came in the drain, too."""
+    if threshold.over_ns:
+        begin = evidence.last_windows.get(threshold.span)
+    elif threshold.after_ns:
+        begin = evidence.marks.get(threshold.after_ns)
+    else:
+        return State(threshold, threshold.measure(ledger))
+    if begin is None:
+        return State(threshold)
+    stretch = stretch_since(
+        begin,
         evidence.final,
         evidence.at_gate,
         evidence.load_ns,
         scripted=plan.counts_iterations,
         whole=ledger,
     )
-    return None if stretch is None else threshold.measure(stretch)
+    value = threshold.measure(stretch)
+    if not threshold.over_ns:
+        return State(threshold, value)
+    last = State(threshold, value, None if value is None else evidence.load_ns / 1e9)
+    return last.or_worse(evidence.states.get(threshold))
 
 
 def _figures(

@@ -21,8 +21,10 @@ from loadgen.engine_plan import ClosedLoad, ClosedStage, EnginePlan, MaxErrors, 
 from loadgen.health import Health, Strain
 from loadgen.progress import Event, EventKind, Phase, Progress
 from loadgen.schedule import Schedules
+from loadgen.thresholds import Threshold
 from loadgen.units import counted, format_count, format_duration, format_percent
-from loadgen.watch import Abort, Mark, Watch
+from loadgen.watch import Abort, State, Watch
+from loadgen.windows import Mark
 from loadgen.workers import Crew
 
 TICK_NS = 1_000_000_000
@@ -50,6 +52,10 @@ class Evidence:
     target_dead: bool = False  # it was given up
     marks: Mapping[int, Mark] = field(default_factory=dict)  # where thresholds with a delay begin to count
     aborts: Sequence[Abort] = ()  # thresholds that ended the run
+    states: Mapping[Threshold, State] = field(default_factory=dict)  # as they stood when the load was over
+    last_windows: Mapping[tuple[int, int], Mark] = field(
+        default_factory=dict
+    )  # by the span: where they begin
     stopped: str | None = None  # why the script's own errors, or the script itself, stopped the run
 
 
@@ -173,14 +179,22 @@ class Load:
             self._deadline = self._elapsed_ns() + STOP_GRACE_NS
             self._crew.stop()
 
-    def _judge_thresholds(self, total: Snapshot, elapsed_ns: int) -> None:
+    def _watch_thresholds(self, total: Snapshot, elapsed_ns: int) -> list[State]:
+        """Look at all of them; returns those whose windows have begun to fail."""
+        if self._at_gate is None:
+            return self._watch.look(total, elapsed_ns)
+        self._watch.look_after(total, self._at_gate, max(self._load_ns, 1))
+        return []
+
+    def _judge_thresholds(self, failed: list[State]) -> None:
         """One with `abort` that fails ends the run, as one interrupt does."""
+        for state in failed:
+            self.tell("threshold_failed", str(state))
         if self._shut.is_set():
             return
-        aborts = self._watch.look(total, elapsed_ns)
-        for abort in aborts:
+        for abort in self._watch.aborts:
             self.tell("threshold_abort", str(abort))
-        if aborts:
+        if self._watch.aborts:
             self._shut_gate("a threshold ended the run")
             self._crew.finish()
 
@@ -222,6 +236,7 @@ class Load:
         total, elapsed_ns = Snapshot.read(self._crew.blocks), self._elapsed_ns()
         assert self._last is not None
         loading = phase == "load"
+        failed = self._watch_thresholds(total, elapsed_ns)
         # The last look is at the very end, when nothing more is planned: what was until then is meant.
         planned_ns = min(elapsed_ns, self._plan.duration_ns - 1)
         progress = Progress(
@@ -233,6 +248,7 @@ class Load:
             now=self._now(total),
             target_rate_per_s=self._schedule.rate_at(planned_ns) if self._schedule and loading else None,
             target_users=self._plan.users_at(planned_ns) if loading and self._has_users else None,
+            thresholds=list(self._watch.states.values()),
         )
         self._progress(progress)
         self._last, self._last_at_ns = total, elapsed_ns
@@ -241,9 +257,9 @@ class Load:
             self._warned = True
             self.tell("near_limit", warning)
         if loading:
+            self._judge_thresholds(failed)
             self._judge_errors(total.counters)
             self._judge_target(total, elapsed_ns)
-            self._judge_thresholds(total, elapsed_ns)
 
     def _now(self, total: Snapshot) -> dict[str, int]:
         """Present states of those that live: a dead worker's block says for ever what it last said."""
@@ -332,6 +348,8 @@ class Load:
             target_dead=self._target_dead,
             marks=self._watch.marks,
             aborts=self._watch.aborts,
+            states=self._watch.states,
+            last_windows=self._watch.last_windows(self._load_ns),
         )
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from loadgen._engine import Snapshot
     from loadgen.engine_plan import EnginePlan
     from loadgen.result import Result
+    from loadgen.watch import State
 
 Phase = Literal["load", "drain"]
 # What workers tell about the scripts that they run; "script" is whatever has no kind of its own.
@@ -39,6 +40,7 @@ EventKind = (
         "near_limit",
         "target_dead",
         "threshold_abort",
+        "threshold_failed",
         "books_wrong",
         "recording_failed",
         "worker_said",
@@ -79,6 +81,7 @@ class Progress:
     now: Mapping[str, int]  # connections, overdue, in_flight, users: of the workers that live
     target_rate_per_s: float | None  # of all open loads together; of a script: iterations
     target_users: int | None  # of all closed loads together
+    thresholds: Sequence[State] = ()  # how they stand
 
 
 class Observer(Protocol):

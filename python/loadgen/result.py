@@ -139,12 +139,16 @@ class ScriptResult(Struct, frozen=True, kw_only=True):
 
 
 class ThresholdResult(Struct, frozen=True, kw_only=True):
-    """One threshold; `passed` is null where there was no data. `value` is what ended the run, if it did."""
+    """One threshold; `passed` is null where there was no data. `value` is what ended the run, if it did.
+
+    Of one with `over` it is that of the worst window, or of the one that ended the run.
+    """
 
     expression: str
     value: Milliseconds
     passed: bool | None
     aborted_at_s: float | None = None  # since the start
+    window_ends_at_s: float | None = None  # the same
 
 
 class WorkerResult(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ import msgspec
 
 from loadgen import health
 from loadgen.capacity import check_capacity
-from loadgen.conclusion import WorkerEnd, conclude_run
+from loadgen.conclusion import WorkerEnd, conclude_run, failed_at_the_end
 from loadgen.deliveries import Deliveries
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ExitCode, Interrupted, ScriptFailed, WorkerError
@@ -171,6 +171,8 @@ class Conductor:
         result, wrong = conclude_run(plan, schedule, evidence, workers, self._news, self._deliveries)
         for identity in wrong:
             load.tell("books_wrong", f"the books do not balance: {identity}")
+        for state in failed_at_the_end(plan, evidence, result):
+            load.tell("threshold_failed", str(state))
         load.tell("end", f"{result.verdict}, exit code {result.exit_code}")
         for observer in self._observers:
             observer.end(result)

@@ -5,6 +5,11 @@
     errors, errors.KIND                                a share, 1%, or a count, 10
     requests ok dropped cancelled unfinished           a count
     rate                                               requests sent per second: 500/s
+    burn(OBJECTIVE)                                    a number, 10: how many times faster than the objective
+                                                       allows the error budget is spent
+    budget(OBJECTIVE)                                  a share, 100%: how much of it was spent
+
+        burn = errors / requests / (1 - OBJECTIVE)     OBJECTIVE is the share of answers to be ok: 99.9%
 
 KIND is response (the default), service, lateness, connect, send, first_byte, receive or connection_wait.
 
@@ -17,6 +22,7 @@ Of a script's run also:
 
 There LABEL is a request's template (`GET /items/{id}`), an operation, a group or a scenario: its iterations.
 
+    over WINDOW     judged on every window of that length, sliding by the second: the worst one counts
     after DELAY     what was recorded in the first DELAY of the run does not count
     abort           judged every second as well; where it fails, it ends the run
 
@@ -29,12 +35,14 @@ import math
 import operator
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from loadgen.units import (
     format_count,
+    format_duration,
     format_ns,
     format_number,
     format_percent,
@@ -57,7 +65,8 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _EXPRESSION = re.compile(
-    r"(?:(?P<label>.+):)?\s*(?P<metric>check\(.+\)|[\w.-]+)\s*(?P<op><=|>=|<|>)\s*(?P<value>[^\s<>=]+(?:\s+%)?)"
+    r"(?:(?P<label>.+):)?\s*(?P<metric>check\(.+\)|(?:burn|budget)\([^()]*\)|[\w.-]+)"
+    r"\s*(?P<op><=|>=|<|>)\s*(?P<value>[^\s<>=]+(?:\s+%)?)"
     r"(?:\s+over\s+(?P<over>\S+))?(?:\s+after\s+(?P<after>\S+))?(?P<abort>\s+abort)?"
 )
 _STATISTICS = ("mean", "min", "max")
@@ -66,6 +75,8 @@ _OF_METRIC = ("sum", "count", "last", "share")
 # Of fewer samples, or events where it is a share, one could decide: they end no run.
 ENOUGH = 10
 _EXAMPLE = 'expected METRIC OP VALUE such as "p99 < 250ms" or "errors < 1%"'
+_ORDER = "and after it, in this order: over WINDOW, after DELAY, abort"
+_SECOND_NS = 1_000_000_000
 
 
 class Figures(Protocol):
@@ -88,8 +99,17 @@ class Threshold(Struct, frozen=True):
     op: str
     limit: float
     scale: Scale
+    over_ns: int = 0
     after_ns: int = 0
     abort: bool = False
+    allowed: float = (
+        1.0  # the share of errors that an objective allows, of which burn and budget are multiples
+    )
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """What it is judged on: thresholds with the same `over` and `after` are on the same."""
+        return self.over_ns, self.after_ns
 
     def measure(self, figures: Figures) -> float | None:
         """The metric's value, on the threshold's own scale."""
@@ -106,21 +126,32 @@ class Threshold(Struct, frozen=True):
         if self.scale == "count" or value is None:
             return value
         sent = figures.count("requests", self.label)
-        return value / sent if sent else None
+        if not sent:
+            return None
+        # Rounded where it is divided twice: at its limit a burn must not be a hair above it.
+        return value / sent if self.allowed == 1 else round(value / sent / self.allowed, 9)
 
     def ends_the_run(self, figures: Figures) -> bool:
-        """Whether the run so far fails, and enough of it is known to say so."""
+        """Whether the run so far fails, and enough of it is known to say so. A failed window is enough."""
         value = self.measure(figures)
         if value is None or self.judge(value) != "fail":
             return False
         is_sum = self.own_metric is not None and self.own_metric[1] in ("sum", "count")
-        if self.scale == "count" or (is_sum and self.op in ("<", "<=")):
-            return True  # it only grows: what is above the limit stays there
+        if self.over_ns or self.scale == "count" or (is_sum and self.op in ("<", "<=")):
+            return True  # a count only grows: what is above the limit stays there
         samples = self._samples(figures)
-        if self.scale == "share":
-            against = value if self.op in ("<", "<=") else 1 - value
-            return round(against * samples) >= ENOUGH
+        if self.scale == "share" or self.allowed != 1:
+            share = value * self.allowed
+            return round((share if self.op in ("<", "<=") else 1 - share) * samples) >= ENOUGH
         return samples >= ENOUGH
+
+    def may_still_hold(self) -> bool:
+        """Whether the run so far says nothing against it: a count that has to be reached by the end."""
+        return self.scale == "count" and not self.over_ns and self.op in (">", ">=")
+
+    def is_worse(self, value: float, other: float) -> bool:
+        """Whether a value is further from passing than another."""
+        return value > other if self.op in ("<", "<=") else value < other
 
     def _samples(self, figures: Figures) -> float:
         if _is_check(self.metric):
@@ -139,6 +170,12 @@ class Threshold(Struct, frozen=True):
             "count": format_count,
             "number": format_number,
         }[self.scale](value)
+
+    def place(self, window_ends_at_s: float | None) -> str:
+        """Words for a window, after its value."""
+        if window_ends_at_s is None:
+            return ""
+        return f" in the {format_duration(self.over_ns)} up to {window_ends_at_s:.1f} s"
 
     @property
     def _check(self) -> str | None:
@@ -162,25 +199,53 @@ def parse_threshold(text: str, *, scripted: bool = False) -> Threshold:
     """Read an expression. Errors say what was expected. A script has metrics of its own, by any name."""
     match = _EXPRESSION.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{_EXAMPLE}, got {quoted(text)}")
+        order = f", {_ORDER}" if re.search(r"\b(over|after|abort)\b", text) else ""
+        raise ValueError(f"{_EXAMPLE}{order}, got {quoted(text)}")
+    over_ns = _window_ns(match["over"]) if match["over"] else 0
     after_ns = parse_duration_ns(match["after"]) if match["after"] else 0
-    if match["over"] is not None:
-        parse_duration_ns(match["over"])
-        raise ValueError(
-            f'"over" is not supported yet, in {quoted(text)}: thresholds are judged on the whole run'
-        )
     label = match["label"].strip() if match["label"] else None
-    if scripted and (of_script := _of_script(label, match["metric"], match["value"])) is not None:
+    allowed = 1.0
+    if match["metric"].startswith(("burn(", "budget(")):
+        metric, limit, scale, allowed = _of_budget(match["metric"], match["value"], windows=over_ns > 0)
+    elif scripted and (of_script := _of_script(label, match["metric"], match["value"])) is not None:
         metric, limit, scale = of_script
     else:
         metric, limit, scale = _metric(match["metric"], match["value"])
     abort = match["abort"] is not None
-    if abort and scale == "count" and match["op"] in (">", ">="):
+    expression = " ".join(text.split())
+    found = Threshold(expression, label, metric, match["op"], limit, scale, over_ns, after_ns, abort, allowed)
+    if abort and found.may_still_hold():
         raise ValueError(
             f"{metric} only grows, so {quoted(text)} would end every run at its first second: "
             'leave "abort" out'
         )
-    return Threshold(" ".join(text.split()), label, metric, match["op"], limit, scale, after_ns, abort)
+    return found
+
+
+def _window_ns(text: str) -> int:
+    length_ns = parse_duration_ns(text)
+    if length_ns == 0 or length_ns % _SECOND_NS:
+        raise ValueError(f'over: expected whole seconds such as "30s", got {quoted(text)}')
+    return length_ns
+
+
+def _of_budget(metric: str, value: str, *, windows: bool) -> tuple[str, float, Scale, float]:
+    """Of errors, as a multiple of the share of them that an objective allows."""
+    name, _, objective = metric.removesuffix(")").partition("(")
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", objective, re.ASCII)
+    if match is None or not 0 < Decimal(match[1]) < 100:
+        raise ValueError(f'{name}: expected an objective such as "{name}(99.9%)", got {quoted(metric)}')
+    allowed = float((100 - Decimal(match[1])) / 100)
+    number, share = _plain_number(value), _share(value)
+    if name == "burn":
+        if number is None or number < 0:
+            raise ValueError(f'burn: expected a number such as "10", got {quoted(value)}')
+        return "errors", number, "number", allowed
+    if share is None:
+        raise ValueError(f'budget: expected a share such as "100%", got {quoted(value)}')
+    if windows:
+        raise ValueError('the budget is that of the whole run: leave "over" out, or ask for its "burn"')
+    return "errors", share, "share", allowed
 
 
 def _is_check(metric: str) -> bool:
@@ -257,7 +322,7 @@ def _metric(metric: str, value: str) -> tuple[str, float, Scale]:
     if latency is None:
         raise ValueError(
             f"{quoted(metric)} is not a metric: expected p50 to p99.99, mean, min or max "
-            f"(of {', '.join(KINDS)}), errors, rate, {', '.join(_COUNTS)}"
+            f"(of {', '.join(KINDS)}), errors, rate, {', '.join(_COUNTS)}, burn(99.9%), budget(99.9%)"
         )
     if re.fullmatch(r"[\d.]+", value):
         # Elsewhere a plain number is seconds; here people would mean milliseconds as often as not.

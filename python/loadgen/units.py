@@ -28,7 +28,7 @@ _NS = {
 
 def quoted(value: object) -> str:
     """A value as an error message shows it: in quotes, on one line, cut where it is long."""
-    text = printable(str(value))
+    text = printable(str(value)[:61])  # of more, no more is shown
     return f'"{text if len(text) <= 60 else text[:57] + "..."}"'
 
 
@@ -154,10 +154,12 @@ def format_bytes(count: float) -> str:
 
 
 def format_percent(share: float) -> str:
-    """`0.04 %`, `12 %`, `100 %`: no more digits than it deserves, but never a false 0 or 100."""
+    """`0.04 %`, `12 %`, `250 %`: no more digits than it deserves, but never a false 0 or 100."""
     percent = share * 100
     if percent in (0, 100):
         return f"{percent:.0f} %"
+    if percent > 100:
+        return f"{percent:,.0f} %"
     if percent < 0.01:
         return "< 0.01 %"
     if 99.5 <= percent < 100:

@@ -1,4 +1,4 @@
-"""Thresholds while a run goes on: where each begins to count, and which ends the run. It stops nothing."""
+"""Thresholds while a run goes on: where each begins to count, how it stands, which ends it. Stops nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadgen.stretch import Stretch
-from loadgen.thresholds import Threshold, parse_threshold
+from loadgen.thresholds import Outcome, Threshold, parse_threshold
+from loadgen.units import quoted
+from loadgen.windows import START, Mark, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,14 +16,6 @@ if TYPE_CHECKING:
     from loadgen._engine import Snapshot
     from loadgen.engine_plan import EnginePlan
     from loadgen.ledger import Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A run at the instant from which on a threshold counts."""
-
-    at_ns: int
-    total: Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +27,33 @@ class Abort:
     value: float
 
     def __str__(self) -> str:
-        return f'"{self.threshold.expression}" ends the run: {self.threshold.show(self.value)}'
+        return f"{quoted(self.threshold.expression)} ends the run: {self.threshold.show(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a threshold stands: on the run so far, or in the worst of its windows."""
+
+    threshold: Threshold
+    value: float | None = None
+    window_ends_at_s: float | None = None
+
+    def __str__(self) -> str:
+        assert self.value is not None
+        place = self.threshold.place(self.window_ends_at_s)
+        return f"{quoted(self.threshold.expression)} fails: {self.threshold.show(self.value)}{place}"
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the run so far makes of it."""
+        outcome = self.threshold.judge(self.value)
+        return "no data" if outcome == "fail" and self.threshold.may_still_hold() else outcome
+
+    def or_worse(self, other: State | None) -> State:
+        """The worse of two windows. One without data says nothing."""
+        if other is None or other.value is None:
+            return self
+        return other if self.value is None or self.threshold.is_worse(other.value, self.value) else self
 
 
 class Watch:
@@ -41,25 +61,69 @@ class Watch:
 
     def __init__(self, plan: EnginePlan) -> None:
         self._scripted = plan.counts_iterations
-        thresholds = thresholds_of(plan)
-        self._aborting = [threshold for threshold in thresholds if threshold.abort]
-        self.delays_ns = sorted({threshold.after_ns for threshold in thresholds if threshold.after_ns})
+        self._thresholds = thresholds_of(plan)
+        self._windows = {one.span: Windows(one.over_ns) for one in self._thresholds if one.over_ns}
+        self.delays_ns = sorted({one.after_ns for one in self._thresholds if one.after_ns})
         self.marks: dict[int, Mark] = {}  # by the delay
+        self.states = {threshold: State(threshold) for threshold in self._thresholds}
         self.aborts: list[Abort] = []
+        self._begin(0, START)
 
     def mark(self, delay_ns: int, total: Snapshot, elapsed_ns: int) -> None:
         """A delay is over."""
-        self.marks[delay_ns] = Mark(elapsed_ns, total)
+        self._begin(delay_ns, Mark(elapsed_ns, total))
 
-    def look(self, total: Snapshot, elapsed_ns: int) -> list[Abort]:
-        """Those that end the run now, judged on the run so far."""
-        for threshold in self._aborting:
-            figures = stretch_of(threshold, self.marks, total, total, elapsed_ns, scripted=self._scripted)
-            if figures is not None and threshold.ends_the_run(figures):
-                value = threshold.measure(figures)
+    def _begin(self, delay_ns: int, mark: Mark) -> None:
+        self.marks[delay_ns] = mark
+        for (_, after_ns), windows in self._windows.items():
+            if after_ns == delay_ns:
+                windows.begin(mark)
+
+    def look(self, total: Snapshot, elapsed_ns: int) -> list[State]:
+        """Judge the run so far, and each window that ends now. Returns first failures among windows."""
+        begins = {span: windows.end(total, elapsed_ns) for span, windows in self._windows.items()}
+        failed = []
+        for threshold, stretch in self._stretches(begins, total, total, elapsed_ns):
+            before, value = self.states[threshold], threshold.measure(stretch)
+            state = State(threshold, value)
+            if threshold.over_ns:
+                state = before.or_worse(State(threshold, value, elapsed_ns / 1e9))
+            self.states[threshold] = state
+            if threshold.abort and threshold.ends_the_run(stretch):
                 assert value is not None
                 self.aborts.append(Abort(elapsed_ns / 1e9, threshold, value))
-        return self.aborts
+            elif threshold.over_ns and before.outcome != "fail" and state.outcome == "fail":
+                failed.append(state)
+        return failed
+
+    def look_after(self, total: Snapshot, at_gate: Snapshot, load_ns: int) -> None:
+        """The load is over: no window ends any more but the last, which is judged when all is known."""
+        for threshold, stretch in self._stretches({}, total, at_gate, load_ns):
+            self.states[threshold] = State(threshold, threshold.measure(stretch))
+
+    def last_windows(self, load_ns: int) -> dict[tuple[int, int], Mark]:
+        """Where those begin that end with the load."""
+        found = {span: windows.last(load_ns) for span, windows in self._windows.items()}
+        return {span: mark for span, mark in found.items() if mark is not None}
+
+    def _stretches(
+        self,
+        begins: Mapping[tuple[int, int], Mark | None],
+        total: Snapshot,
+        at_gate: Snapshot,
+        elapsed_ns: int,
+    ) -> list[tuple[Threshold, Stretch]]:
+        """What each is judged on now, if it is. `begins`: where the windows begin that end now."""
+        made: dict[Mark, Stretch] = {}
+        found = []
+        for threshold in self.states:
+            begin = begins.get(threshold.span) if threshold.over_ns else self.marks.get(threshold.after_ns)
+            if begin is None:
+                continue
+            if begin not in made:
+                made[begin] = stretch_since(begin, total, at_gate, elapsed_ns, scripted=self._scripted)
+            found.append((threshold, made[begin]))
+        return found
 
 
 def thresholds_of(plan: EnginePlan) -> list[Threshold]:
@@ -67,23 +131,18 @@ def thresholds_of(plan: EnginePlan) -> list[Threshold]:
     return [parse_threshold(text, scripted=plan.has_metrics) for text in plan.thresholds]
 
 
-def stretch_of(
-    threshold: Threshold,
-    marks: Mapping[int, Mark],
+def stretch_since(
+    begin: Mark,
     total: Snapshot,
     at_gate: Snapshot,
     elapsed_ns: int,
     *,
     scripted: bool,
     whole: Ledger | None = None,
-) -> Stretch | None:
-    """What a threshold is judged on, up to now; None before its delay is over. `whole`: an ended run."""
-    if not threshold.after_ns:
-        sent, from_ns = at_gate.counters["sent"], 0
-    elif (mark := marks.get(threshold.after_ns)) is None:
-        return None
-    else:
-        total, from_ns = total.since(mark.total), mark.at_ns
-        sent = at_gate.counters["sent"] - mark.total.counters["sent"]
-    length_s = max(elapsed_ns - from_ns, 1) / 1e9
+) -> Stretch:
+    """From a mark until now. `whole`: a run that has ended."""
+    sent = at_gate.counters["sent"]
+    if begin.total is not None:
+        total, sent = total.since(begin.total), sent - begin.total.counters["sent"]
+    length_s = max(elapsed_ns - begin.at_ns, 1) / 1e9
     return Stretch(total, scripted=scripted, sent=sent, length_s=length_s, whole=whole)

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
 
+SECOND = 1_000_000_000
+
 
 class Given:
     """Figures as a test wants them."""
@@ -88,8 +90,19 @@ def test_the_grammar(text: str, label: str | None, metric: str, op: str, limit: 
         ("errors < 0.5", 'errors: expected a share such as "1%" or a count such as "10"'),
         ("requests > many", "expected a whole number"),
         ("rate > fast", "expected a rate"),
-        ("p99 < 5ms over 30s", '"over" is not supported yet'),
-        ("p99 < 5ms over 30s after 10s abort", '"over" is not supported yet'),
+        ("p99 < 5ms over 2500ms", 'over: expected whole seconds such as "30s", got "2500ms"'),
+        ("p99 < 5ms over 0s", "over: expected whole seconds"),
+        ("p99 < 5ms after 10s over 30s", "in this order: over WINDOW, after DELAY, abort"),
+        ("p99 < 5ms over", "in this order: over WINDOW, after DELAY, abort"),
+        ("burn < 10", "burn(99.9%)"),
+        ("burn() < 10", 'burn: expected an objective such as "burn(99.9%)", got "burn()"'),
+        ("burn(99.9) < 10", "burn: expected an objective"),
+        ("burn(100%) < 10", "burn: expected an objective"),
+        ("budget(0%) < 10%", 'budget: expected an objective such as "budget(99.9%)"'),
+        ("burn(99.9%) < 10%", 'burn: expected a number such as "10", got "10%"'),
+        ("burn(99.9%) < -1", "burn: expected a number"),
+        ("budget(99.9%) < 1", 'budget: expected a share such as "100%", got "1"'),
+        ("budget(99.9%) < 100% over 1m", 'the budget is that of the whole run: leave "over" out'),
         ("p99 < 5ms after soon", "expected a duration"),
         ("p99 < 5ms abort after 10s", "expected METRIC OP VALUE"),
         ("requests > 5 abort", "requests only grows"),
@@ -116,6 +129,12 @@ def test_what_is_no_threshold_is_refused(text: str, message: str) -> None:
         ("errors < 5", Given(errors=5, requests=10), 5, "fail"),
         ("rate > 100/s", Given(rate=100.5), 100.5, "pass"),
         ("rate > 100/s", Given(rate=None), None, "no data"),
+        ("burn(99.9%) < 10", Given(errors=10, requests=1000), 10, "fail"),
+        ("burn(99.9%) < 10", Given(errors=9, requests=1000), 9, "pass"),
+        ("burn(99%) <= 14.4", Given(errors=144, requests=1000), 14.4, "pass"),
+        ("burn(99.9%) < 10", Given(errors=None, requests=0), None, "no data"),
+        ("budget(99.9%) < 100%", Given(errors=1, requests=2000), 0.5, "pass"),
+        ("budget(99.9%) <= 100%", Given(errors=3, requests=1000), 3, "fail"),
     ],
 )
 def test_outcomes(text: str, figures: Given, value: float | None, outcome: str) -> None:
@@ -126,18 +145,25 @@ def test_outcomes(text: str, figures: Given, value: float | None, outcome: str) 
 
 
 @pytest.mark.parametrize(
-    ("text", "after_ns", "abort", "expression"),
+    ("text", "span_s", "abort", "expression"),
     [
-        ("p99 < 5ms", 0, False, "p99 < 5ms"),
-        ("p99 < 5ms  after 10s", 10_000_000_000, False, "p99 < 5ms after 10s"),
-        ("errors < 1%  abort", 0, True, "errors < 1% abort"),
-        ("errors < 1 % after 250ms abort", 250_000_000, True, "errors < 1 % after 250ms abort"),
-        ("a: errors < 5 after 0s abort", 0, True, "a: errors < 5 after 0s abort"),
+        ("p99 < 5ms", (0, 0), False, "p99 < 5ms"),
+        ("p99 < 5ms  after 10s", (0, 10), False, "p99 < 5ms after 10s"),
+        ("errors < 1%  abort", (0, 0), True, "errors < 1% abort"),
+        ("errors < 1 % after 250ms abort", (0, 0.25), True, "errors < 1 % after 250ms abort"),
+        ("a: errors < 5 after 0s abort", (0, 0), True, "a: errors < 5 after 0s abort"),
+        ("a over b: errors < 5 over  1m30s", (90, 0), False, "a over b: errors < 5 over 1m30s"),
+        ("p99 < 5ms over 2s after 10s abort", (2, 10), True, "p99 < 5ms over 2s after 10s abort"),
+        ("requests > 5 over 2s abort", (2, 0), True, "requests > 5 over 2s abort"),
+        ("GET /: burn(99.9%) < 14.4 over 1h", (3600, 0), False, "GET /: burn(99.9%) < 14.4 over 1h"),
     ],
 )
-def test_when_a_threshold_is_judged(text: str, after_ns: int, abort: bool, expression: str) -> None:
+def test_when_a_threshold_is_judged(
+    text: str, span_s: tuple[float, float], abort: bool, expression: str
+) -> None:
     threshold = parse_threshold(text)
-    assert (threshold.after_ns, threshold.abort, threshold.expression) == (after_ns, abort, expression)
+    assert threshold.span == tuple(round(length * SECOND) for length in span_s)
+    assert (threshold.abort, threshold.expression) == (abort, expression)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +181,12 @@ def test_when_a_threshold_is_judged(text: str, after_ns: int, abort: bool, expre
         ("a percentile without support", "p99 < 1ms abort", Given(latency=None, requests=50), False),
         ("a rate that holds", "rate > 5/s abort", Given(rate=6, requests=50), False),
         ("a rate that does not", "rate > 5/s abort", Given(rate=4, requests=50), True),
+        ("nine errors are no burn yet", "burn(99.9%) < 10 abort", Given(errors=9, requests=9), False),
+        ("ten errors burn", "burn(99.9%) < 10 abort", Given(errors=10, requests=900), True),
+        ("ten errors spend", "budget(99.9%) < 100% abort", Given(errors=10, requests=900), True),
+        ("what fails in a window has failed", "errors < 1% over 2s abort", Given(errors=1, requests=1), True),
+        ("a window without data", "p99 < 1ms over 2s abort", Given(latency=None, requests=50), False),
+        ("too little in a window", "requests > 9 over 2s abort", Given(requests=9), True),
         ("ten failed checks", "checks > 99% abort", Given(checks=0.9, made=100), True),
         ("nine failed checks", "checks > 99% abort", Given(checks=0.91, made=100), False),
         ("a gauge seen often", "queue < 5 abort", Given(metric=6, made=10), True),
@@ -164,6 +196,33 @@ def test_when_a_threshold_is_judged(text: str, after_ns: int, abort: bool, expre
 )
 def test_what_ends_a_run(sentence: str, text: str, figures: Given, ends: bool) -> None:
     assert parse_threshold(text, scripted=True).ends_the_run(figures) == ends, sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "words"),
+    [
+        ("burn(99.9%) < 14.4 over 1m", 14.4, "14.4 in the 1m up to 61.0 s"),
+        ("budget(99.9%) < 100%", 2.5, "250 %"),
+    ],
+)
+def test_a_value_in_words(text: str, value: float, words: str) -> None:
+    threshold = parse_threshold(text)
+    assert threshold.show(value) + threshold.place(61.0 if threshold.over_ns else None) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "hopes"),
+    [("requests > 5", True), ("requests > 5 over 2s", False), ("errors < 5", False), ("rate > 5/s", False)],
+)
+def test_a_count_that_has_to_be_reached_may_still_be(text: str, hopes: bool) -> None:
+    assert parse_threshold(text).may_still_hold() == hopes
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "other", "worse"), [("<", 2, 1, True), ("<=", 1, 1, False), (">", 1, 2, True)]
+)
+def test_the_worse_of_two(op: str, value: float, other: float, worse: bool) -> None:
+    assert parse_threshold(f"rate {op} 5/s").is_worse(value, other) == worse
 
 
 def test_a_label_is_passed_on() -> None:
@@ -244,7 +303,6 @@ def test_the_grammar_of_scripts(
         ("checks > 5", 'checks: expected a share such as "99%", got "5"'),
         ("browse: checks > 5%", 'checks belong to no label: leave "browse" out'),
         ("orders > many", '"orders" is not a metric'),
-        ("orders > 5 over 30s", '"over" is not supported yet'),
     ],
 )
 def test_what_is_no_threshold_of_a_script_is_refused(text: str, message: str) -> None:

@@ -208,7 +208,8 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
         multiple=True,
         metavar="EXPR",
         help='A condition, such as "p99 < 250ms" or "errors < 1%". Repeatable; one that fails: exit code 1. '
-        '"after 10s" leaves out the first 10 s; "abort" at its end stops the run once it fails.',
+        'After it "over 30s" asks it of every 30 s of the run, "after 10s" leaves out the first 10 s, '
+        '"abort" stops the run once it fails. "burn(99.9%) < 10 over 1m" is of the error budget.',
     ),
     option("--name", metavar="TEXT", help="What to call the run."),
     option("--out", metavar="DIR", help="The run folder. Default: runs/<time>-<name>."),

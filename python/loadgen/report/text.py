@@ -25,6 +25,7 @@ from loadgen.units import (
     printable,
     quoted,
 )
+from loadgen.windows import LATE_NS
 from loadgen.wire import describe_wire
 
 WIDTH = 80
@@ -236,8 +237,10 @@ def _measured(threshold: ThresholdResult, result: Result) -> str:
     value = math.inf if threshold.value == "inf" else threshold.value
     if value is None:
         return _why_no_data(threshold, result)
-    ended = f", ended the run at {threshold.aborted_at_s:.1f} s" if threshold.aborted_at_s is not None else ""
-    return _parse(threshold, result).show(value) + ended
+    parsed = _parse(threshold, result)
+    if threshold.aborted_at_s is not None:
+        return f"{parsed.show(value)}, ended the run at {threshold.aborted_at_s:.1f} s"
+    return parsed.show(value) + parsed.place(threshold.window_ends_at_s)
 
 
 def _parse(threshold: ThresholdResult, result: Result) -> Threshold:
@@ -247,9 +250,11 @@ def _parse(threshold: ThresholdResult, result: Result) -> Threshold:
 def _why_no_data(threshold: ThresholdResult, result: Result) -> str:
     """`200 samples, p99 needs 368`."""
     parsed = _parse(threshold, result)
-    if parsed.after_ns:
-        ended_before = result.duration_s * 1e9 <= parsed.after_ns
-        return "the run ended before" if ended_before else "too little after that"
+    if parsed.over_ns or parsed.after_ns:
+        late_ns = LATE_NS if parsed.over_ns else 0
+        ended_before = result.duration_s * 1e9 <= sum(parsed.span) - late_ns
+        too_little = "too little in any window" if parsed.over_ns else "too little after that"
+        return "the run ended before" if ended_before else too_little
     kind, _, statistic = parsed.metric.partition(".")
     latencies = (result.latency, result.phases)
     latency = next(
