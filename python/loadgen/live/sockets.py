@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadgen.live.terminal import Figures
+from loadgen.live.figures import Figures
 from loadgen.snapshot import counted_by_name, percentile_ns
 from loadgen.units import counted, format_bytes, format_count, format_ns, format_rate
 
@@ -20,12 +20,24 @@ class SocketFigures(Figures):
     """The same rows as of requests, with other words in them."""
 
     names = ("sockets", "messages")
+    pace = "received"
 
     def __init__(self, progress: Progress, asked: int) -> None:
         super().__init__(progress)
         self._asked = asked
         self._total = counted_by_name(progress.total)
         self._grown = counted_by_name(progress.interval)
+
+    def rate_per_s(self) -> float:
+        """Messages that came."""
+        return max(0, self._grown.get("messages received", 0)) / self._seconds
+
+    def p99_ns(self) -> float | None:
+        """Of deliveries, where there are any."""
+        interval = self._progress.interval
+        if "delivery" in interval.labels and (found := interval.histogram("response", "delivery")).count:
+            return found.percentile(99.0)
+        return super().p99_ns()
 
     def rates(self) -> list[str]:
         """Open ones, and how fast more are opened."""

@@ -9,13 +9,16 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
-from loadgen.snapshot import busy_share, percentile_ns
-from loadgen.units import counted, format_count, format_ns, format_percent, format_rate, printable
+from loadgen.live.curve import Curve
+from loadgen.live.figures import Figures, figures_of
+from loadgen.live.standing import Changes
+from loadgen.report.columns import fitted
+from loadgen.units import counted, format_duration, format_ns, format_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from rich.console import Group
+    from rich.console import Console, Group
     from rich.live import Live
 
     from loadgen.engine_plan import EnginePlan
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY_S = 5
 REDRAWS_PER_S = 4
+SHORTEST_S = 0.5
+MOST_OF_A_NAME = 200
 # What goes without saying while one is looking, or comes with the table at the end.
 _UNSPOKEN = frozenset({"start", "stage", "gate_shut", "end"})
 
@@ -43,7 +48,7 @@ def describe_plan(plan: EnginePlan) -> str:
     what = plan.label
     if plan.script is not None:
         what = ", ".join(scenario.name for scenario in plan.script.scenarios)
-    parts = [f"{printable(what)}: {plan.describe_load()}"]
+    parts = [f"{fitted(what, MOST_OF_A_NAME)}: {plan.describe_load()}"]
     if not asked and not plan.has_metrics:
         parts[0] += " (the default; --tps sets a rate)"
     parts.append(counted(plan.workers, "worker"))
@@ -87,6 +92,7 @@ class PlainView(QuietView):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._next_s = float(PLAIN_EVERY_S)
+        self._changes = Changes()
         self._figures: Callable[[Progress], Figures] = Figures
 
     def begin(self, opening: Opening) -> None:
@@ -112,6 +118,8 @@ class PlainView(QuietView):
             deliveries[0] = f"delivery {deliveries[0]}"
         parts = [f"{progress.elapsed_s:6.0f} s", *rates, *requests, *figures.response(), *deliveries]
         self.say("  ".join([*parts, *figures.trouble()]))
+        for change in self._changes.since_last(progress):
+            self.say(f"{progress.elapsed_s:6.1f} s  {change}")
 
     def event(self, event: Event) -> None:
         """With its time."""
@@ -131,6 +139,7 @@ class LiveView(QuietView):
         self._begun = 0.0
         self._over = False
         self._progress: Progress | None = None
+        self._rate, self._p99 = Curve(format_rate), Curve(format_ns)
 
     def begin(self, opening: Opening) -> None:
         """Start to draw."""
@@ -141,17 +150,25 @@ class LiveView(QuietView):
             self.say(opening.note)
         self.say(describe_plan(opening.plan))
         self._figures = figures_of(opening.plan)
-        self._title, self._length_s = printable(opening.plan.name), opening.plan.duration_ns / 1e9
+        self._title, self._length_s = opening.plan.name, opening.plan.duration_ns / 1e9
         self._begun = time.monotonic()
         console = Console(file=self._stream, highlight=False)
         self._live = Live(
-            console=console, get_renderable=self._draw, refresh_per_second=REDRAWS_PER_S, transient=True
+            console=console,
+            get_renderable=partial(self._draw, console),
+            refresh_per_second=REDRAWS_PER_S,
+            transient=True,
         )
         self._live.start()
 
     def progress(self, progress: Progress) -> None:
         """Kept for the next drawing."""
         self._progress = progress
+        # A look at the end of the load may be at next to nothing, which has no rate.
+        if progress.phase == "load" and progress.interval_s > SHORTEST_S:
+            figures = self._figures(progress)
+            self._rate.add(figures.rate_per_s())
+            self._p99.add(figures.p99_ns())
 
     def event(self, event: Event) -> None:
         """Above the drawing, where it stays."""
@@ -173,134 +190,22 @@ class LiveView(QuietView):
             with contextlib.suppress(OSError):
                 self._live.console.print(text, markup=False)
 
-    def _draw(self) -> Group:
+    def _draw(self, console: Console) -> Group:
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
+
+        from loadgen.live import drawing
 
         elapsed_s = time.monotonic() - self._begun
-        left = (
-            "the load is over"
-            if self._over or elapsed_s > self._length_s
-            else f"{self._length_s - elapsed_s:.0f} s left"
-        )
-        head = Table.grid(padding=(0, 2), expand=False)
-        bar = ProgressBar(total=self._length_s, completed=min(elapsed_s, self._length_s), width=30)
-        head.add_row(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"), bar, left)
+        left_s = max(0.0, self._length_s - elapsed_s)
+        is_over = self._over or not left_s
+        left = "the load is over" if is_over else f"{format_duration(round(left_s) * 1e9)} left"
+        head = drawing.head(self._title, elapsed_s, self._length_s, left)
         if self._progress is None:
             return Group(head)
         figures = self._figures(self._progress)
-        rows = Table.grid(padding=(0, 3))
-        for name, cells in (
-            (figures.names[0], figures.rates()),
-            (figures.names[1], figures.requests()),
-            ("response", figures.response()),
-            ("delivery", figures.deliveries()),
-            ("trouble", figures.trouble()),
-            ("generator", figures.generator()),
-        ):
-            if not cells:
-                continue
-            rows.add_row(Text(name, style="dim"), *(Text(cell, no_wrap=True) for cell in cells))
-        return Group(head, rows)
-
-
-def iterations_under_way(counters: Mapping[str, int]) -> int:
-    """Begun, and not ended yet."""
-    return counters["iterations_started"] - counters["iterations_ok"] - counters["iterations_failed"]
-
-
-def figures_of(plan: EnginePlan) -> Callable[[Progress], Figures]:
-    """How to tell of a run of this plan."""
-    if plan.sockets is not None:
-        from loadgen.live.sockets import SocketFigures  # which is made of what stands below
-
-        return partial(SocketFigures, asked=plan.connections)
-    return partial(Figures, scripted=plan.script is not None, in_iterations=plan.counts_iterations)
-
-
-class Figures:
-    """The last interval in words, the same for both views."""
-
-    names = ("requests", "requests")  # what rates() and requests() are of
-
-    def __init__(self, progress: Progress, *, scripted: bool = False, in_iterations: bool = False) -> None:
-        if scripted or in_iterations:
-            self.names = ("iterations", "requests")
-        self._progress = progress
-        self._scripted = scripted
-        self._in_iterations = scripted or in_iterations
-        self._counters = progress.interval.counters
-        self._seconds = max(progress.interval_s, 1e-9)
-
-    def rates(self) -> list[str]:
-        """Sent against wanted, and answered well, or iterations; after the load, what is left."""
-        progress = self._progress
-        if progress.phase == "drain":
-            what, count = "response", progress.now["in_flight"]
-            if self._in_iterations:
-                what, count = "iteration", iterations_under_way(progress.total.counters)
-            return [f"waiting for {counted(count, what)}"]
-        names = (
-            ("begun", "iterations_started", "iterations_ok")
-            if self._in_iterations
-            else ("sent", "sent", "ok")
+        return Group(
+            head,
+            drawing.curves(console, ("rate", self._rate, f"{figures.pace}, "), ("p99", self._p99, "")),
+            drawing.figures(figures),
+            *drawing.thresholds(console, self._progress.thresholds),
         )
-        sent = f"{names[0]} {format_rate(self._counters[names[1]] / self._seconds)}"
-        if progress.target_rate_per_s is not None:
-            sent += f" of {format_rate(progress.target_rate_per_s)}"
-        parts = [sent, f"ok {format_rate(self._counters[names[2]] / self._seconds)}"]
-        if self._scripted:
-            parts.append(counted(progress.now["users"], "user"))
-        elif progress.target_users is not None:
-            parts.append(counted(progress.now["active_users"], "user"))
-        return parts
-
-    def requests(self) -> list[str]:
-        """What iterations send, which is any number of requests."""
-        if not self._in_iterations or self._progress.phase == "drain":
-            return []
-        return [f"sent {format_rate(self._counters['sent'] / self._seconds)}"]
-
-    def response(self) -> list[str]:
-        """Percentiles of the response time."""
-        histogram = self._progress.interval.histogram("response")
-        return [
-            f"p{percent:g} {format_ns(percentile_ns(histogram, percent))}" for percent in (50.0, 99.0)
-        ] + [f"max {format_ns(histogram.max_ns)}"]
-
-    def deliveries(self) -> list[str]:
-        """How long messages took that nobody asked for: of sockets."""
-        return []
-
-    def trouble(self) -> list[str]:
-        """Failures of the whole run, and what waits now."""
-        total = self._progress.total.counters
-        parts = [f"errors {format_count(total['failed'])}"]
-        if self._in_iterations:
-            parts += self._iteration_trouble(total)
-        if self._progress.now["overdue"]:
-            parts.append(f"overdue {format_count(self._progress.now['overdue'])}")
-        if total["dropped"]:
-            parts.append(f"dropped {format_count(total['dropped'])}")
-        return parts
-
-    def _iteration_trouble(self, total: Mapping[str, int]) -> list[str]:
-        """Iterations and checks that failed, since the start."""
-        checks = sum(failed for kind, _, _, failed, *_ in self._progress.total.tallies if kind == "check")
-        found = (("failed iterations", total["iterations_failed"]), ("failed checks", checks))
-        return [f"{name} {format_count(count)}" for name, count in found if count]
-
-    def generator(self) -> list[str]:
-        """The generator's own work."""
-        counters = self._counters
-        share = busy_share(counters)
-        busy = "-" if share is None else format_percent(share)
-        # Its own part of it: waiting for a connection is not its work.
-        lateness = percentile_ns(self._progress.interval.histogram("dispatch"), 99.0)
-        return [
-            f"busy {busy}",
-            f"p99 lateness {format_ns(lateness)}",
-            f"{format_count(self._progress.now['connections'])} connections",
-        ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from loadgen.units import printable
+
 
 def width_of(text: str) -> int:
     """Columns that a terminal gives it: none for accents set on letters, two for wide letters."""
@@ -22,6 +24,13 @@ def cut_middle(text: str, width: int) -> str:
         return text
     room = width - len("...")
     return f"{_take(text, room - room // 2)}...{_take(text[::-1], room // 2)[::-1]}"
+
+
+def fitted(text: str, width: int) -> str:
+    """Text from outside, safe for a terminal and in so many columns. It may have megabytes."""
+    if len(text) > 2 * width:
+        text = f"{text[:width]}...{text[-width:]}"
+    return cut_middle(printable(text), width)
 
 
 def _take(text: str, width: int) -> str:

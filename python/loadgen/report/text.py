@@ -9,7 +9,7 @@ from loadgen.engine_plan import OpenLoad
 from loadgen.errors import ExitCode
 from loadgen.report import script as of_script
 from loadgen.report import sockets as of_sockets
-from loadgen.report.columns import cut_middle, pad, width_of
+from loadgen.report.columns import cut_middle, fitted, pad, width_of
 from loadgen.report.latencies import footnotes, latency_rows
 from loadgen.report.words import ERROR_WORDS
 from loadgen.result import Result, ThresholdResult
@@ -209,7 +209,7 @@ def _thresholds(result: Result) -> list[str]:
         outcome = {True: "pass", False: "FAIL", None: "no data"}[threshold.passed]
         measured = _measured(threshold, result)
         width = WIDTH - 9 - len(measured) - 1
-        lines.append(f"{outcome:<9}{pad(_cut(printable(threshold.expression), width), width)} {measured}")
+        lines.append(f"{outcome:<9}{pad(fitted(threshold.expression, width), width)} {measured}")
         lines += _known_names(threshold, result)
     return lines
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from loadgen.live.terminal import LiveView, PlainView, figures_of
+from loadgen.live.figures import figures_of
+from loadgen.live.terminal import LiveView, PlainView
 from loadgen.progress import Opening, Phase, Progress
 from tests.unit.live.test_terminal import Terminal
 from tests.unit.sockets import feed, socket_plan

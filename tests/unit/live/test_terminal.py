@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from loadgen.live.standing import Changes
 from loadgen.live.terminal import LiveView, PlainView, QuietView, make_view
 from loadgen.plan import Plan
 from loadgen.progress import Event, Opening, Phase, Progress
+from loadgen.thresholds import parse_threshold
+from loadgen.watch import State
 from tests.unit.figures import Counted, Samples
 from tests.unit.scripts import scripted_plan, shop
 
@@ -103,6 +107,39 @@ def test_plain_lines_come_every_five_seconds() -> None:
         "errors 10  overdue 7"
         for second in (5, 10)
     ]
+
+
+def standing(*values: float | None) -> list[State]:
+    texts = ["errors < 1%", "p99 < 250ms over 30s", "rate > 5k/s", "requests > 100"]
+    return [State(parse_threshold(text), value) for text, value in zip(texts, values, strict=True)]
+
+
+def test_plain_lines_say_how_thresholds_change() -> None:
+    stream = io.StringIO()
+    view = PlainView(stream)
+    view.begin(opening(rate=5000))
+    for number, states in enumerate(
+        [
+            standing(0.5, 310.0, None, 50),
+            standing(0.5, 310.0, 4000.0, 150),
+            standing(0.001, 310.0, 4000.0, 150),
+            standing(0.001, 310.0, 4000.0, 150),
+        ],
+        1,
+    ):
+        view.progress(replace(tick(5.0 * number), thresholds=states))
+    told = [line for line in stream.getvalue().splitlines()[2:] if "requests" not in line and '"' in line]
+    assert told == [
+        '   5.0 s  "errors < 1%" fails so far: 50 %',
+        '  10.0 s  "rate > 5k/s" fails so far: 4,000/s',
+        '  15.0 s  "errors < 1%" holds again: 0.1 %',
+    ]
+
+
+def test_of_many_thresholds_that_change_a_few_are_told() -> None:
+    states = [State(parse_threshold(f"{number}: errors < 1%"), 1.0) for number in range(100)]
+    lines = Changes().since_last(replace(tick(5), thresholds=states))
+    assert lines[4:] == ['"4: errors < 1%" fails so far: 100 %', "95 more thresholds changed"]
 
 
 def test_when_the_load_is_over_it_says_what_is_waited_for() -> None:
