@@ -249,8 +249,8 @@ def _measure(threshold: Threshold, plan: EnginePlan, evidence: Evidence, ledger:
     value = threshold.measure(stretch)
     if not threshold.over_ns:
         return State(threshold, value)
-    last = State(threshold, value, None if value is None else evidence.load_ns / 1e9)
-    return last.or_worse(evidence.states.get(threshold))
+    before = evidence.states.get(threshold, State(threshold))
+    return before.or_worse(State(threshold, value, evidence.load_ns / 1e9))
 
 
 def _figures(

@@ -159,7 +159,7 @@ def format_percent(share: float) -> str:
     if percent in (0, 100):
         return f"{percent:.0f} %"
     if percent > 100:
-        return f"{percent:,.0f} %"
+        return f"{math.ceil(percent):,} %"
     if percent < 0.01:
         return "< 0.01 %"
     if 99.5 <= percent < 100:

@@ -49,9 +49,9 @@ class State:
         outcome = self.threshold.judge(self.value)
         return "no data" if outcome == "fail" and self.threshold.may_still_hold() else outcome
 
-    def or_worse(self, other: State | None) -> State:
-        """The worse of two windows. One without data says nothing."""
-        if other is None or other.value is None:
+    def or_worse(self, other: State) -> State:
+        """The worse of two windows, the first of two alike. One without data says nothing."""
+        if other.value is None:
             return self
         return other if self.value is None or self.threshold.is_worse(other.value, self.value) else self
 

@@ -48,6 +48,29 @@ def test_a_terminal_gets_a_live_view_and_is_left_as_it_was(target: Target, tmp_p
     assert "verdict: pass" in shown
 
 
+def test_the_live_view_draws_curves_and_says_how_thresholds_stand(target: Target, tmp_path: Path) -> None:
+    hostile = "GET /\x1b[2J\u202eevil: p50 < 1s"
+    thresholds = ("errors > 50% over 1s", "p50 < 10s", "requests > 1000", hostile)
+    (tmp_path / "scenario.py").write_text(
+        "from loadgen import scenario\n\n@scenario\nasync def ask(user):\n    await user.get('/')\n"
+    )
+    exit_code, shown = run_in_terminal(
+        *("run", "scenario.py", "--url", target.url, "--tps", "45", "--duration", "2200ms"),
+        *(part for threshold in thresholds for part in ("--threshold", threshold)),
+        folder=tmp_path,
+    )
+    assert exit_code in (1, 3), shown
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert re.search(r"rate +[▁▂▃▄▅▆▇█]{2} +begun, up to 4\d", text), text
+    assert re.search(r"p99 +[▁▂▃▄▅▆▇█]{2} +up to ", text), text
+    assert re.search(r"thresholds +FAIL +0 % +errors > 50% over 1s", text), text
+    assert re.search(r"pass +\S+ \S+ +p50 < 10s", text), text
+    assert re.search(r"no data +\d+ +requests > 1000", text), text
+    assert re.search(r"no data +GET /\\x1b\[2J\\u202eevil: p50 < 1s", text), text
+    assert '"errors > 50% over 1s" fails: 0 % in the 1s up to 1.' in text, text
+    assert not [part for part in ("\x1b[2J", "\u202e") if part in shown], repr(shown)
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"}), (("--no-live",), {})],

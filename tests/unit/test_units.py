@@ -182,6 +182,9 @@ def test_sizes_are_printed(count: float, text: str) -> None:
         (0.123, "12 %"),
         (0.00000001, "< 0.01 %"),
         (0.99999, "99.99 %"),
+        (1.001, "101 %"),
+        (2.5, "250 %"),
+        (144.0, "14,400 %"),
     ],
 )
 def test_a_share_is_never_a_false_nothing_or_all(share: float, text: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.report.columns import cut_middle, pad, width_of
+from loadgen.report.columns import cut_middle, fitted, pad, width_of
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,16 @@ def test_widths(text: str, width: int) -> None:
 )
 def test_cuts(text: str, width: int, cut: str) -> None:
     assert cut_middle(text, width) == cut
+
+
+@given(st.text(max_size=200), st.integers(5, 40))
+def test_text_from_outside_fits_and_steers_nothing(text: str, width: int) -> None:
+    shown = fitted(text, width)
+    assert width_of(shown) <= width and shown.isprintable()
+
+
+def test_a_name_of_megabytes_keeps_its_ends() -> None:
+    assert fitted("GET /" + "\n" * 10_000_000 + "end", 15) == "GET /\\...n\\nend"
 
 
 @given(st.text(max_size=60), st.integers(5, 40))

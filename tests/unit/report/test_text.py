@@ -153,9 +153,24 @@ def test_a_threshold_says_that_it_ended_the_run() -> None:
     assert line.startswith("FAIL     errors < 1% abort ") and line.endswith(" 50 %, ended the run at 3.0 s")
 
 
-@pytest.mark.parametrize(("after", "why"), [("1h", "the run ended before"), ("1s", "too little after that")])
+def test_a_threshold_says_which_window_was_the_worst() -> None:
+    worst = ThresholdResult(expression="p99 < 1s over 2s", value=1500.0, passed=False, window_ends_at_s=4.004)
+    (line,) = [line for line in render(make_result(thresholds=[worst])).splitlines() if "over" in line]
+    assert line.startswith("FAIL     p99 < 1s over 2s ") and line.endswith(" 1.50 s in the 2s up to 4.0 s")
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        ("after 1h", "the run ended before"),
+        ("after 1s", "too little after that"),
+        ("over 11s", "the run ended before"),
+        ("over 9s after 2s", "the run ended before"),
+        ("over 10s", "too little in any window"),
+    ],
+)
 def test_a_threshold_with_a_delay_says_why_it_has_no_data(after: str, why: str) -> None:
-    late = ThresholdResult(expression=f"p99 < 1ms after {after}", value=None, passed=None)
+    late = ThresholdResult(expression=f"p99 < 1ms {after}", value=None, passed=None)
     assert f" {why}\n" in render(make_result(thresholds=[late]))
 
 
