@@ -90,7 +90,7 @@ def test_the_summary_has_the_fields_of_the_contract(result: CommandResult) -> No
     assert set(label["requests"]) == REQUESTS
     assert set(label["latency"]) == LATENCIES
     assert [set(threshold) for threshold in summary["thresholds"]] == [
-        {"expression", "value", "passed", "aborted_at_s"}
+        {"expression", "value", "passed", "aborted_at_s", "window_ends_at_s"}
     ]
     assert [set(worker) for worker in summary["workers"]] == [{"pid", "exit", "cpu_s", "max_rss_mb"}] * 2
     assert (summary["schema"], summary["command"]) == ("loadgen/summary/1", "blast")

@@ -84,7 +84,7 @@ def test_the_summary_has_the_fields_of_its_schema_in_their_order() -> None:
     )
     assert " ".join(document["phases"]) == "dns connect tls send first_byte receive"
     assert " ".join(document["labels"][0]) == "label kind requests latency"
-    assert " ".join(document["thresholds"][0]) == "expression value passed aborted_at_s"
+    assert " ".join(document["thresholds"][0]) == "expression value passed aborted_at_s window_ends_at_s"
     assert " ".join(document["workers"][0]) == "pid exit cpu_s max_rss_mb"
     assert " ".join(document["generator"]) == "verdict reasons cpu_s busy lateness_p99_ms pacing"
 

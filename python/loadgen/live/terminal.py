@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -152,7 +153,7 @@ class LiveView(QuietView):
         self._figures = figures_of(opening.plan)
         self._title, self._length_s = opening.plan.name, opening.plan.duration_ns / 1e9
         self._begun = time.monotonic()
-        console = Console(file=self._stream, highlight=False)
+        console = Console(file=self._stream, highlight=False, emoji=False)
         self._live = Live(
             console=console,
             get_renderable=partial(self._draw, console),
@@ -198,7 +199,7 @@ class LiveView(QuietView):
         elapsed_s = time.monotonic() - self._begun
         left_s = max(0.0, self._length_s - elapsed_s)
         is_over = self._over or not left_s
-        left = "the load is over" if is_over else f"{format_duration(round(left_s) * 1e9)} left"
+        left = "the load is over" if is_over else f"{format_duration(math.ceil(left_s) * 1e9)} left"
         head = drawing.head(self._title, elapsed_s, self._length_s, left)
         if self._progress is None:
             return Group(head)

@@ -189,7 +189,7 @@ def test_the_live_view_draws_and_gives_the_terminal_back() -> None:
     view = LiveView(stream)
     view.begin(opening(url="http://127.0.0.1:8000/[red]", rate=5000))
     view.progress(tick(1))
-    view.event(Event(1.0, "worker_stalled", "worker [1] is silent"))
+    view.event(Event(1.0, "worker_stalled", "worker [1] :bomb: is silent"))
     view.event(Event(1.0, "gate_shut", "interrupted"))
     view.close()
     view.close()
@@ -200,7 +200,7 @@ def test_the_live_view_draws_and_gives_the_terminal_back() -> None:
     assert "p99 lateness 3.00 µs" in text, "until the loop looked, not until a connection was there"
     assert "12 connections" in text
     assert "the load is over" in text
-    assert "worker [1] is silent" in text
+    assert "worker [1] :bomb: is silent" in text
     assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1
 
 
