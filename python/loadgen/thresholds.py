@@ -111,6 +111,10 @@ class Threshold(Struct, frozen=True):
         """What it is judged on: thresholds with the same `over` and `after` are on the same."""
         return self.over_ns, self.after_ns
 
+    def __str__(self) -> str:
+        # The condition stands at its end, after a label that may be long.
+        return quoted(self.expression, most=160)
+
     def measure(self, figures: Figures) -> float | None:
         """The metric's value, on the threshold's own scale."""
         if self.scale == "ms":

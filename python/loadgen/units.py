@@ -26,10 +26,10 @@ _NS = {
 }
 
 
-def quoted(value: object) -> str:
+def quoted(value: object, most: int = 60) -> str:
     """A value as an error message shows it: in quotes, on one line, cut where it is long."""
-    text = printable(str(value)[:61])  # of more, no more is shown
-    return f'"{text if len(text) <= 60 else text[:57] + "..."}"'
+    text = printable(str(value)[: most + 1])  # of megabytes, no more is looked at
+    return f'"{text if len(text) <= most else text[: most - 3] + "..."}"'
 
 
 def printable(text: str) -> str:

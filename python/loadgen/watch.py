@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from loadgen.stretch import Stretch
 from loadgen.thresholds import Outcome, Threshold, parse_threshold
-from loadgen.units import quoted
 from loadgen.windows import START, Mark, Windows
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Abort:
     value: float
 
     def __str__(self) -> str:
-        return f"{quoted(self.threshold.expression)} ends the run: {self.threshold.show(self.value)}"
+        return f"{self.threshold} ends the run: {self.threshold.show(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class State:
     def __str__(self) -> str:
         assert self.value is not None
         place = self.threshold.place(self.window_ends_at_s)
-        return f"{quoted(self.threshold.expression)} fails: {self.threshold.show(self.value)}{place}"
+        return f"{self.threshold} fails: {self.threshold.show(self.value)}{place}"
 
     @property
     def outcome(self) -> Outcome:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from loadgen.thresholds import Outcome
-from loadgen.units import counted, format_count, quoted
+from loadgen.units import counted, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Changes:
                 continue
             self._failing ^= {threshold}
             how = "fails so far" if fails else "holds again"
-            lines.append(f"{quoted(threshold.expression)} {how}: {value_of(state)}")
+            lines.append(f"{threshold} {how}: {value_of(state)}")
         if len(lines) > MOST_SHOWN:
             more = counted(len(lines) - MOST_SHOWN, "more threshold")
             lines[MOST_SHOWN:] = [f"{more} changed"]
