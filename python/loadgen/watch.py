@@ -60,11 +60,11 @@ class Watch:
 
     def __init__(self, plan: EnginePlan) -> None:
         self._scripted = plan.counts_iterations
-        self._thresholds = thresholds_of(plan)
-        self._windows = {one.span: Windows(one.over_ns) for one in self._thresholds if one.over_ns}
-        self.delays_ns = sorted({one.after_ns for one in self._thresholds if one.after_ns})
+        thresholds = thresholds_of(plan)
+        self._windows = {one.span: Windows(one.over_ns) for one in thresholds if one.over_ns}
+        self.delays_ns = sorted({one.after_ns for one in thresholds if one.after_ns})
         self.marks: dict[int, Mark] = {}  # by the delay
-        self.states = {threshold: State(threshold) for threshold in self._thresholds}
+        self.states = {threshold: State(threshold) for threshold in thresholds}
         self.aborts: list[Abort] = []
         self._begin(0, START)
 
