@@ -43,6 +43,8 @@ EventKind = (
         "threshold_failed",
         "books_wrong",
         "recording_failed",
+        "output",
+        "output_failed",
         "worker_said",
         "end",
     ]

@@ -160,6 +160,15 @@ class WorkerResult(Struct, frozen=True, kw_only=True):
     max_rss_mb: float
 
 
+class OutputResult(Struct, frozen=True, kw_only=True):
+    """One receiver of what a run shows: moments that it took, and those that it did not."""
+
+    name: str  # the kind and the receiver, without secrets
+    sent: int
+    dropped: int
+    failure: str | None  # the first
+
+
 class GeneratorResult(Struct, frozen=True, kw_only=True):
     """Whether the generator itself can be trusted, and why not."""
 
@@ -197,6 +206,7 @@ class Result(Struct, frozen=True, kw_only=True):
     generator: GeneratorResult
     script: ScriptResult | None = None  # null in blast
     sockets: SocketResult | None = None  # null but in ws
+    outputs: list[OutputResult] = []  # that receive while the run goes on
 
     def to_json(self) -> bytes:
         """The summary as text for people and programs."""

@@ -19,6 +19,8 @@ from loadgen.deliveries import Deliveries
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ExitCode, Interrupted, ScriptFailed, WorkerError
 from loadgen.load import Load
+from loadgen.outputs.kinds import make_output
+from loadgen.outputs.outputs import Outputs
 from loadgen.plan import Plan
 from loadgen.progress import Event, EventKind, Observer, Opening, Progress
 from loadgen.resolve import find_addresses
@@ -30,13 +32,26 @@ from loadgen.target import EmbeddedTarget
 from loadgen.workers import Crew
 
 
-def run(plan: Plan, *, out: str | Path | None = None, observers: Sequence[Observer] = ()) -> Result:
+def run(
+    plan: Plan,
+    *,
+    out: str | Path | None = None,
+    outputs: Sequence[str] = (),
+    observers: Sequence[Observer] = (),
+) -> Result:
     """Run a plan to its end and say what it showed.
 
-    `out` is the run folder; without it nothing is written. Ctrl-C and SIGTERM shut the gate and drain; once
-    more stops at once. Works in any thread, and where an event loop is running already: it blocks that loop.
+    `out` is the run folder; without it nothing is written. `outputs` are what `--output` takes, such as
+    "junit=report.xml". Ctrl-C and SIGTERM shut the gate and drain; once more stops at once. Works in any
+    thread, and where an event loop is running already: it blocks that loop.
     """
-    conductor = Conductor(plan, Path(out) if out is not None else None, observers)
+    receivers = Outputs([make_output(text, f"outputs[{index}]") for index, text in enumerate(outputs)])
+    return conduct(plan, Path(out) if out is not None else None, receivers, observers)
+
+
+def conduct(plan: Plan, out: Path | None, outputs: Outputs, observers: Sequence[Observer]) -> Result:
+    """The same, with outputs that are there already."""
+    conductor = Conductor(plan, out, outputs, observers)
     with _signals(conductor):
         return _run_beside(conductor) if _loop_is_running() else asyncio.run(conductor.conduct())
 
@@ -92,10 +107,11 @@ def _run_beside(conductor: Conductor) -> Result:
 class Conductor:
     """One run. Before the gate opens an interrupt cancels everything; then the load decides what it means."""
 
-    def __init__(self, plan: Plan, out: Path | None, observers: Sequence[Observer]) -> None:
+    def __init__(self, plan: Plan, out: Path | None, outputs: Outputs, observers: Sequence[Observer]) -> None:
         self._asked = plan
         self._out = out
-        self._observers = list(observers)
+        self._outputs = outputs
+        self._observers = [*observers, outputs]
         self._folder: RunFolder | None = None
         self._failure_told = False
         self._news = ScriptNews(self._tell_of_script)
@@ -105,6 +121,7 @@ class Conductor:
         self._task: asyncio.Task[Any] | None = None
         self._load: Load | None = None
         self._asked_to_stop = False
+        self._is_over = False
 
     async def conduct(self) -> Result:
         """The whole way."""
@@ -132,11 +149,15 @@ class Conductor:
         schedule = make_schedule(plan)
         plan = await find_addresses(plan)
         check_capacity(plan)
+        self._outputs.open()
+        self._early += [("output", note) for note in self._outputs.notes]
+        stack.callback(self._outputs.close)
         if self._out is not None:
             self._folder = RunFolder.create(self._out)
             self._observers.insert(0, self._folder)
         for observer in self._observers:
-            stack.callback(observer.close)
+            if observer is not self._outputs:
+                stack.callback(observer.close)
         listener = self if plan.script else self._deliveries if plan.sockets else None
         crew = Crew(plan, self._tell, listener)
         stack.push_async_callback(crew.close)
@@ -164,11 +185,15 @@ class Conductor:
             observer.begin(opening)
         asyncio.get_running_loop().call_soon(self._tell_early, load)  # after the start has been told
         evidence = await load.play()
+        self._is_over = True
+        received = await self._outputs.drain()
+        self._tell_of_failure()
         workers = [
             WorkerEnd(index=worker.index, pid=worker.pid, exit=worker.exit, lost=worker.state == "lost")
             for worker in crew.workers
         ]
         result, wrong = conclude_run(plan, schedule, evidence, workers, self._news, self._deliveries)
+        result = msgspec.structs.replace(result, outputs=received)
         for identity in wrong:
             load.tell("books_wrong", f"the books do not balance: {identity}")
         for state in failed_at_the_end(plan, evidence, result):
@@ -178,7 +203,7 @@ class Conductor:
             observer.end(result)
         self._tell_of_failure()
         # A run whose record is incomplete has not passed, whatever it showed.
-        if self._folder and self._folder.failure and result.exit_code == ExitCode.PASSED:
+        if self._failure and result.exit_code == ExitCode.PASSED:
             result = msgspec.structs.replace(result, exit_code=int(ExitCode.UNUSABLE))
         return result
 
@@ -188,10 +213,17 @@ class Conductor:
         self._tell_of_failure()
 
     def _tell_of_failure(self) -> None:
-        """Once, that the record is incomplete."""
-        if self._folder and self._folder.failure and not self._failure_told:
+        """Once, that the record is incomplete; and once of each receiver, that it does not take it."""
+        if self._failure and not self._failure_told:
             self._failure_told = True
-            self._tell("recording_failed", self._folder.failure)
+            self._tell("recording_failed", self._failure)
+        for text in self._outputs.news():
+            self._tell("output_failed", text)
+
+    @property
+    def _failure(self) -> str | None:
+        """Why the record is incomplete, if it is."""
+        return (self._folder.failure if self._folder else None) or self._outputs.failure
 
     def _event(self, event: Event) -> None:
         for observer in self._observers:
@@ -224,8 +256,10 @@ class Conductor:
         self._news.output(line)
 
     def interrupt(self, reason: str) -> None:
-        """What Ctrl-C does."""
-        if self._load is not None:
+        """What Ctrl-C does. When the load is over, only receivers are waited for."""
+        if self._is_over:
+            self._outputs.hurry()
+        elif self._load is not None:
             self._load.interrupt(reason)
         elif self._task is not None:
             self._task.cancel()

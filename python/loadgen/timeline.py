@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -76,9 +76,9 @@ def moment_of(progress: Progress) -> Moment:
         target_users=progress.target_users,
         counts=_some({name: counters[name] for name in COUNTS}),
         now=_some({name: progress.now.get(name, 0) for name in NOW}),
-        response=_spread(response),
-        service=_spread(interval.histogram("service")),
-        lateness=_spread(interval.histogram("lateness")),
+        response=spread_of(response),
+        service=spread_of(interval.histogram("service")),
+        lateness=spread_of(interval.histogram("lateness")),
         heat=_heat(response),
         status=_some({str(status): count for status, count in interval.statuses.items()}),
         errors=_some(interval.errors),
@@ -92,7 +92,23 @@ def _some(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _spread(histogram: Histogram) -> Spread | None:
+class Samples(Protocol):
+    """What is needed of `loadgen._engine.Histogram`."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def infinite(self) -> int: ...
+    @property
+    def mean_ns(self) -> float | None: ...
+    @property
+    def max_ns(self) -> int | None: ...
+    def percentile(self, percent: float) -> float | None: ...
+
+
+def spread_of(histogram: Samples) -> Spread | None:
+    """How a moment shows a distribution; None where there is none."""
+
     def at(percent: float) -> Milliseconds:
         return _ms(histogram.percentile(percent))
 

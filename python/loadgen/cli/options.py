@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from loadgen.bodies import FORM_TYPE, form_body, multipart_body
 from loadgen.engine_plan import MAX_REDIRECTS, basic_authorization
 from loadgen.errors import UsageError
+from loadgen.outputs.kinds import KINDS
 from loadgen.shapes import PRESETS, Stage
 from loadgen.templates import around_values, has_values
 from loadgen.units import quoted
@@ -214,6 +215,14 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
     option("--name", metavar="TEXT", help="What to call the run."),
     option("--out", metavar="DIR", help="The run folder. Default: runs/<time>-<name>."),
     option("--summary-json", metavar="PATH", help="The summary also here; - is stdout."),
+    option(
+        "--output",
+        "outputs",
+        multiple=True,
+        metavar="KIND[=ARG]",
+        help=f"Who else receives the results, such as prometheus, influx=URL, junit=FILE. Repeatable. Kinds: "
+        f"{', '.join(KINDS)}.",
+    ),
     option("-q", "--quiet", is_flag=True, help="Nothing but the closing table."),
     option("--no-live", is_flag=True, help="Plain lines instead of the live view."),
 ]

@@ -35,7 +35,7 @@ _FIELDS = {
     "max_redirs": "max_redirects",
     "compressed": "compression",
 }
-_NO_FIELDS = frozenset({"out", "summary_json", "quiet", "no_live", "dry_run", "debug", "scenario"})
+_NO_FIELDS = frozenset({"out", "outputs", "summary_json", "quiet", "no_live", "dry_run", "debug", "scenario"})
 _EPILOG = f"""\b
 Examples:
   loadgen init                              write a script to start from
@@ -81,7 +81,7 @@ def run(ctx: click.Context, /, file: str, **values: Any) -> int:
         return print_schedule(plan)
     if values["debug"]:
         return debug(script, plan)
-    return run_and_report(plan, values)
+    return run_and_report(plan, values, origins(ctx))
 
 
 def make_plan(ctx: click.Context, file: str, values: dict[str, Any]) -> tuple[Script, Plan]:

@@ -57,17 +57,20 @@ def _open_loads(plan: EnginePlan) -> list[tuple[OpenLoad, str]]:
     return [(load, name if several else "") for load, name in found if isinstance(load, OpenLoad)]
 
 
-def run_and_report(plan: Plan, values: dict[str, Any]) -> int:
+def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) -> int:
     """Run, print the closing table, and say how it ended."""
     from loadgen.live.terminal import make_view
+    from loadgen.outputs.kinds import make_output
+    from loadgen.outputs.outputs import Outputs
     from loadgen.report.text import render
-    from loadgen.run import run
+    from loadgen.run import conduct
     from loadgen.run_folder import default_path, write_whole
 
     folder = Path(values["out"]) if values["out"] else default_path(plan.compile().name)
     summary_path: str | None = values["summary_json"]
     view = make_view(live=not values["no_live"], quiet=values["quiet"])
-    result = run(plan, out=folder, observers=[view])
+    outputs = Outputs([make_output(text, found["outputs"]) for text in values["outputs"]])
+    result = conduct(plan, folder, outputs, [view])
     exit_code = result.exit_code
     if summary_path not in (None, "-"):  # before anything is printed, because printing may fail
         try:

@@ -150,7 +150,7 @@ def ws(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     plan = make_plan(ctx, url, values)
     if values["dry_run"]:
         return print_schedule(plan)
-    return run_and_report(plan, values)
+    return run_and_report(plan, values, origins(ctx))
 
 
 def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Plan:

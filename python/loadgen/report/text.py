@@ -43,6 +43,7 @@ def render(result: Result, folder: Path | None = None) -> str:
         _answers(result),
         _thresholds(result),
         _trust(result),
+        _outputs(result),
         [f"run folder: {folder}{' (incomplete)' if incomplete else ''}"] if folder else [],
     ]
     return "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks if block) + "\n"
@@ -207,9 +208,9 @@ def _thresholds(result: Result) -> list[str]:
     lines = ["thresholds"]
     for threshold in result.thresholds:
         outcome = {True: "pass", False: "FAIL", None: "no data"}[threshold.passed]
-        measured = _measured(threshold, result)
-        width = WIDTH - 9 - len(measured) - 1
-        lines.append(f"{outcome:<9}{pad(fitted(threshold.expression, width), width)} {measured}")
+        value = measured(threshold, result)
+        width = WIDTH - 9 - len(value) - 1
+        lines.append(f"{outcome:<9}{pad(fitted(threshold.expression, width), width)} {value}")
         lines += _known_names(threshold, result)
     return lines
 
@@ -232,7 +233,7 @@ def _known_names(threshold: ThresholdResult, result: Result) -> list[str]:
     return _bullet(f"no {kind[:-1]} {quoted(asked)} in this run; {kind}: {', '.join(names[:MOST_NAMES])}")
 
 
-def _measured(threshold: ThresholdResult, result: Result) -> str:
+def measured(threshold: ThresholdResult, result: Result) -> str:
     """The value, or why there is none."""
     value = math.inf if threshold.value == "inf" else threshold.value
     if value is None:
@@ -295,6 +296,17 @@ def _trust(result: Result) -> list[str]:
     interrupted = ", interrupted" if result.exit_code == ExitCode.INTERRUPTED else ""
     lines.append(f"verdict: {result.verdict}{interrupted} (exit code {result.exit_code})")
     return lines
+
+
+def _outputs(result: Result) -> list[str]:
+    """Receivers that did not get all of it."""
+    lines = []
+    for output in result.outputs:
+        if output.dropped:
+            asked = output.sent + output.dropped
+            words = f"{format_count(output.dropped)} of {counted(asked, 'moment')} did not reach"
+            lines += _bullet(f"{words} {printable(output.name)}: {output.failure}")
+    return ["outputs", *lines] if lines else []
 
 
 def _unasked_failures(result: Result) -> list[str]:

@@ -1,0 +1,178 @@
+"""`locust-csv=PREFIX`: Locust's four CSV files, so that what reads them goes on working.
+
+    PREFIX_stats.csv  PREFIX_stats_history.csv  PREFIX_failures.csv  PREFIX_exceptions.csv
+
+Times are in ms, to a microsecond. A percentile among requests that never ended is `inf`. The history has the
+aggregated row of each second; rates in it are those of the last ten seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loadgen.outputs.cells import csv_line
+from loadgen.outputs.output import Output
+from loadgen.outputs.places import check_writable
+from loadgen.report.words import ERROR_WORDS
+from loadgen.run_folder import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from loadgen._engine import Histogram, Snapshot
+    from loadgen.progress import Opening, Progress
+    from loadgen.result import Result
+
+PERCENTS = (50.0, 66.0, 75.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.9, 99.99, 100.0)
+_PERCENTILES = tuple(f"{percent:g}%" for percent in PERCENTS)
+_TIMES = ("Median Response Time", "Average Response Time", "Min Response Time", "Max Response Time")
+STATS = (
+    *("Type", "Name", "Request Count", "Failure Count", *_TIMES),
+    *("Average Content Size", "Requests/s", "Failures/s", *_PERCENTILES),
+)
+HISTORY = (
+    *("Timestamp", "User Count", "Type", "Name", "Requests/s", "Failures/s", *_PERCENTILES),
+    *("Total Request Count", "Total Failure Count", *(f"Total {name}" for name in _TIMES)),
+    "Total Average Content Size",
+)
+FAILURES = ("Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen")
+EXCEPTIONS = ("Count", "Message", "Traceback", "Nodes")
+WINDOW_S = 10.0
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
+
+class LocustCsv(Output):
+    """Keeps a line a second, and writes all four when the run is over."""
+
+    def __init__(self, argument: str) -> None:
+        super().__init__(f"locust-csv {argument}")
+        self._paths = {
+            name: Path(f"{argument}_{name}.csv").expanduser()
+            for name in ("stats", "stats_history", "failures", "exceptions")
+        }
+        self._started_at = 0.0
+        self._history = [csv_line(HISTORY)]
+        self._window: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])  # at, requests, failures
+        self._seen: dict[tuple[str, str], tuple[float, float]] = {}  # label, error: first and last
+        self._counted: dict[tuple[str, str], int] = {}
+        self._last: Snapshot | None = None
+
+    def open(self) -> None:
+        """Whether they can be written is known before the load."""
+        for path in self._paths.values():
+            check_writable(path)
+
+    def begin(self, opening: Opening) -> None:
+        """From now on."""
+        self._started_at = opening.started_at
+
+    def look(self, progress: Progress) -> None:
+        """A row of the history."""
+        total = self._last = progress.total
+        counters = total.counters
+        requests, failures = counters["ok"] + counters["failed"], counters["failed"]
+        while len(self._window) > 1 and self._window[1][0] <= progress.elapsed_s - WINDOW_S:
+            self._window.popleft()
+        at_s, requests_before, failures_before = self._window[0]
+        length_s = max(progress.elapsed_s - at_s, 1e-3)
+        self._window.append((progress.elapsed_s, requests, failures))
+        now = round(self._started_at + progress.elapsed_s)
+        response = progress.interval.histogram("response")
+        whole = total.histogram("response")
+        users = progress.now.get("users") or progress.now.get("active_users") or 0
+        cells: list[object] = [now, users, "", "Aggregated"]
+        cells += [(requests - requests_before) / length_s, (failures - failures_before) / length_s]
+        cells += _percentiles(response) if response.count + response.infinite else ["N/A"] * len(PERCENTS)
+        cells += [requests, failures, *_times(whole), _size(counters)]
+        self._history.append(csv_line(cells))
+        self._note_failures(total, now)
+
+    def _note_failures(self, total: Snapshot, now: float) -> None:
+        """When each kind of failure was seen first and last."""
+        for key, count in _failures(total):
+            if count > self._counted.get(key, 0):
+                self._counted[key] = count
+                self._seen[key] = (self._seen.get(key, (now, now))[0], now)
+
+    def finish(self, result: Result) -> None:
+        """The four files, each whole or not at all."""
+        texts = {
+            "stats": [csv_line(STATS), *self._stats(result.duration_s)],
+            "stats_history": self._history,
+            "failures": [csv_line(FAILURES), *self._failure_lines()],
+            "exceptions": [csv_line(EXCEPTIONS), *_exceptions(result)],
+        }
+        for name, lines in texts.items():
+            write_whole(self._paths[name], "".join(lines).encode())
+
+    def _stats(self, duration_s: float) -> Iterator[str]:
+        total = self._last
+        if total is None:
+            return
+        for label in _requests(total):
+            yield _row(
+                *_type_and_name(label),
+                total.label_counters(label),
+                total.histogram("response", label),
+                duration_s,
+            )
+        yield _row("", "Aggregated", total.counters, total.histogram("response"), duration_s)
+
+    def _failure_lines(self) -> Iterator[str]:
+        for (label, error), count in self._counted.items():
+            yield csv_line([*_type_and_name(label), error, count, *self._seen[label, error]])
+
+
+def _row(kind: str, name: str, counters: Mapping[str, int], response: Histogram, duration_s: float) -> str:
+    ended, failed = counters["ok"] + counters["failed"], counters["failed"]
+    cells: list[object] = [kind, name, ended, failed, *_times(response), _size(counters)]
+    cells += [ended / duration_s, failed / duration_s, *_percentiles(response)]
+    return csv_line(cells)
+
+
+def _requests(total: Snapshot) -> list[str]:
+    return [label for label in total.labels if total.role(label) in ("request", "operation")]
+
+
+def _failures(total: Snapshot) -> Iterator[tuple[tuple[str, str], int]]:
+    for label in _requests(total):
+        for status, count in total.label_statuses(label).items():
+            if status >= 400 and count:
+                yield (label, f"status {status}"), count
+        for kind, count in total.label_errors(label).items():
+            if count:
+                yield (label, ERROR_WORDS.get(kind, kind)), count
+
+
+def _exceptions(result: Result) -> Iterator[str]:
+    for group in result.script.errors if result.script is not None else ():
+        place = f"{group.file}:{group.line}: {group.code}"
+        yield csv_line([group.count, group.error, place, "local"])
+
+
+def _type_and_name(label: str) -> tuple[str, str]:
+    method, space, name = label.partition(" ")
+    return (method, name) if space and method in _METHODS else ("", label)
+
+
+def _times(histogram: Histogram) -> list[object]:
+    """Median, average, least and most."""
+    most = math.inf if histogram.infinite else histogram.max_ns
+    values = (histogram.percentile(50.0), histogram.mean_ns, histogram.min_ns, most)
+    return [_ms(value) for value in values]
+
+
+def _percentiles(histogram: Histogram) -> list[object]:
+    return [_ms(histogram.percentile(percent)) for percent in PERCENTS]
+
+
+def _ms(value_ns: float | None) -> object:
+    return 0 if value_ns is None else value_ns if math.isinf(value_ns) else round(value_ns / 1e6, 3)
+
+
+def _size(counters: Mapping[str, int]) -> float:
+    ended = counters["ok"] + counters["failed"]
+    return round(counters["bytes_received"] / ended, 3) if ended else 0
