@@ -6,6 +6,7 @@ Counts are cumulative, so that a moment that was dropped costs none.
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -27,7 +28,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from loadgen._engine import __version__
 from loadgen.outputs.family import families
-from loadgen.outputs.output import Output
+from loadgen.outputs.output import Output, Refused
 from loadgen.outputs.post import Post
 from loadgen.outputs.reading import BOUNDS_S, Buckets, shown_name
 
@@ -54,7 +55,7 @@ class OpenTelemetry(Output):
             argument = f"{argument.rstrip('/')}/v1/metrics"
         shown = Post(argument, EXAMPLE).shown if argument else "collector"
         super().__init__(f"otel {shown}")
-        self._reasons = _Reasons()
+        self._answers = _Answers()
         self._exporter = OTLPMetricExporter(endpoint=argument or None, timeout=TIMEOUT_S)
         self._closed = False
         self._resource = Resource({})
@@ -62,7 +63,7 @@ class OpenTelemetry(Output):
 
     def open(self) -> None:
         """What the exporter has to say is for us."""
-        self._reasons.listen()
+        self._answers.listen()
 
     def begin(self, opening: Opening) -> None:
         """Which run this is."""
@@ -76,9 +77,11 @@ class OpenTelemetry(Output):
         found = [self._metric(family, reading.at_ns) for family in families(reading.total, reading.now)]
         scope = ScopeMetrics(InstrumentationScope("loadgen", __version__), found, "")
         data = MetricsData([ResourceMetrics(self._resource, [scope], "")])
-        self._reasons.first = ""
+        self._answers.refusal = None
         if self._exporter.export(data) is not MetricExportResult.SUCCESS:
-            raise OSError(self._reasons.first or "the collector did not take it")
+            if self._answers.refusal is not None:
+                raise Refused(f"it answered {self._answers.refusal}")
+            raise OSError("it cannot be reached, or does not answer")
 
     def _metric(self, family: Family[Buckets], at_ns: int) -> Metric:
         points = [self._number(point, at_ns) for point in family.points]
@@ -116,7 +119,7 @@ class OpenTelemetry(Output):
     def close(self) -> None:
         """No more."""
         self._shut()
-        self._reasons.leave()
+        self._answers.leave()
 
     def _shut(self) -> None:
         if not self._closed:
@@ -128,17 +131,18 @@ def _attributes(point: Point[Buckets]) -> dict[str, str]:
     return {name: value for name, value in point.labels.items() if value}
 
 
-class _Reasons(logging.Handler):
-    """The exporter tells a log why it failed; here it is kept, and reaches no screen by itself."""
+class _Answers(logging.Handler):
+    """Why the exporter failed it tells a log only. What we need of it is kept; nothing reaches a screen."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.first = ""
+        self.refusal: str | None = None
         self._logger = logging.getLogger("opentelemetry.exporter.otlp.proto.http.metric_exporter")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """The first of a try: those after it say that it was given up."""
-        self.first = self.first or record.getMessage()
+        """A status that it will not ask about again."""
+        found = re.search(r"code: (\d+)", record.getMessage())
+        self.refusal = found[1] if found else self.refusal
 
     def listen(self) -> None:
         """Instead of whoever would."""

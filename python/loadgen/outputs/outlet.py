@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 60
 AGAIN_S = 1.0
-LAST_S = 5.0  # for what waits when the run is over
+LAST_S = 3.0  # for what waits when the run is over
 LONGEST_REASON = 200
 
 
