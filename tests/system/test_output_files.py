@@ -1,4 +1,4 @@
-"""What is written at the end: for CI systems, spreadsheets, Locust's readers; hostile names are text in all."""
+"""What is written at the end: for CI, spreadsheets, Locust's readers; hostile names are text in all."""
 
 from __future__ import annotations
 

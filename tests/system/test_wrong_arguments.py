@@ -61,6 +61,12 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "a digest beside a header": (("--digest", "--auth", "a:b", "-H", "Authorization: x"), "--auth", "header"),
     "hops in words": (("-L", "--max-redirs", "few"), "--max-redirs", '"few"'),
     "redirects in a ring": (("-L", "--reactor", "uring"), "--reactor", "no redirects"),
+    "an output nobody knows": (("--output", "graphite=x"), "--output", "statsd, dogstatsd, jsonl, csv-live"),
+    "an output spelt wrongly": (("--output", "promethus"), "--output", 'did you mean "prometheus"'),
+    "an output without its file": (("--output", "junit"), "--output", "junit=FILE"),
+    "an output to no URL": (("--output", "influx=http://127.0.0.1:8086"), "--output", "/write?db="),
+    "an output to no port": (("--output", "prometheus=localhost"), "--output", "HOST:PORT"),
+    "a report in no folder": (("--output", "junit=none/report.xml"), "junit none/report.xml", "no folder"),
     "an option nobody knows": (("--tsp", "5"), "--tsp", "--tps"),
     "an option without its value": (("--tps",), "--tps", "argument"),
 }

@@ -9,6 +9,7 @@ from importlib import import_module
 import pytest
 
 import loadgen
+from loadgen.outputs.kinds import KINDS
 
 NAMES = [
     *(
@@ -81,6 +82,9 @@ def test_short_commands_load_no_run(command: str) -> None:
     assert not loaded & {"asyncio", "rich", "loadgen.run", "loadgen.plan"}
 
 
-def test_reports_and_views_know_nothing_of_workers() -> None:
+def test_reports_views_and_outputs_know_nothing_of_workers() -> None:
+    outputs = ", ".join(f"loadgen.outputs.{kind.home.partition('.')[0]}" for kind in KINDS.values())
+    loaded = modules_after(f"import {outputs}, loadgen.outputs.outputs")
+    assert not loaded & {"loadgen.workers", "loadgen.run", "loadgen.load"}
     loaded = modules_after("import loadgen.report.text, loadgen.live.terminal, loadgen.run_folder")
     assert not loaded & {"loadgen.workers", "loadgen.run", "loadgen.load", "loadgen._engine"}

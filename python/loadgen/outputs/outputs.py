@@ -1,4 +1,10 @@
-"""All outputs of one run, as one observer: readings are made once, here, for each receiver's own queue."""
+"""All outputs of one run, as one observer: readings are made once, here, for each receiver's own queue.
+
+    run's loop: progress ──▶ [ the last one ] ──▶ thread: Reading ──▶ each outlet's queue ──▶ its thread
+
+To read a hundred labels takes a while, and longer where the workers have the processors. What comes meanwhile
+replaces what waits: an interval is longer then, and no count is lost.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +32,11 @@ class Outputs:
         self.failure: str | None = None
         self.notes: list[str] = []  # what opening them had to say, such as where metrics are served
         self._outlets = [Outlet(output) for output in outputs]
-        self._reader: Reader | None = None
         self._hurry = threading.Event()
+        self._pending: Progress | None = None
+        self._ending = False
+        self._news = threading.Condition()
+        self._thread: threading.Thread | None = None
 
     def open(self) -> None:
         """Before the load. Raises UsageError where one cannot be had; those before it are closed."""
@@ -42,20 +51,32 @@ class Outputs:
 
     def begin(self, opening: Opening) -> None:
         """The gate opens."""
-        self._reader = Reader(opening.started_at)
         for outlet in self._outlets:
             outlet.output.begin(opening)
             outlet.start()
+        if any(outlet.output.live for outlet in self._outlets):
+            reader = Reader(opening.started_at)
+            self._thread = threading.Thread(target=self._read, args=(reader,), name="readings", daemon=True)
+            self._thread.start()
 
     def progress(self, progress: Progress) -> None:
-        """A moment, for each."""
-        if any(outlet.output.live for outlet in self._outlets):
-            assert self._reader is not None
-            reading = self._reader.read(progress)
-            for outlet in self._outlets:
-                outlet.put(reading)
+        """A moment, for each. Never waits."""
         for outlet in self._outlets:
             outlet.output.look(progress)
+        with self._news:
+            self._pending = progress
+            self._news.notify()
+
+    def _read(self, reader: Reader) -> None:
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._pending is not None or self._ending)
+                progress, self._pending = self._pending, None
+            if progress is None:
+                return
+            reading = reader.read(progress)
+            for outlet in self._outlets:
+                outlet.put(reading)
 
     def event(self, event: Event) -> None:
         """Of no use to them."""
@@ -66,9 +87,19 @@ class Outputs:
 
     async def drain(self) -> list[OutputResult]:
         """The load is over: until all is sent, or a few seconds have passed. What came of each."""
+        await asyncio.to_thread(self._finish_reading)
         waits = [asyncio.to_thread(outlet.drain, self._hurry) for outlet in self._outlets]
         await asyncio.gather(*waits)
         return [outlet.result() for outlet in self._outlets if outlet.output.live]
+
+    def _finish_reading(self) -> None:
+        """What waits is read still."""
+        with self._news:
+            self._ending = True
+            self._news.notify()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
 
     def news(self) -> Iterator[str]:
         """Which receivers failed, each once."""
@@ -88,6 +119,7 @@ class Outputs:
 
     def close(self) -> None:
         """Always last."""
+        self._finish_reading()
         for outlet in self._outlets:
             outlet.stop()
             with contextlib.suppress(OSError):

@@ -8,8 +8,11 @@ somebody's database. Whoever came first keeps its place, because a series may no
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from loadgen.snapshot import busy_share
@@ -90,20 +93,24 @@ class Reader:
 
     def __init__(self, started_at: float) -> None:
         self._started_at = started_at
+        self._last: Progress | None = None
         self._labels = _Names(MOST_LABELS)
         self._names = _Names(MOST_NAMES)
 
     def read(self, progress: Progress) -> Reading:
-        """This moment."""
+        """The moment since the one that was read before, which need not be the run's last."""
+        last, self._last = self._last, progress
+        interval = progress.total if last is None else progress.total.since(last.total)
+        length_s = progress.elapsed_s - (last.elapsed_s if last is not None else 0)
         now: dict[str, float] = {name: progress.now.get(name, 0) for name in NOW}
         wanted = {"target_rate": progress.target_rate_per_s, "target_users": progress.target_users}
-        wanted["busy"] = busy_share(progress.interval.counters)
+        wanted["busy"] = busy_share(interval.counters)
         return Reading(
             at_ns=round((self._started_at + progress.elapsed_s) * 1e9),
             at_s=round(progress.elapsed_s, 3),
-            length_s=round(progress.interval_s, 3),
+            length_s=round(length_s, 3),
             draining=progress.phase == "drain",
-            interval=self._figures(progress.interval, spread_of),
+            interval=self._figures(interval, spread_of),
             total=self._figures(progress.total, _buckets),
             now=now | {name: value for name, value in wanted.items() if value is not None},
         )
@@ -163,17 +170,27 @@ class Together:
         self.mean_ns = total_ns / self.count if self.count else None
         self.max_ns = max((part.max_ns for part in parts if part.max_ns is not None), default=None)
 
+    @cached_property
+    def _buckets(self) -> tuple[list[int], list[int]]:
+        """The highest value of each, and the samples up to it."""
+        counts: dict[int, int] = {}
+        for part in self._parts:
+            for _, highest, count in part.buckets():
+                counts[highest] = counts.get(highest, 0) + count
+        filled = sorted(counts)
+        return filled, list(accumulate(counts[highest] for highest in filled))
+
     def count_above(self, ns: int) -> int:
         """Finite samples above `ns`."""
         return sum(part.count_above(ns) for part in self._parts)
 
     def percentile(self, percent: float) -> float | None:
         """Type 1, as the engine's."""
-        left = max(1, math.ceil(percent / 100 * (self.count + self.infinite) - 1e-9))
-        for _, highest, count in sorted(bucket for part in self._parts for bucket in part.buckets()):
-            left -= count
-            if left <= 0:
-                return highest
+        rank = max(1, math.ceil(percent / 100 * (self.count + self.infinite) - 1e-9))
+        filled, ranks = self._buckets
+        place = bisect_left(ranks, rank)
+        if place < len(filled):
+            return filled[place]
         return math.inf if self.infinite else None
 
 

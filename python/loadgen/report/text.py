@@ -44,7 +44,9 @@ def render(result: Result, folder: Path | None = None) -> str:
         _thresholds(result),
         _trust(result),
         _outputs(result),
-        [f"run folder: {folder}{' (incomplete)' if incomplete else ''}"] if folder else [],
+        [f"run folder: {folder}{' (not everything could be written)' if incomplete else ''}"]
+        if folder
+        else [],
     ]
     return "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks if block) + "\n"
 
@@ -75,7 +77,7 @@ def _of_script(result: Result) -> list[list[str]]:
 def _head(result: Result) -> list[str]:
     plan = result.plan
     how = f"{format_duration(round(result.duration_s, 1) * 1e9)}, {counted(len(result.workers), 'worker')}"
-    title = _cut(printable(result.name), WIDTH - len(how) - 2)
+    title = _cut(printable(result.name[:WIDTH]), WIDTH - len(how) - 2)
     # How arrivals are spread changes what a queue does to them, so it stands at the top.
     load = plan.describe_load()
     arrivals = {load.describe_arrivals() for load in plan.loads if isinstance(load, OpenLoad)}

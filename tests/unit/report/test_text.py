@@ -122,7 +122,9 @@ def test_failures_that_nobody_asked_about_are_said(
 
 
 def test_a_record_that_is_incomplete_is_called_so() -> None:
-    assert "run folder: runs/one (incomplete)" in render(make_result(exit_code=2), Path("runs/one"))
+    assert "run folder: runs/one (not everything could be written)" in render(
+        make_result(exit_code=2), Path("runs/one")
+    )
 
 
 @pytest.mark.parametrize(
