@@ -138,6 +138,9 @@ class Conductor:
             raise
 
     async def _prepare_and_play(self, stack: contextlib.AsyncExitStack) -> Result:
+        self._outputs.open()
+        stack.callback(self._outputs.close)
+        self._early += [("output", note) for note in self._outputs.notes]
         asked, note = self._asked, None
         if asked.needs_embedded_target:
             target = await stack.enter_async_context(EmbeddedTarget())
@@ -149,9 +152,6 @@ class Conductor:
         schedule = make_schedule(plan)
         plan = await find_addresses(plan)
         check_capacity(plan)
-        self._outputs.open()
-        self._early += [("output", note) for note in self._outputs.notes]
-        stack.callback(self._outputs.close)
         if self._out is not None:
             self._folder = RunFolder.create(self._out)
             self._observers.insert(0, self._folder)

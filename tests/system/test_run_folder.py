@@ -60,6 +60,7 @@ SUMMARY: dict[str, Any] = {
     "generator": {"verdict", "reasons", "cpu_s", "busy", "lateness_p99_ms", "pacing"},
     "script": None,
     "sockets": None,
+    "outputs": None,
 }
 
 

@@ -162,3 +162,6 @@ def test_another_runs_folder_is_not_written_over(loadgen: Loadgen, target: Targe
 def test_a_port_that_is_taken_is_named(loadgen: Loadgen, target: Target) -> None:
     result = loadgen("target", "--port", str(target.port))
     assert_refused(result, str(target.port), "in use")
+    result = loadgen("blast", target.url, "--output", f"prometheus={target.port}")
+    assert_refused(result, f"prometheus 127.0.0.1:{target.port}", "in use")
+    assert target.requests()["total"] == 0
