@@ -159,6 +159,14 @@ def test_another_runs_folder_is_not_written_over(loadgen: Loadgen, target: Targe
     assert target.requests()["total"] == 9
 
 
+def test_an_extra_that_is_not_installed_is_named(loadgen: Loadgen, target: Target, tmp_path: Path) -> None:
+    (tmp_path / "prometheus_client.py").write_text("raise ImportError('as where it is not installed')")
+    bare = {"PYTHONPATH": str(tmp_path)}
+    result = loadgen("blast", target.url, "--output", "prometheus", environment=bare)
+    assert_refused(result, "--output", "pip install 'loadgen[prometheus]'")
+    assert target.requests()["total"] == 0
+
+
 def test_a_port_that_is_taken_is_named(loadgen: Loadgen, target: Target) -> None:
     result = loadgen("target", "--port", str(target.port))
     assert_refused(result, str(target.port), "in use")

@@ -17,7 +17,7 @@ from loadgen.outputs.output import Output
 from loadgen.outputs.places import LineFile
 from loadgen.outputs.post import Post
 from loadgen.outputs.reading import shown_name
-from loadgen.outputs.secrets import secret
+from loadgen.outputs.tokens import secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

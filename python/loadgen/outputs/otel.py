@@ -29,7 +29,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from loadgen._engine import __version__
 from loadgen.outputs.family import families
 from loadgen.outputs.output import Output, Refused
-from loadgen.outputs.post import Post
+from loadgen.outputs.post import read_url
 from loadgen.outputs.reading import BOUNDS_S, Buckets, shown_name
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class OpenTelemetry(Output):
     def __init__(self, argument: str) -> None:
         if argument and argument.partition("://")[2].strip("/").count("/") == 0:
             argument = f"{argument.rstrip('/')}/v1/metrics"
-        shown = Post(argument, EXAMPLE).shown if argument else "collector"
+        shown = read_url(argument, EXAMPLE)[1] if argument else "collector"
         super().__init__(f"otel {shown}")
         self._answers = _Answers()
         self._exporter = OTLPMetricExporter(endpoint=argument or None, timeout=TIMEOUT_S)

@@ -7,7 +7,7 @@ import contextlib
 import http.client
 import socket
 import ssl
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from loadgen.discreet import REDACTED
 from loadgen.outputs.output import Refused
@@ -20,37 +20,45 @@ SHOWN_OF_ANSWER = 120
 _AGAIN = frozenset({408, 425, 429})
 
 
+def read_url(url: str, example: str) -> tuple[SplitResult, str]:
+    """Its parts, and how it is shown: without user, password and query, which may hold keys."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
+        raise ValueError(f"expected a URL such as {example}, got {quoted(_without_secrets(url))}")
+    if any(not 0x20 < ord(char) < 0x7F for char in url):
+        raise ValueError(f"has characters in it that a URL cannot have: {quoted(_without_secrets(url))}")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return parts, f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+
+
 class Post:
-    """Where to. `shown` is the URL without user, password and query, which may hold keys."""
+    """One receiver, by its URL."""
 
     def __init__(self, url: str, example: str, *, token: str | None = None, scheme: str = "Bearer") -> None:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            parts, port = urlsplit(""), None
-        if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
-            raise ValueError(f"expected a URL such as {example}, got {quoted(_without_secrets(url))}")
-        if any(not 0x20 < ord(char) < 0x7F for char in url):
-            raise ValueError(f"has characters in it that a URL cannot have: {quoted(_without_secrets(url))}")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        self.shown = f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
-        self.path = parts.path
+        parts, self.shown = read_url(url, example)
+        host = parts.hostname or ""
         self._target = parts.path + (f"?{parts.query}" if parts.query else "")
         self._headers = {"User-Agent": "loadgen"}
-        self._secrets = [text for text in (token, parts.password, parts.query) if text]
+        secrets = [token, parts.password, unquote(parts.password or ""), parts.query]
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self._headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+            encoded = base64.b64encode(pair.encode()).decode()
+            secrets.append(encoded)
+            self._headers["Authorization"] = f"Basic {encoded}"
         elif token:
             self._headers["Authorization"] = f"{scheme} {token}"
+        self._secrets = [text for text in secrets if text]
         if parts.scheme == "https":
             context = ssl.create_default_context()
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, port, timeout=TIMEOUT_S, context=context
+                host, parts.port, timeout=TIMEOUT_S, context=context
             )
         else:
-            self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=TIMEOUT_S)
+            self._connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
         self._aborted = False
 
     def send(self, body: bytes, headers: dict[str, str]) -> None:
@@ -67,7 +75,7 @@ class Post:
             return
         words = f"it answered {status}"
         if answer:
-            words += f": {quoted(self._discreet(answer[:SHOWN_OF_ANSWER]))}"
+            words += f": {quoted(self._discreet(answer)[:SHOWN_OF_ANSWER])}"
         raise OSError(words) if status >= 500 or status in _AGAIN else Refused(words)
 
     def _ask(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:

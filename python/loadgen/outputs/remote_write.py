@@ -20,7 +20,7 @@ from loadgen.outputs.output import Output
 from loadgen.outputs.post import Post
 from loadgen.outputs.prometheus import metrics
 from loadgen.outputs.reading import shown_name
-from loadgen.outputs.secrets import secret
+from loadgen.outputs.tokens import secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
