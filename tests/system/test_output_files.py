@@ -110,6 +110,11 @@ def test_locusts_files_have_our_numbers(loadgen: Loadgen, target: Target, tmp_pa
     history = read_csv(tmp_path / "l_stats_history.csv")
     assert [int(one["Total Request Count"]) for one in history][-1] == total
     assert {(one["Type"], one["Name"]) for one in history} == {("", "Aggregated")}
+    # The run is shorter than the window over which Locust takes its rates.
+    moments = (result.run_folder / "timeline.jsonl").read_text().splitlines()
+    assert len(moments) == len(history)
+    rate = total / json.loads(moments[-1])["at_s"]
+    assert float(history[-1]["Requests/s"]) == pytest.approx(rate, rel=0.01)
     (failure,) = read_csv(tmp_path / "l_failures.csv")
     assert (failure["Method"], failure["Error"], failure["Occurrences"]) == ("GET", "status 503", str(total))
     assert int(failure["First Seen"]) <= int(failure["Last Seen"])

@@ -65,10 +65,9 @@ class RemoteWrite(Output):
             for sample in metric.samples:
                 labels = {"__name__": sample.name, **self._labels, **sample.labels}
                 pairs = sorted((name, value) for name, value in labels.items() if value)
+                named = b"".join(_field(1, _text(1, name) + _text(2, text)) for name, text in pairs)
                 value = b"\x09" + struct.pack("<d", sample.value) + b"\x10" + _varint(at_ms)
-                yield b"".join(_field(1, _text(1, name) + _text(2, text)) for name, text in pairs) + _field(
-                    2, value
-                )
+                yield named + _field(2, value)
 
     def abort(self) -> None:
         """Wait no longer."""

@@ -133,6 +133,20 @@ def test_nobody_is_waited_for_in_a_hurry(receiver: Receiver, monkeypatch: pytest
     outlet.stop()
 
 
+def test_when_all_is_sent_it_stays_until_it_may_go(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [False, False, True]
+    monkeypatch.setattr(receiver, "linger_s", 1000.0)
+    monkeypatch.setattr(receiver, "may_go", lambda: answers.pop(0))
+    receiver.free.set()
+    outlet = Outlet(receiver)
+    outlet.start()
+    put(outlet, 1)
+    outlet.drain(threading.Event())
+    assert answers == [] and receiver.taken == [1]
+
+
 def test_what_is_stopped_before_its_time_leaves_no_thread(receiver: Receiver) -> None:
     outlet = Outlet(receiver)
     outlet.start()

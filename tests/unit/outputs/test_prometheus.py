@@ -1,0 +1,43 @@
+"""The endpoint: when it may go, and what it serves before there is anything."""
+
+from __future__ import annotations
+
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadgen.outputs.prometheus import Prometheus
+from loadgen.outputs.reading import Reader
+from tests.support.receivers import fetch
+from tests.unit.outputs.test_reading import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[Prometheus, str]]:
+    output = Prometheus("0")
+    yield output, output.open().rpartition(" ")[2]
+    output.close()
+
+
+def test_it_may_go_when_the_last_moment_was_scraped(served: tuple[Prometheus, str]) -> None:
+    output, url = served
+    assert fetch(url) == b""
+    reader = Reader(0)
+    for label in ("first", "second"):
+        output.send([read(reader, "GET /"), read(reader, label)])
+        assert not output.may_go()
+        assert f'label="{label}"' in fetch(url).decode()
+        assert output.may_go()
+
+
+def test_openmetrics_is_spoken_to_who_asks_for_it(served: tuple[Prometheus, str]) -> None:
+    output, url = served
+    output.send([read(Reader(0), "GET /")])
+    asked = urllib.request.Request(url, headers={"Accept": "application/openmetrics-text; version=1.0.0"})  # noqa: S310
+    with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+        assert answer.read().endswith(b"# EOF\n")
