@@ -116,7 +116,7 @@ class Recorder:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 recorder.posted.append(Posted(self.path, headers, body))
                 if silent:
-                    recorder._released.wait(30)
+                    recorder._released.wait(300)
                     self.close_connection = True
                     return
                 self.send_response(recorder.status)
