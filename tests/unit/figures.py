@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Self
 
 from hdrh.histogram import HdrHistogram
 
@@ -134,9 +133,6 @@ class Counted:
 
     def role_histogram(self, role: str, kind: str) -> Samples:
         return self._histograms.get(kind, Samples()) if role == "request" else Samples()
-
-    def since(self, earlier: Counted) -> Self:  # noqa: ARG002 - it is the interval already
-        return self
 
     @property
     def tallies(self) -> list[tuple[str, str, float, float, float, float]]:

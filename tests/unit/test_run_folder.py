@@ -35,6 +35,9 @@ class Grown(Counted):
     def role(self, label: str) -> str:
         return "trend" if label == "basket" else "request"
 
+    def since(self, earlier: Grown) -> Grown:  # noqa: ARG002 - it is the interval already
+        return self
+
 
 def opening(**fields: Any) -> Opening:
     return Opening(plan=Plan(**fields).compile(), note=None, started_at=STARTED_AT, monotonic_ns=123_456)
