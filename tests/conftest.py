@@ -51,6 +51,10 @@ class Target:
         return int(total)
 
 
+class TargetFactory(Protocol):
+    def __call__(self, *options: str) -> Target: ...
+
+
 class NginxFactory(Protocol):
     def __call__(
         self,
@@ -96,10 +100,20 @@ def loadgen(tmp_path: Path) -> Iterator[Loadgen]:
 
 
 @pytest.fixture
-def target(loadgen: Loadgen) -> Target:
-    """The embedded target on a free port, ready."""
-    running = loadgen.start("target", "--port", "0")
-    return Target(running.wait_for_line(r"listening on (http://\S+)")[1], running)
+def make_target(loadgen: Loadgen) -> TargetFactory:
+    """Makes embedded targets, each on a free port and ready; `make_target("--feed", "blocks=0")`."""
+
+    def start(*options: str) -> Target:
+        running = loadgen.start("target", "--port", "0", *options)
+        return Target(running.wait_for_line(r"listening on (http://\S+)")[1], running)
+
+    return start
+
+
+@pytest.fixture
+def target(make_target: TargetFactory) -> Target:
+    """One of them, as it is without options."""
+    return make_target()
 
 
 @pytest.fixture

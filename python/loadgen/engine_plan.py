@@ -227,10 +227,13 @@ class SocketPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     deflate: bool
     subscribe: list[Message]  # every socket sends all of them, when it is open
     subscriptions: list[Message]  # socket k sends number k mod their number
+    listing: list[Message]  # every socket sends all of them, when it has subscribed
+    unsubscribe: list[Message]  # and all of these, before it is closed
+    reply: list[str]  # what those two refer to in the acknowledgements of subscriptions, by its number
     messages: list[Message]  # message j of `sends` is number j mod their number
     sends: OpenLoad | None
     ping_every_ns: int | None
-    expect: Expected | None
+    expect: list[Expected]
     correlate: Correlation | None
     stamp: Stamp | None
     sequence: str | None
@@ -249,7 +252,8 @@ class SocketPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def labels(self) -> list[str]:
         """All that are counted."""
-        told = [message.label for message in (*self.subscribe, *self.subscriptions, *self.messages)]
+        stages = (*self.subscribe, *self.subscriptions, *self.listing, *self.unsubscribe)
+        told = [message.label for message in (*stages, *self.messages)]
         return list(dict.fromkeys([*OWN_LABELS, *told]))
 
     def describe(self, connects: OpenLoad, connections: int) -> str:
@@ -472,7 +476,7 @@ def _stored(sockets: SocketPlan) -> SocketPlan:
     """Without headers that open doors and without rows, and of very many messages the first."""
     some = {
         name: getattr(sockets, name)[:MOST_STORED_TARGETS]
-        for name in ("subscribe", "subscriptions", "messages")
+        for name in ("subscribe", "subscriptions", "listing", "unsubscribe", "messages")
     }
     headers = without_secrets(sockets.headers)
     return msgspec.structs.replace(sockets, headers=headers, rows=[], **some)

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from loadgen import shapes
 from loadgen.checking import Checker, at_most
-from loadgen.engine_plan import (
-    Backoff,
-    Encoding,
-    Message,
-    OpenLoad,
-    OpenStage,
-    SocketPlan,
-)
-from loadgen.errors import UsageError
+from loadgen.engine_plan import Backoff, Expected, OpenLoad, OpenStage, SocketPlan
 from loadgen.message_paths import has_value, parse_correlation, parse_expected, parse_path, parse_stamp
-from loadgen.mix import read_rows, row_values
-from loadgen.rows import Row, shown
-from loadgen.subscriptions import read_subscriptions
-from loadgen.templates import GENERATED, OF_SOCKETS, Names, around_values, has_values
+from loadgen.socket_messages import (
+    Replies,
+    messages_of,
+    names_of,
+    refers_to_replies,
+    rows_of,
+    subscriptions_of,
+    values_of,
+)
+from loadgen.templates import has_values
 from loadgen.units import quoted
 from loadgen.url import Url, parse_url
 
@@ -35,14 +30,11 @@ T = TypeVar("T")
 
 HOME = "/ws/echo"  # of the embedded target, where no path is given
 MOST_SOCKETS = 1_000_000
-# So many different messages have labels of their own.
-MOST_SEPARATE = 20
 LONGEST_WAIT_NS = 30 * 1_000_000_000  # between tries to open a lost socket, where nothing is said
+MOST_EXPECTED = 4  # each is looked for in every message
 # Rates are whole multiples of 1/3,600,000 per second in the engine.
 RATE_UNIT = 3_600_000
 SECOND_NS = 1_000_000_000
-_COLUMN = re.compile(r"\{\{\d+\}\}")
-_LONE = re.compile("[\ud800-\udfff]")  # what is left of bytes that were no UTF-8
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OF_THE_HANDSHAKE = frozenset(
     {"upgrade", "connection", "content-length", "transfer-encoding"}
@@ -61,7 +53,9 @@ class Sockets(Struct, frozen=True, kw_only=True):
     send_rate_each: str | float | None = None  # of each; 1/s where there is something to send
     subscribe: Sequence[str | bytes] = ()  # each socket sends all of them when it is open
     subscriptions: str | None = None  # a file, of which each socket sends one: see loadgen.subscriptions
-    expect: str | None = None  # what a reply looks like: "any", PATH, PATH=VALUE
+    list: Sequence[str | bytes] = ()  # each sends all of them when it has subscribed
+    unsubscribe: Sequence[str | bytes] = ()  # and all of these before it is closed
+    expect: str | Sequence[str] | None = None  # what replies look like: "any", PATH, PATH=VALUE
     correlate: str | None = None  # what a message and its reply have in common: PATH, PATH=PATH
     stamp: str | None = None  # when a message was sent: PATH[:ns|us|ms|s][:wall]
     sequence: str | None = None  # the number of a message in its stream: PATH
@@ -96,15 +90,17 @@ def check_types(sockets: Any, check: Checker) -> None:
     if not isinstance(sockets, Sockets):
         check.wrong("sockets", f"expected Sockets(...), got {quoted(sockets)}")
         return
-    for field in ("subscriptions", "expect", "correlate", "stamp", "sequence", "channel"):
+    for field in ("subscriptions", "correlate", "stamp", "sequence", "channel"):
         if not isinstance(value := getattr(sockets, field), (str, type(None))):
             check.wrong(f"sockets.{field}", f"expected text, got {quoted(value)}")
     switch: object = sockets.deflate
     if not isinstance(switch, bool):
         check.wrong("sockets.deflate", f"expected True or False, got {quoted(switch)}")
-    kinds = {"send": (str, bytes), "subscribe": (str, bytes), "subprotocols": (str,)}
-    for field, right in kinds.items():
+    kinds = dict.fromkeys(("send", "subscribe", "list", "unsubscribe"), (str, bytes))
+    for field, right in {**kinds, "subprotocols": (str,), "expect": (str,)}.items():
         items: object = getattr(sockets, field)
+        if field == "expect" and isinstance(items, (str, type(None))):
+            continue
         what = "text or bytes" if bytes in right else "text"
         if isinstance(items, (str, bytes)) or not isinstance(items, Sequence):
             check.wrong(f"sockets.{field}", f"expected a list, each {what}, got {quoted(items)}")
@@ -126,28 +122,30 @@ def compile_sockets(
     connections = check("sockets.connections", at_most(MOST_SOCKETS), sockets.connections)
     rate = check("sockets.connect_rate", shapes.check_rate, sockets.connect_rate)
     hold_ns = check("sockets.hold", partial(shapes.check_duration, at_least_ns=0), sockets.hold)
-    rows = _rows(data, check)
-    names = Names(list(dict.fromkeys(name for row in rows[:1] for name in row)), [*GENERATED, *OF_SOCKETS])
-    subscribe = _messages("subscribe", sockets.subscribe, names, check)
-    messages = _messages("send", sockets.send, names, check)
-    subscriptions = _subscriptions(sockets, names, check)
-    values = _values(rows, names, data, check)
+    rows = rows_of(data, check)
+    names = names_of(rows)
+    replies = Replies(names)
+    said = {
+        "subscribe": messages_of("subscribe", sockets.subscribe, names, check),
+        "subscriptions": subscriptions_of(sockets.subscriptions, names, check),
+        "listing": messages_of("list", sockets.list, replies, check),
+        "unsubscribe": messages_of("unsubscribe", sockets.unsubscribe, replies, check),
+        "messages": messages_of("send", sockets.send, names, check),
+    }
+    values = values_of(rows, names, data, check)
     _check_headers(headers, check)
     _check_combination(sockets, check)
     found: dict[str, Any] = {
         "subprotocols": _subprotocols(sockets, check),
         "ping_every_ns": wish("ping", shapes.check_duration),
-        "expect": wish("expect", parse_expected),
         "correlate": wish("correlate", parse_correlation),
         "stamp": wish("stamp", parse_stamp),
         "sequence": wish("sequence", parse_path),
         "channel": wish("channel", parse_path),
         "reconnect": wish("reconnect", _parse_backoff),
     }
-    correlation, texts = (
-        found["correlate"],
-        [message.text for message in (*messages, *subscribe, *subscriptions)],
-    )
+    expect = _expected(sockets, check)
+    correlation, texts = found["correlate"], [message.text for all_of in said.values() for message in all_of]
     if correlation is not None and texts and not any(has_value(text, correlation.request) for text in texts):
         check.wrong("sockets.correlate", f"no message has anything at {correlation.request}")
     together, each = wish("send_rate", shapes.check_rate), wish("send_rate_each", shapes.check_rate)
@@ -166,14 +164,14 @@ def compile_sockets(
         url=url.text.replace("http", "ws", 1),
         headers=headers,
         deflate=sockets.deflate,
-        subscribe=subscribe,
-        subscriptions=subscriptions,
-        messages=messages,
+        reply=replies.paths,
         sends=sends,
+        expect=expect,
         columns=names.used,
         rows=values,
         row_count=len(values),
         seed=seed,
+        **said,
         **found,
     )
     return Crowd(connections, load, plan)
@@ -214,10 +212,16 @@ def _check_combination(sockets: Sockets, check: Checker) -> None:
             check.wrong(f"sockets.{field}", "there is nothing to send: give --send")
     if sockets.channel is not None and sockets.sequence is None:
         check.wrong("sockets.channel", "says which stream a number is of, and needs --sequence beside it")
-    sends = sockets.send or sockets.subscribe or sockets.subscriptions is not None
+    subscribes = sockets.subscribe or sockets.subscriptions is not None
+    sends = sockets.send or subscribes or sockets.list or sockets.unsubscribe
     for field in ("expect", "correlate"):
-        if getattr(sockets, field) is not None and not sends:
+        if getattr(sockets, field) and not sends:
             check.wrong(f"sockets.{field}", "there are no replies where nothing is sent: give --send")
+    for field in ("list", "unsubscribe"):
+        refers = any(map(refers_to_replies, getattr(sockets, field)))
+        if refers and not (subscribes and (sockets.expect or sockets.correlate)):
+            text = "{{reply.…}} is of what acknowledges --subscribe: give that, and --expect or --correlate"
+            check.wrong(f"sockets.{field}", text)
 
 
 def _check_headers(headers: Sequence[tuple[str, str]], check: Checker) -> None:
@@ -229,79 +233,22 @@ def _check_headers(headers: Sequence[tuple[str, str]], check: Checker) -> None:
             check.wrong(f"headers[{index}]", f"{name} cannot have a {{{{name}}}} in it: messages can")
 
 
+def _expected(sockets: Sockets, check: Checker) -> list[Expected]:
+    if isinstance(sockets.expect, str):
+        found = [check("sockets.expect", parse_expected, sockets.expect)]
+    else:
+        texts = list(sockets.expect or ())
+        found = [check(f"sockets.expect[{at}]", parse_expected, text) for at, text in enumerate(texts)]
+    if len(found) > MOST_EXPECTED:
+        check.wrong("sockets.expect", f"expected at most {MOST_EXPECTED}, got {len(found)}")
+    return [expected for expected in found if expected is not None]
+
+
 def _subprotocols(sockets: Sockets, check: Checker) -> list[str]:
     for index, name in enumerate(sockets.subprotocols):
         if not _TOKEN.fullmatch(name):
             check.wrong(f"sockets.subprotocols[{index}]", f"expected a name, got {quoted(name)}")
     return list(dict.fromkeys(sockets.subprotocols))
-
-
-def _messages(field: str, texts: Sequence[str | bytes], names: Names, check: Checker) -> list[Message]:
-    """Few have a label each; more have one together."""
-    found = []
-    for index, text in enumerate(texts):
-        label = field if len(texts) == 1 or len(texts) > MOST_SEPARATE else f"{field} {index + 1}"
-        message = check(f"sockets.{field}[{index}]", partial(_message, label=label, names=names), text)
-        if message is not None:
-            found.append(message)
-    return found
-
-
-def _subscriptions(sockets: Sockets, names: Names, check: Checker) -> list[Message]:
-    if sockets.subscriptions is None:
-        return []
-    place = "sockets.subscriptions"
-    try:
-        wanted = read_subscriptions(sockets.subscriptions)
-    except UsageError as error:
-        check.wrong(place, f"{error.message}{f' ({error.hint})' if error.hint else ''}")
-        return []
-    read = (check(place, partial(_message, label=one.label, names=names), one.text) for one in wanted)
-    return [message for message in read if message is not None]
-
-
-def _message(text: str | bytes, label: str, names: Names) -> Message:
-    if isinstance(text, str) and _LONE.search(text):
-        raise ValueError("is not UTF-8: send it as bytes")
-    if isinstance(text, bytes):
-        body = names.number_body(text)
-        encoding = _encoding(body.decode(errors="replace"))
-        return Message(b64encode(body).decode("ascii"), label, binary=True, encoding=encoding)
-    numbered = names.number(text)
-    return Message(numbered, label, encoding=_encoding(numbered))
-
-
-def _encoding(text: str) -> Encoding:
-    """As within JSON where that is what it is, with any values; else as they are in the row."""
-    try:
-        found = msgspec.json.decode(around_values(text, str, instead="0"))
-    except msgspec.DecodeError:
-        found = None
-    is_json = isinstance(found, (dict, list)) or not _COLUMN.search(text)
-    return "json" if is_json else "raw"
-
-
-def _rows(data: str | None, check: Checker) -> list[Row]:
-    if data is None:
-        return []
-    try:
-        return read_rows(data)
-    except UsageError as error:
-        check.wrong("data", f"{error.message}{f' ({error.hint})' if error.hint else ''}")
-        return []
-
-
-def _values(rows: list[Row], names: Names, data: str | None, check: Checker) -> list[list[str]]:
-    if data is None or not rows or check.mistakes:
-        return []
-    if not names.used:
-        check.wrong("data", "no {{name}} of its columns stands in what is sent")
-        return []
-    try:
-        return row_values(rows, names.used)
-    except ValueError as error:
-        check.wrong("data", f"{shown(Path(data))}: {error}")
-        return []
 
 
 def _parse_backoff(value: str | float) -> Backoff:

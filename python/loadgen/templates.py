@@ -1,8 +1,8 @@
 """`{{name}}` in URLs, headers and bodies, as people write it and as the engine's plan has it.
 
 Names are those of the rows' columns, then what the engine makes: {{k}} {{uuid}} {{random}} {{timestamp}}
-{{due_ns}} {{open}}; in messages of sockets also {{connection}}.
-The engine's plan has the number of a column in place of its name: {{0}}.
+{{due_ns}} {{open}}; in messages of sockets also {{connection}}, in some {{reply.PATH}}.
+The engine's plan has the number of a column in place of its name, and that of a path: {{0}}, {{reply.0}}.
 """
 
 from __future__ import annotations
@@ -37,33 +37,35 @@ class Names:
     """The names that may stand between braces; notes which columns are used."""
 
     def __init__(self, columns: list[str], generated: Iterable[str] = GENERATED) -> None:
-        self._columns = columns
-        self._generated = list(generated)
+        self.columns = columns
+        self.generated = list(generated)
         self.used: list[str] = []
 
     def number(self, text: str) -> str:
         """The text as the engine's plan has it. Raises ValueError for a name that is not known."""
-        return _VALUE.sub(lambda found: self._value(found[1]), text)
+        return _VALUE.sub(lambda found: f"{{{{{self.value(found[1])}}}}}", text)
 
     def number_body(self, body: bytes) -> bytes:
         """The same; what is no text between braces holds no name."""
 
         def value(found: re.Match[bytes]) -> bytes:
             try:
-                return self._value(found[1].decode()).encode()
+                name = found[1].decode()
             except UnicodeDecodeError:
                 return found[0]
+            return f"{{{{{self.value(name)}}}}}".encode()
 
         return _VALUE_IN_BYTES.sub(value, body)
 
-    def _value(self, name: str) -> str:
-        if name in self._columns:
+    def value(self, name: str) -> str:
+        """What the engine's plan has between the braces."""
+        if name in self.columns:
             if name not in self.used:
                 self.used.append(name)
-            return f"{{{{{self.used.index(name)}}}}}"
-        if name in self._generated:
-            return f"{{{{{name}}}}}"
-        known = ", ".join([*self._columns, *self._generated])
+            return f"{self.used.index(name)}"
+        if name in self.generated:
+            return name
+        known = ", ".join([*self.columns, *self.generated])
         raise ValueError(
             f"{quoted('{{' + name + '}}')} is not known: there are {known} ({{{{open}}}} sends {{{{)"
         )

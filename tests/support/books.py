@@ -8,14 +8,24 @@ if TYPE_CHECKING:
     from tests.support.command import CommandResult
 
 
+# Requests of sockets that are no arrivals.
+BEYOND = ("reconnect", "subscribe", "list", "unsubscribe")
+
+
+def label(summary: dict[str, Any], name: str) -> dict[str, Any]:
+    """The row of a label, of which there must be one."""
+    (found,) = [row for row in summary["labels"] if row["label"] == name]
+    return dict(found)
+
+
 def balanced(result: CommandResult) -> dict[str, Any]:
     """The run's summary, after its identities were checked with zero tolerance."""
     summary = result.summary
     arrivals, requests, latency = summary["arrivals"], summary["requests"], summary["latency"]
     assert arrivals["scheduled"] == arrivals["sent"] + arrivals["dropped"] + arrivals["cancelled"], result
     assert arrivals["sent"] == arrivals["completed"] + arrivals["failed"] + arrivals["unfinished"], result
-    labels = [label for label in summary["labels"] if label["kind"] == "request"]
-    iterations = [label for label in summary["labels"] if label["kind"] == "iteration"]
+    labels = [row for row in summary["labels"] if row["kind"] == "request"]
+    iterations = [row for row in summary["labels"] if row["kind"] == "iteration"]
     book = (arrivals["sent"], arrivals["completed"], arrivals["failed"])
     if iterations:  # arrivals count apart, and as exactly
         (apart,) = iterations
@@ -35,7 +45,7 @@ def balanced(result: CommandResult) -> dict[str, Any]:
     assert latency["response"]["count"] == asked, result
     assert latency["service"]["count"] == requests["total"], result
     for field in ("total", "ok", "failed", "bytes_sent", "bytes_received"):
-        assert sum(label["requests"][field] for label in labels) == requests[field], result
+        assert sum(row["requests"][field] for row in labels) == requests[field], result
     return summary
 
 
@@ -46,21 +56,21 @@ def balanced_sockets(result: CommandResult) -> dict[str, Any]:
     assert arrivals["scheduled"] == arrivals["sent"] + arrivals["dropped"] + arrivals["cancelled"], result
     ended = arrivals["completed"] + arrivals["failed"]
     assert arrivals["sent"] == ended + arrivals["unfinished"], result
-    counted = [label for label in summary["labels"] if label["kind"] == "request"]
+    counted = [row for row in summary["labels"] if row["kind"] == "request"]
     for field in ("total", "ok", "failed"):
-        assert sum(label["requests"][field] for label in counted) == requests[field], result
-    arrived = [label for label in counted if not label["label"].startswith(("subscribe", "reconnect"))]
-    assert sum(label["requests"]["total"] for label in arrived) == arrivals["sent"], result
-    assert sum(label["requests"]["ok"] for label in arrived) == arrivals["completed"], result
+        assert sum(row["requests"][field] for row in counted) == requests[field], result
+    arrived = [row for row in counted if not row["label"].startswith(BEYOND)]
+    assert sum(row["requests"]["total"] for row in arrived) == arrivals["sent"], result
+    assert sum(row["requests"]["ok"] for row in arrived) == arrivals["completed"], result
     beyond = requests["total"] - arrivals["sent"]
     assert latency["response"]["count"] == arrivals["scheduled"] + beyond, result
     assert latency["service"]["count"] == requests["total"], result
     # Every socket that was opened has had its time, and was told how it ended.
-    (session,) = [label for label in summary["labels"] if label["label"] == "session"]
+    session = label(summary, "session")
     connections = summary["sockets"]["connections"]
     assert session["requests"]["total"] == connections["opened"], result
     assert session["requests"]["failed"] == connections["lost"], result
-    opened = sum(label["requests"]["ok"] for label in counted if label["label"] in ("connect", "reconnect"))
+    opened = sum(row["requests"]["ok"] for row in counted if row["label"] in ("connect", "reconnect"))
     assert opened == connections["opened"], result
     assert connections["most_open"] <= connections["asked"], result
     assert "books_wrong" not in (result.run_folder / "events.jsonl").read_text(), result

@@ -1,4 +1,4 @@
-"""Fixtures of the system tests: the interface to the kernel that a run uses."""
+"""Fixtures of the system tests: scripts, proxies, the interface to the kernel that a run uses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.support.command import LOADGEN
+from tests.support.proxies import Microsocks, Tinyproxy
 from tests.support.scripts import Scripts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.command import Loadgen
@@ -19,6 +21,18 @@ if TYPE_CHECKING:
 @pytest.fixture
 def scripts(loadgen: Loadgen, tmp_path: Path) -> Scripts:
     return Scripts(loadgen, tmp_path)
+
+
+@pytest.fixture
+def socks(counterpart: Callable[[str], Path], tmp_path: Path) -> Iterator[Microsocks]:
+    with Microsocks(counterpart("microsocks"), tmp_path / "microsocks") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def http_proxy(counterpart: Callable[[str], Path], tmp_path: Path) -> Iterator[Tinyproxy]:
+    with Tinyproxy(counterpart("tinyproxy"), tmp_path / "tinyproxy") as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from tests.support.ports import find_free_port
 from tests.support.proxies import Microsocks, Tinyproxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import NginxFactory, RawServerFactory
@@ -35,18 +35,6 @@ COUNT = 9
 def reactor() -> str:
     """io_uring carries plain HTTP/1.1 only."""
     return "epoll"
-
-
-@pytest.fixture
-def socks(counterpart: Callable[[str], Path], tmp_path: Path) -> Iterator[Microsocks]:
-    with Microsocks(counterpart("microsocks"), tmp_path / "microsocks") as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def http_proxy(counterpart: Callable[[str], Path], tmp_path: Path) -> Iterator[Tinyproxy]:
-    with Tinyproxy(counterpart("tinyproxy"), tmp_path / "tinyproxy") as proxy:
-        yield proxy
 
 
 def blast(loadgen: Loadgen, url: str, reactor: str, *options: str, **environment: str) -> CommandResult:

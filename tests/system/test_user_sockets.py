@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.socket_scripts import ONE, TEN, assert_checked, balanced, counter, requests_of, scenario
 from tests.support.socket_server import SocketServer
 from tests.support.web_sockets import wait_for
 
@@ -14,52 +15,7 @@ if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
     from tests.conftest import Target
-    from tests.support.certificates import Certificates
-    from tests.support.scripts import Scripts, Told
-
-ONE = ("--users", "1", "--iterations", "1", "--workers", "1", "--drain", "5s")
-TEN = ("--users", "2", "--iterations", "10", "--workers", "1", "--drain", "5s")
-HEAD = """\
-import asyncio, json
-from loadgen import NoReply, SocketClosed, User, scenario, session
-
-"""
-
-
-def scenario(*lines: str, head: str = "") -> str:
-    return f"{HEAD}{head}\n@scenario\nasync def use(user: User) -> None:\n" + "\n".join(
-        f"    {line}" for line in lines
-    )
-
-
-def balanced(told: Told) -> dict[str, int]:
-    """The identities of a scripted run, without statuses: operations have none. Returns the arrivals."""
-    arrivals: dict[str, int] = told.summary["arrivals"]
-    begun = arrivals["sent"]
-    assert arrivals["scheduled"] == begun + arrivals["dropped"] + arrivals["cancelled"], told.result
-    assert begun == arrivals["completed"] + arrivals["failed"] + arrivals["unfinished"], told.result
-    requests = told.summary["requests"]
-    assert sum(requests["errors"].values()) == requests["failed"], told.result
-    return arrivals
-
-
-def assert_checked(told: Told) -> None:
-    """Every check of the script passed, its iterations balance, and no error is laid at its door."""
-    balanced(told)
-    checks = told.summary["checks"]
-    assert checks and all(check["failed"] == 0 for check in checks), told.result
-    assert told.summary["script"]["errors"] == [], told.result
-
-
-def label(told: Told, name: str) -> dict[str, Any]:
-    (found,) = [one for one in told.summary["labels"] if one["label"] == name]
-    requests: dict[str, Any] = found["requests"]
-    return requests
-
-
-def counter(told: Told, name: str) -> float:
-    found: float = told.summary["metrics"].get(name, 0)
-    return found
+    from tests.support.scripts import Scripts
 
 
 def test_messages_come_back_as_they_were(scripts: Scripts, target: Target) -> None:
@@ -78,9 +34,9 @@ def test_messages_come_back_as_they_were(scripts: Scripts, target: Target) -> No
         *("--url", target.url, *TEN),
     )
     assert_checked(told)
-    asked = label(told, "WS /ws/echo")
+    asked = requests_of(told, "WS /ws/echo")
     assert (asked["ok"], asked["failed"], asked["status"]) == (10, 0, {"101": 10})
-    assert label(told, "WS /ws/echo session")["ok"] == 10
+    assert requests_of(told, "WS /ws/echo session")["ok"] == 10
     counts = ("sockets opened", "messages sent", "messages received", "pongs received", "close 1000")
     assert [counter(told, name) for name in counts] == [10, 40, 40, 10, 10]
     assert counter(told, "bytes sent") == counter(told, "bytes received") == 10 * (7 + 2 + 8 + 1)
@@ -113,7 +69,7 @@ def test_each_reply_finds_who_asked_for_it(scripts: Scripts) -> None:
             *("--url", server.base, *TEN),
         )
     assert_checked(told)
-    assert [label(told, name)["ok"] for name in ("ask", "by function")] == [20, 10]
+    assert [requests_of(told, name)["ok"] for name in ("ask", "by function")] == [20, 10]
     assert server.closes == [(1000, "")] * 10
 
 
@@ -140,8 +96,8 @@ async def subscribed(user: User):
     )
     assert_checked(told)
     assert told.summary["metrics"]["delivery"]["count"] == 40
-    assert label(told, "subscribe")["ok"] == label(told, "WS /ws/feed")["ok"] == 4
-    assert label(told, "WS /ws/feed session")["failed"] == 0
+    assert requests_of(told, "subscribe")["ok"] == requests_of(told, "WS /ws/feed")["ok"] == 4
+    assert requests_of(told, "WS /ws/feed session")["failed"] == 0
 
 
 def test_one_that_the_server_closes_fails_what_waits_for_it(scripts: Scripts, target: Target) -> None:
@@ -155,8 +111,8 @@ def test_one_that_the_server_closes_fails_what_waits_for_it(scripts: Scripts, ta
     )
     arrivals = balanced(told)
     assert (arrivals["completed"], arrivals["failed"]) == (0, 10)
-    assert label(told, "ask")["errors"] == {"ws_closed": 10} == label(told, "use")["errors"]
-    assert label(told, "ask")["ok"] == 20
+    assert requests_of(told, "ask")["errors"] == {"ws_closed": 10} == requests_of(told, "use")["errors"]
+    assert requests_of(told, "ask")["ok"] == 20
     assert told.summary["script"]["errors"] == [] and told.exit_code == 0, told.result
 
 
@@ -177,7 +133,7 @@ def test_who_reads_to_the_end_is_not_disturbed_by_it(scripts: Scripts, target: T
     )
     assert_checked(told)
     assert balanced(told)["completed"] == 10
-    assert label(told, "WS /ws/echo session")["ok"] == 10
+    assert requests_of(told, "WS /ws/echo session")["ok"] == 10
 
 
 def test_one_that_breaks_is_lost(scripts: Scripts) -> None:
@@ -195,7 +151,11 @@ def test_one_that_breaks_is_lost(scripts: Scripts) -> None:
             *("--url", server.base, *TEN),
         )
     assert_checked(told)
-    assert label(told, "use")["errors"] == label(told, "WS / session")["errors"] == {"ws_abnormal_close": 10}
+    assert (
+        requests_of(told, "use")["errors"]
+        == requests_of(told, "WS / session")["errors"]
+        == {"ws_abnormal_close": 10}
+    )
     assert counter(told, "sockets lost") == counter(told, "close 1006") == 10
 
 
@@ -212,8 +172,8 @@ def test_refused_and_never_answered(scripts: Scripts, target: Target) -> None:
         *("--url", target.url, *TEN),
     )
     assert_checked(told)
-    assert label(told, "refused")["errors"] == {"ws_refused": 10}
-    assert label(told, "never")["errors"] == {"timeout": 10} == label(told, "use")["errors"]
+    assert requests_of(told, "refused")["errors"] == {"ws_refused": 10}
+    assert requests_of(told, "never")["errors"] == {"timeout": 10} == requests_of(told, "use")["errors"]
     assert counter(told, "refused 403") == 10
 
 
@@ -228,7 +188,7 @@ def test_a_name_without_an_address(scripts: Scripts, target: Target) -> None:
         *("--url", target.url, *ONE),
     )
     assert_checked(told)
-    assert label(told, "WS nowhere.invalid/feed")["errors"] == {"name_not_resolved": 1}
+    assert requests_of(told, "WS nowhere.invalid/feed")["errors"] == {"name_not_resolved": 1}
 
 
 def test_a_reply_that_does_not_come_is_a_failure_and_no_error(scripts: Scripts, target: Target) -> None:
@@ -244,7 +204,7 @@ def test_a_reply_that_does_not_come_is_a_failure_and_no_error(scripts: Scripts, 
         *("--url", target.url, *TEN),
     )
     assert_checked(told)
-    assert label(told, "caught")["errors"] == label(told, "raised")["errors"] == {"timeout": 10}
+    assert requests_of(told, "caught")["errors"] == requests_of(told, "raised")["errors"] == {"timeout": 10}
     assert balanced(told)["failed"] == 10
 
 
@@ -277,7 +237,7 @@ def test_the_end_of_the_run_breaks_off_who_waits(scripts: Scripts, target: Targe
         *("--url", target.url, "--users", "3", "--duration", "300ms", "--workers", "1", "--drain", "0s"),
     )
     assert_checked(told)
-    asked = label(told, "ask")
+    asked = requests_of(told, "ask")
     assert (asked["total"], asked["ok"], asked["failed"]) == (3, 0, 0), told.result
     stats = wait_for(target.url, lambda found: found["connections"]["open"] == 0)
     assert stats["close_codes"]["received"] == {"1000": 3}
@@ -294,39 +254,13 @@ def test_a_thousand_users_leave_theirs_open_and_all_are_closed(scripts: Scripts,
         *("--url", target.url, "--users", "1000", "--iterations", "3000", "--workers", "2", "--drain", "20s"),
     )
     assert_checked(told)
-    opened = label(told, "WS /ws/echo")["ok"]
-    assert label(told, "ask")["ok"] == 3000
+    opened = requests_of(told, "WS /ws/echo")["ok"]
+    assert requests_of(told, "ask")["ok"] == 3000
     assert 0 < opened <= 1000
     assert counter(told, "sockets left open") == opened == counter(told, "close 1000")
     stats = wait_for(target.url, lambda found: found["connections"]["open"] == 0)
     assert stats["connections"]["opened"] == opened
     assert stats["close_codes"]["received"] == {"1000": opened}
-
-
-def test_over_tls_and_with_what_else_a_request_has(scripts: Scripts, certificates: Certificates) -> None:
-    seen = []
-
-    def behave(connection: ServerConnection) -> None:
-        request = connection.request
-        assert request is not None
-        seen.append((request.path, request.headers["X-Mine"], request.headers["Authorization"]))
-        for message in connection:
-            connection.send(message)
-
-    context = certificates.good.server_context("http/1.1")
-    with SocketServer(behave, ssl=context) as server:
-        told = scripts(
-            scenario(
-                'options = {"params": {"a": "b c"}, "headers": {"X-Mine": "1"}, "auth": ("me", "pw")}',
-                'async with user.ws("/{room}/in", path={"room": "r1"}, **options) as ws:',
-                "    await ws.send('x' * 100_000)",
-                "    user.expect(await ws.recv() == 'x' * 100_000, 'whole')",
-            ),
-            *("--url", server.base, "--cacert", str(certificates.authority), *TEN),
-        )
-    assert_checked(told)
-    assert label(told, "WS /{room}/in")["ok"] == 10
-    assert set(seen) == {("/r1/in?a=b+c", "1", "Basic bWU6cHc=")}
 
 
 def test_a_server_that_says_too_much_must_wait(scripts: Scripts) -> None:
@@ -388,7 +322,7 @@ def test_who_says_more_than_the_server_takes_must_wait(scripts: Scripts) -> None
             *("--url", server.base, *ONE),
         )
     assert_checked(told)
-    assert label(told, "WS / request")["ok"] == 1
+    assert requests_of(told, "WS / request")["ok"] == 1
 
 
 def test_a_server_that_does_not_answer_pings_has_lost_it(scripts: Scripts, target: Target) -> None:
@@ -401,7 +335,11 @@ def test_a_server_that_does_not_answer_pings_has_lost_it(scripts: Scripts, targe
         *("--url", target.url, *ONE),
     )
     assert_checked(told)
-    assert label(told, "WS /ws/echo session")["errors"] == {"ws_no_pong": 1} == label(told, "use")["errors"]
+    assert (
+        requests_of(told, "WS /ws/echo session")["errors"]
+        == {"ws_no_pong": 1}
+        == requests_of(told, "use")["errors"]
+    )
 
 
 def test_sessions_that_are_refused_are_tried_again_and_told(scripts: Scripts, target: Target) -> None:
@@ -418,7 +356,7 @@ async def connected(user: User):
         *("--url", target.url, "--users", "2", "--duration", "10s", "--workers", "1", "--drain", "1s"),
     )
     told.assert_says("no session could be set up", "refused with status 503")
-    assert label(told, "WS /ws/echo")["errors"]["ws_refused"] >= 10
+    assert requests_of(told, "WS /ws/echo")["errors"]["ws_refused"] >= 10
 
 
 def test_what_cannot_be_is_said_in_a_line(scripts: Scripts, target: Target) -> None:
@@ -475,7 +413,7 @@ def test_the_websockets_library_works_as_well(scripts: Scripts, target: Target) 
         *("--url", target.url, *TEN),
     )
     assert_checked(told)
-    assert label(told, "connect")["ok"] == label(told, "ask")["ok"] == 10
+    assert requests_of(told, "connect")["ok"] == requests_of(told, "ask")["ok"] == 10
 
 
 def closed_by(connection: ServerConnection) -> ConnectionClosed | None:
@@ -512,4 +450,4 @@ def test_code_and_reason_of_a_close_go_both_ways(scripts: Scripts) -> None:
         )
     assert_checked(told)
     assert sorted(server.closes) == [(4001, "mine"), (4002, "")]
-    assert label(told, "WS / session")["errors"] == {"ws_closed": 1}
+    assert requests_of(told, "WS / session")["errors"] == {"ws_closed": 1}

@@ -5,51 +5,24 @@ from __future__ import annotations
 import json
 import resource
 import subprocess
-import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.books import balanced_sockets
+from tests.support.books import balanced_sockets, label
 from tests.support.command import LOADGEN
 from tests.support.processes import wait_until_gone
-from tests.support.web_sockets import wait_for
+from tests.support.web_sockets import statistics, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.conftest import RawServerFactory, Target
+    from tests.conftest import RawServerFactory, Target, TargetFactory
     from tests.support.command import Loadgen
     from tests.support.raw_server import RawConnection
 
 QUICK = ("-n", "10", "--connect-rate", "500/s", "-d", "300ms")
 FEED = ("--expect", "op=subscribed", "--stamp", "ts_ns", "--sequence", "seq", "--channel", "channel")
 ASK = '{"op": "subscribe", "id": {{connection}}, "channel": "transactions"}'
-
-
-def statistics(target: Target) -> dict[str, Any]:
-    """What the target has counted."""
-    with urllib.request.urlopen(f"{target.url}/ws/stats", timeout=20) as answer:  # noqa: S310
-        counts: dict[str, Any] = json.load(answer)
-        return counts
-
-
-def label(summary: dict[str, Any], name: str) -> dict[str, Any]:
-    (found,) = [row for row in summary["labels"] if row["label"] == name]
-    return dict(found)
-
-
-@pytest.fixture
-def feed(loadgen: Loadgen) -> Callable[..., Target]:
-    """Makes targets whose feed tells what the test says."""
-    from tests.conftest import Target
-
-    def start(*arguments: str) -> Target:
-        running = loadgen.start("target", "--port", "0", *arguments)
-        return Target(running.wait_for_line(r"listening on (http://\S+)")[1], running)
-
-    return start
 
 
 def test_sockets_are_opened_held_and_closed_with_a_close(loadgen: Loadgen, target: Target) -> None:
@@ -68,7 +41,7 @@ def test_sockets_are_opened_held_and_closed_with_a_close(loadgen: Loadgen, targe
         "closes": {"1000": 10},
     }
     assert summary["requests"]["status"] == {"101": 10}
-    counted = statistics(target)
+    counted = statistics(target.url)
     assert counted["connections"] == {"open": 0, "opened": 10, "closed": 10}
     assert counted["close_codes"]["received"] == {"1000": 10}
     assert (counted["messages"]["received"], counted["messages"]["sent"]) == (0, 0)
@@ -86,7 +59,7 @@ def test_each_message_has_its_reply(loadgen: Loadgen, target: Target, workers: s
     assert (messages["sent"], messages["received"], messages["unmatched"]) == (60, 60, 0), result
     assert messages["bytes_sent"] == messages["bytes_received"] > 60 * 15, result
     assert label(summary, "send")["requests"]["ok"] == 60
-    counted = statistics(target)
+    counted = statistics(target.url)
     assert counted["messages"] == {"received": 60, "sent": 60}, result
 
 
@@ -94,7 +67,7 @@ def test_every_arrival_of_the_printed_schedule_is_in_the_books(loadgen: Loadgen,
     load = ("-n", "7", "--connect-rate", "70/s", "-d", "200ms", "--send", "a", "--send-rate-each", "9/s")
     printed = loadgen("ws", f"{target.url}/ws/echo", *load, "--dry-run")
     assert printed.exit_code == 0, printed
-    assert statistics(target)["connections"]["opened"] == 0, "a dry run opens nothing"
+    assert statistics(target.url)["connections"]["opened"] == 0, "a dry run opens nothing"
     lines = [line.split() for line in printed.stdout.splitlines()]
     assert [line[2] for line in lines] == ["connect"] * 7 + ["send"] * 13
     summary = balanced_sockets(loadgen("ws", f"{target.url}/ws/echo", *load))
@@ -133,16 +106,16 @@ def test_compression_and_a_subprotocol_are_agreed_on(loadgen: Loadgen, target: T
     )
     messages = balanced_sockets(result)["sockets"]["messages"]
     assert (messages["bytes_sent"], messages["bytes_received"]) == (30 * 5000, 30 * 5000), result
-    on_the_wire = statistics(target)["bytes"]
+    on_the_wire = statistics(target.url)["bytes"]
     assert 0 < on_the_wire["received"] < 30 * 500, "compressed"
     assert 0 < on_the_wire["sent"] < 30 * 500
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_deliveries_are_timed_and_put_together(
-    loadgen: Loadgen, feed: Callable[..., Target], workers: str
+    loadgen: Loadgen, make_target: TargetFactory, workers: str
 ) -> None:
-    target = feed("--feed", "transactions=100/s", "--feed", "blocks=0", "--feed", "network_stats=0")
+    target = make_target("--feed", "transactions=100/s", "--feed", "blocks=0", "--feed", "network_stats=0")
     result = loadgen(
         *("ws", f"{target.url}/ws/feed", "-n", "20", "--connect-rate", "500/s", "-d", "500ms"),
         *("--subscribe", ASK, *FEED, "--workers", workers),
@@ -150,7 +123,7 @@ def test_deliveries_are_timed_and_put_together(
     summary = balanced_sockets(result)
     assert label(summary, "subscribe")["requests"]["ok"] == 20, result
     delivery = summary["sockets"]["delivery"]
-    counted = statistics(target)["channels"]["transactions"]
+    counted = statistics(target.url)["channels"]["transactions"]
     received = summary["sockets"]["messages"]["received"] - 20
     assert delivery["latency"]["count"] == received > 20 * 20, result
     assert received <= counted["delivered"], result
@@ -164,9 +137,9 @@ def test_deliveries_are_timed_and_put_together(
 
 
 def test_requests_of_a_blast_are_timed_until_their_delivery(
-    loadgen: Loadgen, feed: Callable[..., Target]
+    loadgen: Loadgen, make_target: TargetFactory
 ) -> None:
-    target = feed("--feed", "blocks=0", "--feed", "transactions=0", "--feed", "network_stats=0")
+    target = make_target("--feed", "blocks=0", "--feed", "transactions=0", "--feed", "network_stats=0")
     ask = '{"op": "subscribe", "id": {{connection}}, "channel": "blocks"}'
     listening = loadgen.start(
         *(
@@ -196,9 +169,9 @@ def test_requests_of_a_blast_are_timed_until_their_delivery(
 
 
 def test_what_is_lost_repeated_or_out_of_order_is_counted(
-    loadgen: Loadgen, feed: Callable[..., Target]
+    loadgen: Loadgen, make_target: TargetFactory
 ) -> None:
-    target = feed(
+    target = make_target(
         *("--feed", "transactions=400/s", "--feed", "blocks=0", "--feed", "network_stats=0"),
         *("--feed-lose", "0.05", "--feed-repeat", "0.05", "--feed-reorder", "0.05"),
     )
@@ -207,7 +180,7 @@ def test_what_is_lost_repeated_or_out_of_order_is_counted(
         *("--subscribe", ASK, *FEED),
     )
     delivery = balanced_sockets(result)["sockets"]["delivery"]
-    counted = statistics(target)["channels"]["transactions"]
+    counted = statistics(target.url)["channels"]["transactions"]
     # What was lost before the first event of a socket, or after its last, nobody can know of.
     for name, ours in (("lost", "missing"), ("repeated", "repeated"), ("reordered", "reordered")):
         assert 0 < delivery[ours] <= counted[name], (name, result)
@@ -232,7 +205,7 @@ def test_each_socket_takes_one_of_the_subscriptions(loadgen: Loadgen, target: Ta
 def test_pings_are_answered_or_the_socket_is_lost(loadgen: Loadgen, target: Target) -> None:
     result = loadgen("ws", f"{target.url}/ws/echo", *QUICK, "--ping", "50ms")
     summary = balanced_sockets(result)
-    assert summary["sockets"]["ping"]["count"] == statistics(target)["pongs"]["sent"] > 10, result
+    assert summary["sockets"]["ping"]["count"] == statistics(target.url)["pongs"]["sent"] > 10, result
     silent = loadgen(
         *("ws", f"{target.url}/ws/echo?no_pong=1", "-n", "3", "--connect-rate", "500/s", "-d", "600ms"),
         *("--ping", "50ms", "--timeout", "200ms"),
@@ -290,7 +263,7 @@ def test_ctrl_c_closes_all_sockets_with_a_close_and_reports(loadgen: Loadgen, ta
         *("--send", "a", "--send-rate", "100/s", "--expect", "any", "--workers", "2"),
     )
     workers = started.wait_for_workers(2)
-    while statistics(target)["messages"]["received"] < 10:
+    while statistics(target.url)["messages"]["received"] < 10:
         assert not started.ended, started.wait()
     started.interrupt()
     result = started.wait(20)
@@ -298,7 +271,7 @@ def test_ctrl_c_closes_all_sockets_with_a_close_and_reports(loadgen: Loadgen, ta
     summary = balanced_sockets(result)
     assert summary["sockets"]["connections"]["closes"] == {"1000": 20}, result
     assert summary["arrivals"]["unfinished"] == 0, result
-    counted = statistics(target)
+    counted = statistics(target.url)
     assert (counted["connections"]["open"], counted["close_codes"]["received"]) == (0, {"1000": 20}), result
     assert "interrupted" in result.stdout, result
     wait_until_gone(workers)
@@ -315,7 +288,7 @@ def test_a_worker_that_is_killed_loses_its_sockets_and_nothing_that_it_recorded(
         *("--send", "a", "--send-rate", "100/s", "--expect", "any", "--workers", "2"),
     )
     workers = started.wait_for_workers(2)
-    while statistics(target)["messages"]["received"] < 10:
+    while statistics(target.url)["messages"]["received"] < 10:
         assert not started.ended, started.wait()
     os.kill(workers[1], signal.SIGKILL)
     result = started.wait(20)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.books import balanced_sockets
+from tests.support.books import balanced_sockets, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,8 +101,7 @@ def test_what_breaks_the_rules_loses_the_socket_under_its_name(
     result = loadgen("ws", raw_server(behave).url, *ONE, "-d", "1s")
     summary = balanced_sockets(result)
     assert summary["sockets"]["connections"]["lost"] == 1, result
-    session = next(row for row in summary["labels"] if row["label"] == "session")
-    assert session["requests"]["errors"] == {error: 1}, result
+    assert label(summary, "session")["requests"]["errors"] == {error: 1}, result
     assert told == [code]
 
 
@@ -146,8 +145,7 @@ def test_handshakes_that_fail_are_told_apart(
 ) -> None:
     result = loadgen("ws", raw_server(behaviour).url, *ONE, "-d", "300ms")
     summary = balanced_sockets(result)
-    connect = next(row for row in summary["labels"] if row["label"] == "connect")
-    assert connect["requests"]["errors"] == {error: 1}, result
+    assert label(summary, "connect")["requests"]["errors"] == {error: 1}, result
     assert summary["sockets"]["connections"]["opened"] == 0
 
 
@@ -165,8 +163,7 @@ def test_a_bomb_is_not_unpacked(loadgen: Loadgen, raw_server: RawServerFactory) 
 
     result = loadgen("ws", raw_server(behave).url, *ONE, "-d", "1s", "--deflate")
     summary = balanced_sockets(result)
-    session = next(row for row in summary["labels"] if row["label"] == "session")
-    assert session["requests"]["errors"] == {"ws_too_large": 1}, result
+    assert label(summary, "session")["requests"]["errors"] == {"ws_too_large": 1}, result
     # 64 MiB is the limit of a message, and its buffer grows by doubling.
     assert summary["workers"][0]["max_rss_mb"] < 200, result
 
@@ -182,8 +179,7 @@ def test_fragments_without_an_end_come_to_one(loadgen: Loadgen, raw_server: RawS
         "ws", raw_server(behave).url, *ONE, "-d", "15s", "--threshold", "sockets lost: sum < 1 abort"
     )
     summary = balanced_sockets(result)
-    session = next(row for row in summary["labels"] if row["label"] == "session")
-    assert session["requests"]["errors"] == {"ws_too_large": 1}, result
+    assert label(summary, "session")["requests"]["errors"] == {"ws_too_large": 1}, result
 
 
 def test_a_server_that_does_not_answer_a_close_is_left_behind(
@@ -205,5 +201,4 @@ def test_a_half_open_connection_is_found_by_pings(loadgen: Loadgen, raw_server: 
 
     result = loadgen("ws", raw_server(behave).url, *ONE, "-d", "3s", "--ping", "200ms")
     summary = balanced_sockets(result)
-    session = next(row for row in summary["labels"] if row["label"] == "session")
-    assert session["requests"]["errors"] == {"ws_no_pong": 1}, result
+    assert label(summary, "session")["requests"]["errors"] == {"ws_no_pong": 1}, result

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen import DigestAuth, Plan, PlanError, Sockets
-from loadgen.engine_plan import Backoff, EnginePlan, Message, OpenLoad, OpenStage
+from loadgen.engine_plan import Backoff, EnginePlan, Expected, Message, OpenLoad, OpenStage
 from loadgen.load import _named_loads
 from loadgen.schedule import make_schedule
 from tests.unit.scripts import SECOND
@@ -129,6 +129,26 @@ def test_few_messages_have_labels_of_their_own() -> None:
     assert plan.labels[-4:] == ["subscribe 1", "subscribe 2", "send 1", "send 2"]
 
 
+def test_stages_have_labels_of_their_own_and_refer_to_what_was_acknowledged() -> None:
+    plan = sockets_of(
+        socket_plan(
+            send=(),
+            send_rate=None,
+            list=["a", '{"of": {{reply.data[0].id}}, "k": {{k}}}'],
+            unsubscribe=["{{ reply[1] }} {{reply.data[0].id}}", b"{{reply.x}}"],
+            expect=["op=a", "any"],
+        )
+    )
+    labels = ["subscribe", "list 1", "list 2", "unsubscribe 1", "unsubscribe 2"]
+    assert plan.labels[-5:] == labels and plan.arrival_labels == ["connect"]
+    assert plan.reply == ["data[0].id", "[1]", "x"]
+    assert plan.listing == [Message("a", "list 1"), Message('{"of": {{reply.0}}, "k": {{k}}}', "list 2")]
+    text, binary = plan.unsubscribe
+    assert text == Message("{{reply.1}} {{reply.0}}", "unsubscribe 1", encoding="raw")
+    assert (b64decode(binary.text), binary.binary, binary.encoding) == (b"{{reply.2}}", True, "raw")
+    assert plan.expect == [Expected("op", '"a"'), Expected(None, None)]
+
+
 def test_messages_take_values_from_rows(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text('who,what,unused\nann,"say ""hi""",1\nbob,x,2\n')
     plan = sockets_of(
@@ -224,6 +244,20 @@ def test_all_mistakes_are_reported_together() -> None:
             "sockets.channel: says which stream a number is of, and needs --sequence beside it",
         ),
         ({"expect": "any"}, "sockets.expect: there are no replies where nothing is sent: give --send"),
+        ({"send": ["a"], "expect": ["a"] * 5}, "sockets.expect: expected at most 4, got 5"),
+        (
+            {"send": ["a"], "expect": ["any", "a..b"]},
+            'sockets.expect[1]: expected a path such as "data.id" or "params[0].seq", got "a..b"',
+        ),
+        (
+            {"subscribe": ["a"], "unsubscribe": ["{{reply.id}}"]},
+            "sockets.unsubscribe: {{reply.…}} is of what acknowledges --subscribe: give that, "
+            "and --expect or --correlate",
+        ),
+        (
+            {"list": ["{{reply.}}"], "subscribe": ["a"], "expect": "any"},
+            'sockets.list[0]: expected a path such as "data.id" or "params[0].seq", got ""',
+        ),
         ({"connections": 1_000_001}, 'sockets.connections: expected at most 1,000,000, got "1000001"'),
         (
             {"connections": 10**6, "connect_rate": "1/h"},
@@ -280,7 +314,7 @@ def test_what_is_of_requests_says_nothing_about_sockets(field: str, value: objec
     ("sockets", "mistake"),
     [
         ("many", 'sockets: expected Sockets(...), got "many"'),
-        (Sockets(expect=5), 'sockets.expect: expected text, got "5"'),  # type: ignore[arg-type]
+        (Sockets(expect=5), 'sockets.expect: expected a list, each text, got "5"'),  # type: ignore[arg-type]
         (Sockets(send="hello"), 'sockets.send: expected a list, each text or bytes, got "hello"'),
         (Sockets(send=["a", 5]), 'sockets.send[1]: expected text or bytes, got "5"'),  # type: ignore[list-item]
         (Sockets(subprotocols=[b"a"]), "sockets.subprotocols[0]: expected text, got \"b'a'\""),  # type: ignore[list-item]

@@ -31,6 +31,8 @@ _FIELDS = {name: f"sockets.{name}" for name in _OF_SOCKETS} | {
     "send": "sockets.send",
     "send_binary": "sockets.send",
     "subscribe": "sockets.subscribe",
+    "list": "sockets.list",
+    "unsubscribe": "sockets.unsubscribe",
     "subprotocol": "sockets.subprotocols",
     "auth": "headers",
     "bearer": "headers",
@@ -44,6 +46,8 @@ Examples:
     --expect op=subscribed --stamp ts_ns --sequence seq --channel channel
   loadgen ws wss://host/feed -k --bearer "$TOKEN" --reconnect 100ms..5s
   loadgen ws /ws/feed -n 300 --subscriptions kinds.jsonl -d 1m
+  loadgen ws /ws/feed --correlate id --subscribe @subscribe.json \\
+    --list @list.json --unsubscribe @unsubscribe.json
   loadgen ws -n 60000 --bind 127.0.0.2-127.0.0.4 --workers 2
   loadgen ws -n 3 --connect-rate 1/s -d 2s --send hello --dry-run
 
@@ -57,7 +61,8 @@ rate: each socket sends one a second.
 \b
 A message counts from when it was due until its reply, where there is one:
   --expect any            the next message on its socket
-  --expect PATH[=VALUE]   the next that has (that) VALUE there: op=subscribed
+  --expect PATH[=VALUE]   the next that has (that) VALUE there: op=subscribed;
+                          repeatable, where there are several kinds of replies
   --correlate PATH[=PATH] the one with the same text there: id, id=request.id
 Without either it counts until it is written.
 
@@ -78,6 +83,12 @@ Without a file there are
 --subscriptions has JSON Lines, of which socket k sends number k mod lines:
   {"kind": "simple", "send": {"op": "subscribe", "channel": "blocks"}}
 Each kind is counted by itself.
+
+\b
+--list is sent when all subscriptions are answered, --unsubscribe when the hold is
+over; then the socket is closed. In both {{reply.PATH}} is what the answer to a
+subscription has there, and such a message is sent once for each answer:
+  {"op": "unsubscribe", "subscription": "{{reply.subscription}}"}
 
 \b
 Exit codes: 0 passed, 1 a threshold failed, 2 cannot be done as asked,
@@ -116,7 +127,18 @@ _OPTIONS: list[Callable[[Any], Any]] = [
         help="What each socket sends when it is open, or @FILE for one a line. Repeatable: all of them.",
     ),
     option("--subscriptions", metavar="FILE", help="Of which each socket sends one; see below."),
-    option("--expect", metavar="REPLY", help="What a reply looks like: any, PATH or PATH=VALUE."),
+    option(
+        "--list", multiple=True, metavar="TEXT", help="What it sends when all that is answered. Repeatable."
+    ),
+    option(
+        "--unsubscribe", multiple=True, metavar="TEXT", help="What it sends before it closes. Repeatable."
+    ),
+    option(
+        "--expect",
+        multiple=True,
+        metavar="REPLY",
+        help="What a reply looks like: any, PATH or PATH=VALUE. Repeatable.",
+    ),
     option("--correlate", metavar="PATH[=PATH]", help="What is the same in a message and its reply."),
     option("--stamp", metavar="PATH[:UNIT]", help="Where a message says when it was sent; see below."),
     option("--sequence", metavar="PATH", help="Where it has its number."),
@@ -161,7 +183,7 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     wire = read_wire_options(values, found)
     sockets = Sockets(
         send=[*read_messages(values["send"], found["send"]), *_read_files(values["send_binary"], found)],
-        subscribe=read_messages(values["subscribe"], found["subscribe"]),
+        **{name: read_messages(values[name], found[name]) for name in ("subscribe", "list", "unsubscribe")},
         subprotocols=values["subprotocol"],
         **{name: values[name] for name in _OF_SOCKETS},
     )

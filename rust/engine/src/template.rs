@@ -6,7 +6,7 @@
 //!   {{k}}             number of the arrival           {{timestamp}}  milliseconds since 1970
 //!   {{uuid}}          a random UUID (version 4)       {{open}}       two opening braces
 //!   {{length}}        bytes of the body               {{due_ns}}     when it is due, on the clock of all stamps
-//!   {{connection}}    number of the socket
+//!   {{connection}}    number of the socket          {{reply.0}} …    values of an acknowledgement
 //! ```
 //!
 //! The face writes these; it has replaced the names that people use by the numbers of columns.
@@ -36,13 +36,21 @@ pub enum Value {
     Due,
     /// Which socket sends it.
     Connection,
+    /// A value of an acknowledgement.
+    Reply(usize),
 }
 
 impl Value {
     /// Whether it differs from one arrival to the next, so that it cannot be written before.
     pub fn is_of_an_arrival(&self) -> bool {
         match self {
-            Self::Number | Self::Uuid | Self::Random | Self::Timestamp | Self::Due | Self::Connection => true,
+            Self::Number
+            | Self::Uuid
+            | Self::Random
+            | Self::Timestamp
+            | Self::Due
+            | Self::Connection
+            | Self::Reply(_) => true,
             Self::Column(_) | Self::Open | Self::Length => false,
         }
     }
@@ -67,6 +75,8 @@ pub struct Values<'a> {
     pub due_ns: u64,
     /// For `{{connection}}`.
     pub connection: u64,
+    /// For `{{reply.0}}`, as JSON has them; `None` where there is none.
+    pub reply: &'a [Option<Box<str>>],
 }
 
 #[derive(Clone, Debug)]
@@ -126,6 +136,11 @@ impl Template {
                 Piece::Value(Value::Length) => number(values.length as u64, into),
                 Piece::Value(Value::Due) => number(values.due_ns, into),
                 Piece::Value(Value::Connection) => number(values.connection, into),
+                Piece::Value(Value::Reply(place)) => {
+                    if let Some(Some(json)) = values.reply.get(*place) {
+                        quote(json, self.encoding, into);
+                    }
+                }
             }
         }
     }
@@ -145,12 +160,25 @@ fn begins_with_value(text: &[u8]) -> Option<(Value, &[u8])> {
         b"length" => Value::Length,
         b"due_ns" => Value::Due,
         b"connection" => Value::Connection,
-        digits if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            Value::Column(std::str::from_utf8(digits).ok()?.parse().ok()?)
-        }
-        _ => return None,
+        name => match name.strip_prefix(b"reply.") {
+            Some(digits) => Value::Reply(place(digits)?),
+            None => Value::Column(place(name)?),
+        },
     };
     Some((value, after))
+}
+
+fn place(digits: &[u8]) -> Option<usize> {
+    let are_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    if are_digits { std::str::from_utf8(digits).ok()?.parse().ok() } else { None }
+}
+
+/// A text as other texts are, anything else as it is written: an object is one where it is put.
+fn quote(json: &str, encoding: Encoding, into: &mut Vec<u8>) {
+    match serde_json::from_str::<String>(json) {
+        Ok(text) => encode(text.as_bytes(), encoding, into),
+        Err(_) => into.extend_from_slice(json.as_bytes()),
+    }
 }
 
 fn encode(text: &[u8], encoding: Encoding, into: &mut Vec<u8>) {
@@ -214,8 +242,22 @@ mod tests {
     }
 
     #[test]
+    fn values_of_a_reply_are_written_as_what_they_are() {
+        let reply = [r#""a\"é""#, "17", r#"{"b": [null]}"#].map(|json| Some(json.into()));
+        for (text, encoding, expected) in [
+            (r#""{{reply.0}}" {{reply.1}} {{reply.2}}"#, Encoding::Json, r#""a\"é" 17 {"b": [null]}"#),
+            ("{{reply.0}} {{reply.1}}{{reply.3}}", Encoding::Raw, r#"a"é 17"#),
+        ] {
+            let values = Values { reply: &reply, ..Values::default() };
+            let mut bytes = Vec::new();
+            Template::parse(text.as_bytes(), encoding).write(&values, &mut bytes);
+            assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn braces_without_a_value_stay() {
-        for text in ["{{", "{{}}", "{{name}}", "{{0}", "}}{{", r#"{"a":{"b":{}}}"#] {
+        for text in ["{{", "{{}}", "{{name}}", "{{reply}}", "{{reply.x}}", "{{0}", "}}{{", r#"{"a":{"b":{}}}"#] {
             assert_eq!(written(text, Encoding::Raw, &["a"]), text);
         }
     }

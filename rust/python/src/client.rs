@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use loadgen_engine::client::sockets::Manner;
-use loadgen_engine::clock::now_ns;
+use loadgen_engine::clock::{SECOND, now_ns};
 use loadgen_engine::ws::extension::Offer;
 use loadgen_engine::ws::handshake::Opening;
 use loadgen_engine::ws::socket::Limits;
@@ -19,11 +19,13 @@ use crate::cookies::Cookies;
 use crate::engine::{Engine, kind_named};
 use crate::request::{Prepared, Wanted, is_simple_auth, nanoseconds};
 use crate::response::Response;
-use crate::socket::{Asked as AskedSocket, CLOSE_NS};
+use crate::socket::Asked as AskedSocket;
 use crate::stream::Stream;
 
 /// What a handshake is called where others have their method.
 const SOCKET: &str = "WS";
+/// How long a peer may take to close when it was asked to.
+const CLOSE_NS: u64 = 5 * SECOND;
 
 #[pyclass(module = "loadgen._engine", subclass, frozen, weakref, dict)]
 pub(crate) struct Client {
@@ -274,7 +276,9 @@ impl Client {
         this.made.fetch_add(1, Relaxed);
         let asked_ns = now_ns();
         let due_ns = core.due_ns(this.place, asked_ns);
-        let asked = AskedSocket { url, name: wanted.label, label, due_ns, asked_ns, timeout_ns, ping_every_ns };
+        let cookies = core.requests.keeps_cookies.then(|| this.cookies.clone_ref(py));
+        let asked =
+            AskedSocket { url, name: wanted.label, label, due_ns, asked_ns, timeout_ns, ping_every_ns, cookies };
         let manner = Rc::new(Manner { opening, limits });
         let socket = core.open_socket(py, this.engine.clone_ref(py), origin, &manner, asked)?;
         Ok(socket.into_bound(py).into_any())

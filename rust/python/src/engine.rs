@@ -39,7 +39,7 @@ use crate::ready::{Handle, Ready};
 use crate::refused;
 use crate::request::{Prepared, Requests};
 use crate::response::Response;
-use crate::socket::Sockets;
+use crate::sockets::Sockets;
 use crate::stream::{Stream, Taken};
 use crate::waiters::{Waiter, Waiters};
 use crate::worker::duplicate;
@@ -311,8 +311,8 @@ impl Core {
         }
         let Self { courier, recorder, waiters, .. } = self;
         let courier_ns = courier.turn(recorder, now, &mut |token| waiters.wants(py, token));
-        let ping_ns = self.ping_sockets(now);
-        let timer_ns = self.next_heartbeat_ns.min(courier_ns).min(ping_ns).min(timer_ns.unwrap_or(u64::MAX));
+        let socket_ns = self.seat_sockets(now).min(self.ping_sockets(now));
+        let timer_ns = self.next_heartbeat_ns.min(courier_ns).min(socket_ns).min(timer_ns.unwrap_or(u64::MAX));
         match next_arrival_ns.map(|ns| self.start_ns + ns) {
             Some(due_ns) if due_ns <= timer_ns => Wake::Arrival(due_ns),
             _ => Wake::Timer(timer_ns),

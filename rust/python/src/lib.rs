@@ -6,6 +6,7 @@ mod body;
 mod client;
 mod cookies;
 mod engine;
+mod json;
 mod proxy;
 mod ready;
 mod request;
@@ -13,6 +14,8 @@ mod response;
 mod schedule;
 mod snapshot;
 mod socket;
+mod socket_news;
+mod sockets;
 mod stream;
 mod target;
 mod upload;
@@ -50,6 +53,8 @@ mod _engine {
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
+    use super::json::json_at;
+    #[pymodule_export]
     use super::proxy::leaves_out;
     #[pymodule_export]
     use super::response::Response;
@@ -58,7 +63,7 @@ mod _engine {
     #[pymodule_export]
     use super::snapshot::{Histogram, Snapshot};
     #[pymodule_export]
-    use super::socket::{Socket, json_at};
+    use super::socket::Socket;
     #[pymodule_export]
     use super::stream::{Event, Stream};
     #[pymodule_export]

@@ -4,6 +4,7 @@ use super::Client;
 use super::sockets::{Heard, Lost, Step};
 use crate::clock::now_ns;
 use crate::reactor::{Reactor, Slot};
+use crate::ws::socket::Socket;
 use crate::ws::writer::Message;
 
 /// Something that happened to a socket.
@@ -79,6 +80,12 @@ impl<R: Reactor> Client<R> {
     /// The subprotocol that a socket's peer has agreed on.
     pub fn protocol(&mut self, slot: Slot) -> Option<String> {
         self.pool.get(slot).socket.as_ref()?.socket.as_ref()?.protocol().map(str::to_owned)
+    }
+
+    /// The values of `Set-Cookie` in the answer to a socket's handshake, once.
+    pub fn set_cookies(&mut self, slot: Slot) -> Vec<String> {
+        let socket = self.pool.get(slot).socket.as_mut().and_then(|purpose| purpose.socket.as_mut());
+        socket.map(Socket::take_cookies).unwrap_or_default()
     }
 
     /// Whether the peer has yet to take what was said on a socket. If so, [`What::Written`] tells when it has.

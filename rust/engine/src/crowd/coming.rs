@@ -84,6 +84,7 @@ impl<R: Reactor> Crowd<R> {
         if let Some(why) = lost {
             self.lost(seat, slot, now, why);
         }
+        self.go_on();
     }
 
     /// A socket is open: it says what it has to say first.
@@ -95,8 +96,7 @@ impl<R: Reactor> Crowd<R> {
         }
         desk.count(Count::Opened, 1.0);
         let it = desk.seats.get(seat);
-        let (due_ns, begun_ns, number, opened) = (it.due_ns, it.begun_ns, it.number, it.opened);
-        let label = it.label;
+        let (due_ns, begun_ns, label, opened) = (it.due_ns, it.begun_ns, it.label, it.opened);
         desk.recorder.finished(label, &ended(label, due_ns, begun_ns, now, End::Response(SWITCHING)));
         desk.recorder.begun(desk.labels.session);
         if let Some(every_ns) = desk.plan.ping_every_ns {
@@ -105,13 +105,8 @@ impl<R: Reactor> Crowd<R> {
         if self.closing {
             return self.hang_up(seat, now);
         }
-        for place in 0..self.messages.count_first() {
-            let filling = self.filling(seat, number, now);
-            let (label, is_binary) = self.messages.write_first(place, filling);
-            let now = now_ns();
-            self.desk.recorder.begun(label);
-            self.say(seat, label, now, now, is_binary);
-        }
+        self.desk.ready.push(seat);
+        self.go_on();
         self.send_what_waits(seat);
     }
 
@@ -122,7 +117,12 @@ impl<R: Reactor> Crowd<R> {
             return;
         }
         let since_ns = self.desk.seats.closed(seat);
-        self.desk.lose(slot, now, why.kind);
+        if self.closing {
+            // It is we who did not wait any longer.
+            self.desk.abandon(slot);
+        } else {
+            self.desk.lose(slot, now, why.kind);
+        }
         if since_ns == 0 {
             self.one_less_opening();
             return self.not_opened(seat, now, why);

@@ -8,6 +8,7 @@ use super::replies::{Asked, Replies};
 use super::seats::Seats;
 use super::sequence::Arrived;
 use super::spread::Spread;
+use super::stages::Stage;
 use crate::clock::{now_ns, time_of_day_ns};
 use crate::outcome::{End, ErrorKind, Outcome};
 use crate::reactor::Slot;
@@ -96,12 +97,16 @@ pub struct Desk {
     pub spread: Spread,
     /// What the run does.
     pub plan: Sockets,
+    /// Sockets of which nothing waits for a reply that belongs to their stage.
+    pub ready: Vec<u32>,
     counts: [Option<usize>; Count::ALL.len()],
     named: HashMap<String, Option<usize>>,
     /// What is looked for in each message.
     paths: Vec<Path>,
-    /// Which of them is what: stamp, number, stream, what a reply has, its key.
-    places: [Option<usize>; 5],
+    /// Which of them is what: stamp, number, stream, the key of a reply.
+    places: [Option<usize>; 4],
+    /// And what replies have.
+    expected: Vec<Option<usize>>,
 }
 
 impl Desk {
@@ -119,17 +124,23 @@ impl Desk {
             plan.stamp.as_ref().map(|stamp| &stamp.path),
             plan.sequence.as_ref(),
             plan.channel.as_ref(),
-            plan.expect.as_ref().and_then(|expected| expected.path.as_ref()),
             plan.correlate.as_ref().map(|correlation| &correlation.reply),
         ];
         let mut paths: Vec<Path> = Vec::new();
-        let places = places.map(|path| {
-            paths.push(path?.clone());
-            Some(paths.len() - 1)
-        });
+        let mut place = |path: Option<&Path>| {
+            let path = path?;
+            let known = paths.iter().position(|other| other == path);
+            Some(known.unwrap_or_else(|| {
+                paths.push(path.clone());
+                paths.len() - 1
+            }))
+        };
+        let places = places.map(&mut place);
+        let expected = plan.expect.iter().map(|expected| place(expected.path.as_ref())).collect();
         let counts = Count::ALL.map(|name| recorder.tally(TallyKind::Counter, name));
         let (replies, seats, spread) = (Replies::new(timeout_ns), Seats::default(), Spread::default());
-        Self { recorder, labels, replies, seats, spread, plan, counts, named: HashMap::new(), paths, places }
+        let (named, ready) = (HashMap::new(), Vec::new());
+        Self { recorder, labels, replies, seats, spread, plan, ready, counts, named, paths, places, expected }
     }
 
     /// Counts.
@@ -158,16 +169,22 @@ impl Desk {
         self.count(Count::BytesReceived, message.len() as f64);
         let mut found = [None; path::MOST];
         path::find(&self.paths, message, &mut found);
-        let [stamp, sequence, channel, expected, key] = self.places.map(|place| place.and_then(|at| found[at]));
+        let [stamp, sequence, channel, key] = self.places.map(|place| place.and_then(|at| found[at]));
         if let Some(said) = stamp.and_then(path::number) {
             self.deliver(said, now);
         }
         if let Some(number) = sequence.and_then(path::number) {
             self.follow(seat, channel.unwrap_or_default(), number);
         }
-        if self.plan.waits() && self.plan.expect.as_ref().is_none_or(|wanted| wanted.is(expected)) {
-            self.answer(slot, key, message.len() as u64, now);
+        if self.plan.waits() && self.is_expected(&found) {
+            self.answer(slot, key, message, now);
         }
+    }
+
+    /// Whether a message looks as replies do.
+    fn is_expected(&self, found: &[Option<&str>]) -> bool {
+        let mut wanted = self.plan.expect.iter().zip(&self.expected);
+        self.expected.is_empty() || wanted.any(|(wanted, place)| wanted.is(place.and_then(|at| found[at])))
     }
 
     /// One that says when it was sent.
@@ -200,17 +217,37 @@ impl Desk {
 
     /// One that may be a reply.
     #[inline]
-    fn answer(&mut self, slot: Slot, key: Option<&str>, bytes: u64, now: u64) {
+    fn answer(&mut self, slot: Slot, key: Option<&str>, message: &[u8], now: u64) {
         let asked = match (&self.plan.correlate, key) {
             (None, _) => self.replies.answer_next(slot),
             (Some(_), Some(key)) => self.replies.answer_key(key),
             (Some(_), None) => return,
         };
-        let Some(Asked { label, due_ns, sent_ns, .. }) = asked else {
+        let Some(asked) = asked else {
             return self.count(Count::Unmatched, 1.0);
         };
-        self.recorder.received(label, bytes);
-        self.recorder.ended_well(label, due_ns, sent_ns, now);
+        self.recorder.received(asked.label, message.len() as u64);
+        if asked.stage == Some(Stage::Subscribe) && !self.plan.reply.is_empty() {
+            let values = self.plan.reply.iter().map(|path| path.find(message).map(Into::into)).collect();
+            self.seats.get(asked.seat).acknowledged.push(values);
+        }
+        self.succeed(asked, now);
+    }
+
+    fn succeed(&mut self, asked: Asked, now: u64) {
+        self.recorder.ended_well(asked.label, asked.due_ns, asked.sent_ns, now);
+        self.settle(asked);
+    }
+
+    /// Nothing waits for its reply any more.
+    fn settle(&mut self, asked: Asked) {
+        if asked.stage.is_some() {
+            let it = self.seats.get(asked.seat);
+            it.unsettled -= 1;
+            if it.unsettled == 0 {
+                self.ready.push(asked.seat);
+            }
+        }
     }
 
     /// A message that is sent, and may wait for its reply from now on.
@@ -220,7 +257,7 @@ impl Desk {
         self.recorder.sent(asked.label, asked.due_ns, asked.sent_ns, text.len() as u64);
         if !self.plan.waits() {
             if is_written {
-                return self.recorder.ended_well(asked.label, asked.due_ns, asked.sent_ns, now_ns());
+                return self.succeed(asked, now_ns());
             }
             // The peer has yet to take it: that is what it waits for.
             return self.replies.ask(asked, None);
@@ -230,27 +267,35 @@ impl Desk {
             None => self.replies.ask(asked, None),
             Some(Some(key)) => self.replies.ask(asked, Some(key)),
             // Nothing in it that a reply could have: it is sent, and that is all.
-            Some(None) => self.recorder.ended_well(asked.label, asked.due_ns, asked.sent_ns, now_ns()),
+            Some(None) => self.succeed(asked, now_ns()),
         }
     }
 
     /// All that was said on a connection is written.
     pub fn wrote(&mut self, slot: Slot, now: u64) {
-        while let Some(Asked { label, due_ns, sent_ns, .. }) = self.replies.answer_next(slot) {
-            self.recorder.ended_well(label, due_ns, sent_ns, now);
+        while let Some(asked) = self.replies.answer_next(slot) {
+            self.succeed(asked, now);
         }
     }
 
     /// A message will have no reply.
-    pub fn fail(&self, asked: Asked, now: u64, kind: ErrorKind) {
+    fn fail(&mut self, asked: Asked, now: u64, kind: ErrorKind) {
         let Asked { label, due_ns, sent_ns, .. } = asked;
         self.recorder.finished(label, &ended(label, due_ns, sent_ns, now, End::Error(kind)));
+        self.settle(asked);
     }
 
     /// The connection of a socket is gone, and with it all that waited on it.
     pub fn lose(&mut self, slot: Slot, now: u64, kind: ErrorKind) {
         for asked in self.replies.lose(slot) {
             self.fail(asked, now, kind);
+        }
+    }
+
+    /// The run is over: what waits on a connection will never be known.
+    pub fn abandon(&mut self, slot: Slot) {
+        for asked in self.replies.lose(slot) {
+            self.recorder.unfinished(asked.label, 1);
         }
     }
 

@@ -21,6 +21,7 @@ impl<R: Reactor> Crowd<R> {
             self.account(happened, now);
         }
         self.desk.expire(now);
+        self.go_on();
         self.next_sweep_ns = now + self.client.sweep_ns();
     }
 

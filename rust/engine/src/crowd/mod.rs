@@ -5,7 +5,7 @@
 //!   connects due ─▶ open ─▶ (101) ─▶ subscribe ─▶ open sockets ◀─ messages due, pings due
 //!                    ▲        │ lost                    │ lost
 //!                    └─ later ◀─────────────────────────┘          only where lost sockets are opened again
-//!   the load is over ─▶ replies that are waited for ─▶ close all ─▶ done
+//!   the load is over ─▶ unsubscribe ─▶ replies that are waited for ─▶ close all ─▶ done
 //! ```
 //!
 //! One thread, no locks; no task and no timer for each socket.
@@ -26,6 +26,7 @@ mod saying;
 pub mod seats;
 pub mod sequence;
 pub mod spread;
+pub mod stages;
 
 use desk::Desk;
 use messages::Messages;
@@ -96,6 +97,9 @@ struct Crowd<R> {
     /// When the load is over: replies are waited for, nothing is sent.
     ends_ns: u64,
     drain_until_ns: u64,
+    /// Sockets may take their leave; and those that have yet to.
+    leaves: bool,
+    to_leave: Vec<u32>,
     /// All sockets were told to close.
     closing: bool,
     cpu_at_start_ns: u64,
@@ -147,6 +151,8 @@ impl<R: Reactor> Crowd<R> {
             drain_ns: plan.drain_ns,
             ends_ns: u64::MAX,
             drain_until_ns: u64::MAX,
+            leaves: false,
+            to_leave: Vec::new(),
             closing: false,
             cpu_at_start_ns: 0,
             next_sweep_ns: 0,
@@ -286,6 +292,8 @@ impl<R: Reactor> Crowd<R> {
         }
         if now < self.ends_ns {
             next_ns = next_ns.min(self.reopen(now)).min(self.ping(now));
+        } else if next_ns > now {
+            next_ns = self.take_leave(now);
         }
         (next_ns < u64::MAX).then_some(next_ns)
     }

@@ -2,8 +2,11 @@
 
 use serde::Deserialize;
 
-use super::path::Path;
+use super::path::{self, Path};
 use crate::plan::{Encoding, Load, PlanError};
+
+/// What replies may look like: beside what else is looked for in each message.
+const MOST_EXPECTED: usize = path::MOST - 4;
 
 /// Sockets: each arrival of the plan's load opens one.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +28,15 @@ pub struct Sockets {
     /// And one of these: socket `k` number `k` modulo how many there are.
     #[serde(default)]
     pub subscriptions: Vec<Message>,
+    /// And all of these when it has subscribed.
+    #[serde(default)]
+    pub listing: Vec<Message>,
+    /// And all of these before it is closed.
+    #[serde(default)]
+    pub unsubscribe: Vec<Message>,
+    /// What the last two may refer to: values in the acknowledgements of subscriptions.
+    #[serde(default)]
+    pub reply: Vec<Path>,
     /// Message `j` of `sends` is number `j` modulo how many there are.
     #[serde(default)]
     pub messages: Vec<Message>,
@@ -34,9 +46,9 @@ pub struct Sockets {
     /// How often each socket asks whether the peer is still there.
     #[serde(default)]
     pub ping_every_ns: Option<u64>,
-    /// What a reply looks like; without it and `correlate` nothing is waited for.
+    /// What replies look like, like one of these; without any and without `correlate` nothing is waited for.
     #[serde(default)]
-    pub expect: Option<Expected>,
+    pub expect: Vec<Expected>,
     /// What is the same in a message and its reply.
     #[serde(default)]
     pub correlate: Option<Correlation>,
@@ -159,12 +171,7 @@ impl Backoff {
 impl Sockets {
     /// Whether anything that is sent waits for a reply.
     pub fn waits(&self) -> bool {
-        self.expect.is_some() || self.correlate.is_some()
-    }
-
-    /// Everything that may be sent.
-    pub fn all_messages(&self) -> impl Iterator<Item = &Message> {
-        self.subscribe.iter().chain(&self.subscriptions).chain(&self.messages)
+        !self.expect.is_empty() || self.correlate.is_some()
     }
 
     pub(crate) fn check(&self) -> Result<(), PlanError> {
@@ -177,6 +184,7 @@ impl Sockets {
         refuse(self.ping_every_ns == Some(0), "ping_every_ns: expected more than 0")?;
         refuse(self.reconnect.is_some_and(|backoff| backoff.first_ns == 0), "reconnect: expected more than 0")?;
         refuse(self.stamp.as_ref().is_some_and(|stamp| stamp.unit_ns == 0), "stamp.unit_ns: expected more than 0")?;
+        refuse(self.expect.len() > MOST_EXPECTED, "expect: too many")?;
         let columns = self.rows.first().map_or(0, Vec::len);
         refuse(self.rows.iter().any(|row| row.len() != columns), "rows: expected as many values in each")?;
         refuse(matches!(self.sends, Some(Load::Closed { .. })), "sends: expected the open model")?;

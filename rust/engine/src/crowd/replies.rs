@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::stages::Stage;
 use crate::reactor::Slot;
 
 /// A message that waits for its reply.
@@ -20,6 +21,10 @@ pub struct Asked {
     pub sent_ns: u64,
     /// On which connection.
     pub slot: Slot,
+    /// Of which socket.
+    pub seat: u32,
+    /// To which of its stages it belongs; `None` where it has a due time of its own.
+    pub stage: Option<Stage>,
 }
 
 /// What a message is known by until it is answered.
@@ -132,7 +137,7 @@ mod tests {
     use super::*;
 
     fn asked(slot: Slot, sent_ns: u64) -> Asked {
-        Asked { label: 0, due_ns: sent_ns, sent_ns, slot }
+        Asked { label: 0, due_ns: sent_ns, sent_ns, slot, seat: 0, stage: None }
     }
 
     #[test]

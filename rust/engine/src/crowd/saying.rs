@@ -3,6 +3,7 @@
 use super::desk::Count;
 use super::messages::Filling;
 use super::replies::Asked;
+use super::stages::Stage;
 use super::{Crowd, Waiting};
 use crate::client::news::News;
 use crate::clock::now_ns;
@@ -27,9 +28,9 @@ impl<R: Reactor> Crowd<R> {
         let label = self.messages.label(number);
         self.desk.recorder.taken(label);
         self.desk.recorder.sample(label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
-        let filling = self.filling(seat, number, due_ns);
-        let is_binary = self.messages.write(filling);
-        self.say(seat, label, due_ns, now, is_binary);
+        let connection = self.desk.seats.get(seat).number;
+        let is_binary = self.messages.write(Filling { number, connection, due_ns, reply: &[] });
+        self.say(seat, None, label, due_ns, now, is_binary);
     }
 
     pub(super) fn next_message(&mut self) -> u64 {
@@ -65,12 +66,16 @@ impl<R: Reactor> Crowd<R> {
         }
     }
 
-    pub(super) fn filling(&mut self, seat: u32, number: u64, due_ns: u64) -> Filling {
-        Filling { number, connection: self.desk.seats.get(seat).number, due_ns }
-    }
-
     /// Sends what was written last.
-    pub(super) fn say(&mut self, seat: u32, label: usize, due_ns: u64, now: u64, is_binary: bool) {
+    pub(super) fn say(
+        &mut self,
+        seat: u32,
+        stage: Option<Stage>,
+        label: usize,
+        due_ns: u64,
+        now: u64,
+        is_binary: bool,
+    ) {
         let Some(slot) = self.desk.seats.get(seat).slot else { return };
         let text = &self.messages.written;
         let message = match str::from_utf8(text) {
@@ -79,7 +84,7 @@ impl<R: Reactor> Crowd<R> {
         };
         self.client.say(slot, message);
         let is_written = self.desk.plan.waits() || !self.client.lags(slot);
-        self.desk.sent(Asked { label, due_ns, sent_ns: now, slot }, text, is_written);
+        self.desk.sent(Asked { label, due_ns, sent_ns: now, slot, seat, stage }, text, is_written);
     }
 
     /// What peers have taken by now ends, where that was all to wait for.
@@ -89,6 +94,7 @@ impl<R: Reactor> Crowd<R> {
                 self.desk.wrote(slot, at_ns);
             }
         }
+        self.go_on();
     }
 
     /// Asks the peers whether they are still there. When the next is to be asked.

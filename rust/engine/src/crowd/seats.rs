@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::sequence::{Arrived, Sequence};
+use super::stages::Stage;
 use crate::reactor::Slot;
 
 /// One place.
@@ -27,6 +28,12 @@ pub struct Seat {
     pub tries: u32,
     /// How often it was opened: what was planned for an earlier time is void.
     pub opened: u32,
+    /// Which stage comes next.
+    pub stage: Option<Stage>,
+    /// Messages of the stage that wait for a reply.
+    pub unsettled: u32,
+    /// What the acknowledgements of its subscriptions said, as far as anybody refers to it.
+    pub acknowledged: Vec<Box<[Option<Box<str>>]>>,
     /// Where it stands among those that are open.
     place: usize,
     /// What it has seen of numbered streams.
@@ -71,6 +78,8 @@ impl Seats {
         let it = self.get(seat);
         (it.open_since_ns, it.tries, it.place) = (now, 0, place);
         it.opened += 1;
+        (it.stage, it.unsettled) = (Some(Stage::Subscribe), 0);
+        it.acknowledged.clear();
         it.streams.values_mut().for_each(Sequence::resume);
         self.open.push(seat);
         let is_most = self.open.len() > self.most_open;

@@ -38,12 +38,14 @@ pub struct Opening {
 }
 
 /// What a server has agreed to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// The number of the subprotocol among those that were offered.
     pub protocol: Option<usize>,
     /// Compression.
     pub deflate: Option<Agreed>,
+    /// What it sets: the values of `Set-Cookie` that are text.
+    pub cookies: Vec<String>,
 }
 
 /// The answer so far.
@@ -179,7 +181,9 @@ fn agree(opening: &Opening, accept: &str, response: &httparse::Response<'_, '_>)
         _ => return Err("it names more than one subprotocol"),
     };
     let deflate = Offer::agree(opening.offer, values("sec-websocket-extensions"))?;
-    Ok(Accepted { protocol, deflate })
+    let cookies = response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("set-cookie"));
+    let cookies = cookies.filter_map(|header| str::from_utf8(header.value).ok().map(str::to_owned)).collect();
+    Ok(Accepted { protocol, deflate, cookies })
 }
 
 fn accept(key: &str) -> String {
@@ -265,9 +269,10 @@ mod tests {
     #[test]
     fn an_answer_that_agrees() {
         let usual = Agreed { client_takeover: false, server_takeover: false, client_window_bits: 15 };
-        for (text, protocol, deflate, left) in [
-            (format!("{BOTH}ACCEPT\r\n"), None, None, 0),
-            (format!("{BOTH}ACCEPTSec-WebSocket-Protocol: v2.chat\r\n\r\n\u{1}xyz"), Some(1), None, 4),
+        let none: &[&str] = &[];
+        for (text, protocol, deflate, cookies, left) in [
+            (format!("{BOTH}ACCEPT\r\n"), None, None, none, 0),
+            (format!("{BOTH}ACCEPTSec-WebSocket-Protocol: v2.chat\r\n\r\n\u{1}xyz"), Some(1), None, none, 4),
             (
                 format!(
                     "{BOTH}ACCEPTSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
@@ -275,6 +280,7 @@ mod tests {
                 ),
                 None,
                 Some(usual),
+                none,
                 0,
             ),
             (
@@ -283,11 +289,21 @@ mod tests {
                     .into(),
                 None,
                 None,
+                none,
                 1,
             ),
+            (
+                format!("{BOTH}Set-Cookie: a=1; Path=/\r\nACCEPTset-cookie: b=2\r\n\r\n"),
+                None,
+                None,
+                &["a=1; Path=/", "b=2"],
+                0,
+            ),
         ] {
+            let cookies: Vec<_> = cookies.iter().map(|&line| line.to_owned()).collect();
             for step in [1, 3, 1000] {
-                assert_eq!(answered(&text, step), Ok(Some((Accepted { protocol, deflate }, left))), "{text}");
+                let accepted = Accepted { protocol, deflate, cookies: cookies.clone() };
+                assert_eq!(answered(&text, step), Ok(Some((accepted, left))), "{text}");
             }
         }
     }

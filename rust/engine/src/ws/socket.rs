@@ -92,6 +92,7 @@ pub struct Socket {
     limits: Limits,
     state: State,
     protocol: Option<usize>,
+    cookies: Vec<String>,
     reader: Reader,
     writer: Writer,
     deflate: Option<Deflate>,
@@ -112,6 +113,7 @@ impl Socket {
             limits,
             state: State::Handshaking(Box::new(answer)),
             protocol: None,
+            cookies: Vec::new(),
             reader: Reader::default(),
             writer: Writer::new(seed),
             deflate: None,
@@ -172,6 +174,7 @@ impl Socket {
             Ok(None) => Ok(None),
             Ok(Some(accepted)) => {
                 self.protocol = accepted.protocol;
+                self.cookies = accepted.cookies;
                 self.deflate = accepted.deflate.map(Deflate::new);
                 self.state = State::Open;
                 self.deadline_ns = NEVER;
@@ -287,6 +290,11 @@ impl Socket {
     /// The subprotocol that was agreed on.
     pub fn protocol(&self) -> Option<&str> {
         self.protocol.map(|number| self.opening.protocol(number))
+    }
+
+    /// What the answer to the handshake sets, for whoever keeps it.
+    pub fn take_cookies(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.cookies)
     }
 
     /// Compression was agreed on.
