@@ -25,6 +25,8 @@ ECHO = (
     "    user.expect(await ws.request('x' * 100_000) == 'x' * 100_000, 'whole')",
 )
 
+PLAN = "from loadgen import Plan\nplan = Plan"
+
 
 def echo(connection: ServerConnection) -> None:
     for message in connection:
@@ -131,10 +133,9 @@ def test_cookies_of_a_handshake_are_the_users(scripts: Scripts) -> None:
     with SocketServer(echo, process_response=login.answer) as server:
         told = scripts(
             scenario(
-                "if user.iteration == 0:",
-                '    async with user.ws("/login"):',
-                "        pass",
-                "    user.expect(user.cookies['who'] in '12' and user.cookies['room'] == 'lobby', 'kept')",
+                'async with user.ws("/login"):',
+                "    pass",
+                "user.expect(user.cookies['who'] in '12' and user.cookies['room'] == 'lobby', 'kept')",
                 'async with user.ws("/rooms/1", cookies={"mine": "x"}):',
                 "    pass",
                 "user.cookies['own'] = 'set'",
@@ -158,9 +159,7 @@ def test_who_keeps_no_cookies_keeps_none_of_handshakes(scripts: Scripts) -> None
     login = Login()
     with SocketServer(echo, process_response=login.answer) as server:
         source = scenario('async with user.ws("/login"):', "    user.expect(len(user.cookies) == 0, 'none')")
-        told = scripts(
-            f"{source}\n\nfrom loadgen import Plan\nplan = Plan(cookies=False)\n", "--url", server.base, *TEN
-        )
+        told = scripts(f"{source}\n\n{PLAN}(cookies=False)\n", "--url", server.base, *TEN)
     assert_checked(told)
     assert login.seen == [("/login", None, None)] * 10
 
@@ -171,15 +170,13 @@ def test_authorization_of_the_plan_goes_to_the_base_alone(scripts: Scripts) -> N
         SocketServer(echo, process_response=login.answer) as server,
         SocketServer(echo, process_response=stranger.answer) as other,
     ):
-        told = scripts(
-            scenario(
-                "async with user.ws('/plan'), user.ws('/none', auth=None), user.ws('/own', auth=('a', 'b')):",
-                "    pass",
-                f"async with user.ws('{server.url}/absolute'), user.ws('{other.url}/stranger'):",
-                "    user.expect(True, 'opened')",
-            ),
-            *("--url", server.base, "--auth", "me:pw", *ONE),
+        source = scenario(
+            "async with user.ws('/plan'), user.ws('/none', auth=None), user.ws('/own', auth=('a', 'b')):",
+            "    pass",
+            f"async with user.ws('{server.url}/absolute'), user.ws('{other.url}/stranger'):",
+            "    user.expect(True, 'opened')",
         )
+        told = scripts(f"{source}\n\n{PLAN}(auth=('me', 'pw'))\n", "--url", server.base, *ONE)
     assert_checked(told)
     basic = "Basic bWU6cHc="
     assert {path: authorization for path, _, authorization in login.seen} == {

@@ -1,4 +1,4 @@
-"""What sockets of `loadgen ws` do one after the other: subscribe, list, unsubscribe; each counts by itself."""
+"""What sockets of `loadgen ws` do one after the other: subscribe, list, unsubscribe; each counts apart."""
 
 from __future__ import annotations
 

@@ -18,6 +18,9 @@ from loadgen.schedule import make_schedule
 from tests.unit.scripts import SECOND
 from tests.unit.sockets import URL, socket_plan, sockets_of
 
+NOTHING_TO_REFER_TO = (
+    "{{reply.…}} is of what acknowledges --subscribe: give that, and --expect or --correlate"
+)
 KNOWN = '"connect", "reconnect", "session", "ping", "delivery"'
 
 
@@ -251,8 +254,7 @@ def test_all_mistakes_are_reported_together() -> None:
         ),
         (
             {"subscribe": ["a"], "unsubscribe": ["{{reply.id}}"]},
-            "sockets.unsubscribe: {{reply.…}} is of what acknowledges --subscribe: give that, "
-            "and --expect or --correlate",
+            f"sockets.unsubscribe: {NOTHING_TO_REFER_TO}",
         ),
         (
             {"list": ["{{reply.}}"], "subscribe": ["a"], "expect": "any"},

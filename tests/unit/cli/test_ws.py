@@ -63,7 +63,7 @@ def test_flags_make_a_plan() -> None:
     assert [message.text for message in sockets.messages] == ["a", "b"]
     assert [message.text for message in sockets.subscribe] == ["c"]
     assert sockets.sends is not None and sockets.sends.stages[-1].to_rate == 0.5
-    assert (sockets.expect, sockets.stamp) == (Expected("op", '"ok"'), Stamp("t", 1_000_000, "wall"))
+    assert (sockets.expect, sockets.stamp) == ([Expected("op", '"ok"')], Stamp("t", 1_000_000, "wall"))
     assert (sockets.sequence, sockets.channel, sockets.ping_every_ns) == ("seq", "ch", 5 * SECOND)
     assert (sockets.reconnect, sockets.subprotocols) == (Backoff(SECOND, 2 * SECOND), ["one", "two"])
     assert (plan.wire.bind, plan.wire.tls.insecure) == (["127.0.0.2", "127.0.0.3", "127.0.0.4"], True)
