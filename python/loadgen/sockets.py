@@ -125,7 +125,7 @@ def compile_sockets(
     rows = rows_of(data, check)
     names = names_of(rows)
     replies = Replies(names)
-    said = {
+    said: dict[str, Any] = {
         "subscribe": messages_of("subscribe", sockets.subscribe, names, check),
         "subscriptions": subscriptions_of(sockets.subscriptions, names, check),
         "listing": messages_of("list", sockets.list, replies, check),

@@ -183,7 +183,9 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     wire = read_wire_options(values, found)
     sockets = Sockets(
         send=[*read_messages(values["send"], found["send"]), *_read_files(values["send_binary"], found)],
-        **{name: read_messages(values[name], found[name]) for name in ("subscribe", "list", "unsubscribe")},
+        subscribe=read_messages(values["subscribe"], found["subscribe"]),
+        list=read_messages(values["list"], found["list"]),
+        unsubscribe=read_messages(values["unsubscribe"], found["unsubscribe"]),
         subprotocols=values["subprotocol"],
         **{name: values[name] for name in _OF_SOCKETS},
     )
