@@ -134,6 +134,24 @@ def test_each_stage_waits_for_the_one_before_and_refers_to_its_acknowledgements(
     assert [row[1] for row in counted(summary, *names).values()] == [6, 6, 6, 12, 12, 0, 6], result
 
 
+def test_they_leave_in_the_order_in_which_they_came(loadgen: Loadgen) -> None:
+    order = []
+
+    def behave(connection: ServerConnection) -> None:
+        for message in connection:
+            order.append(json.loads(message))
+            connection.send(message)
+
+    with SocketServer(behave) as server:
+        said = ("--subscribe", '["came", {{connection}}]', "--unsubscribe", '["left", {{connection}}]')
+        result = loadgen(
+            *("ws", server.url, "-n", "6", "--connect-rate", "20/s", "-d", "0s", *said, "--expect", "any"),
+            *("--workers", "1"),
+        )
+    balanced_sockets(result)
+    assert order == [["came", number] for number in range(6)] + [["left", number] for number in range(6)]
+
+
 def test_a_list_waits_until_all_is_acknowledged(loadgen: Loadgen) -> None:
     early = []
 

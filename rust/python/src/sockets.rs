@@ -1,5 +1,5 @@
-//! All WebSockets of a worker's scripts: how they come about, ask whether the peer is there, and what of them is left at
-//! the end. Where all connections are in use, one waits for its place as a request does, as long as its timeout says.
+//! All sockets of a worker's scripts: how they come about, ask whether the peer is there, and what of them is left at the
+//! end. Where all connections are in use, one waits for its place as a request does, as long as its timeout says.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};

@@ -30,6 +30,7 @@ pub mod stages;
 
 use desk::Desk;
 use messages::Messages;
+use stages::Leave;
 
 use crate::client::sockets::{Manner, Step};
 use crate::client::{Client, Happened};
@@ -97,9 +98,7 @@ struct Crowd<R> {
     /// When the load is over: replies are waited for, nothing is sent.
     ends_ns: u64,
     drain_until_ns: u64,
-    /// Sockets may take their leave; and those that have yet to.
-    leaves: bool,
-    to_leave: Vec<u32>,
+    leave: Leave,
     /// All sockets were told to close.
     closing: bool,
     cpu_at_start_ns: u64,
@@ -151,8 +150,7 @@ impl<R: Reactor> Crowd<R> {
             drain_ns: plan.drain_ns,
             ends_ns: u64::MAX,
             drain_until_ns: u64::MAX,
-            leaves: false,
-            to_leave: Vec::new(),
+            leave: Leave::default(),
             closing: false,
             cpu_at_start_ns: 0,
             next_sweep_ns: 0,
@@ -218,6 +216,7 @@ impl<R: Reactor> Crowd<R> {
                     let now = now_ns();
                     self.give_up_the_rest(now);
                     self.end_at(now);
+                    self.leave.came_ns = 0; // they leave at once
                 }
                 Order::Stop => self.stopped = true,
             }

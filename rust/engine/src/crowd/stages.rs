@@ -31,37 +31,56 @@ impl Stage {
     }
 }
 
+/// How sockets take their leave: they unsubscribe as far apart as they came.
+#[derive(Debug, Default)]
+pub(super) struct Leave {
+    /// From the start until the last one was due to come.
+    pub(super) came_ns: u64,
+    has_begun: bool,
+    seats: Vec<u32>,
+    gap_ns: u64,
+    next_ns: u64,
+}
+
+impl Leave {
+    /// Somebody has yet to be told.
+    pub(super) fn goes_on(&self) -> bool {
+        !self.seats.is_empty()
+    }
+}
+
 impl<R: Reactor> Crowd<R> {
-    /// Sockets that wait for nothing go on.
+    /// Sockets of which nothing waits for a reply go on.
     pub(super) fn go_on(&mut self) {
         while let Some(seat) = self.desk.ready.pop() {
-            let is_over = self.closing;
-            let it = self.desk.seats.get(seat);
-            let may_go_on = it.open_since_ns > 0 && it.unsettled == 0 && !is_over;
-            match it.stage {
-                Some(stage) if may_go_on && (stage != Stage::Unsubscribe || self.leaves) => {
-                    it.stage = stage.next();
-                    self.begin(seat, stage);
-                }
-                _ => {}
-            }
+            self.enter(seat, None);
         }
     }
 
-    fn begin(&mut self, seat: u32, stage: Stage) {
+    /// Begins the next stage of a socket, if it may.
+    fn enter(&mut self, seat: u32, due_ns: Option<u64>) {
+        let it = self.desk.seats.get(seat);
+        let Some(stage) = it.stage.filter(|_| it.open_since_ns > 0 && it.unsettled == 0 && !self.closing) else {
+            return;
+        };
+        if stage == Stage::Unsubscribe && !self.leave.has_begun {
+            return;
+        }
+        it.stage = stage.next();
         for place in 0..self.messages.count(stage) {
             // What refers to an acknowledgement is said once for each.
-            let times =
-                if self.messages.refers(stage, place) { self.desk.seats.get(seat).acknowledged.len() } else { 1 };
+            let refers = self.messages.refers(stage, place);
+            let times = if refers { self.desk.seats.get(seat).acknowledged.len() } else { 1 };
             for turn in 0..times {
                 let now = now_ns();
+                let due_ns = due_ns.unwrap_or(now);
                 let it = self.desk.seats.get(seat);
                 let reply = it.acknowledged.get(turn).map_or(&[][..], |values| values);
-                let filling = Filling { number: it.number, connection: it.number, due_ns: now, reply };
+                let filling = Filling { number: it.number, connection: it.number, due_ns, reply };
                 let Some((label, is_binary)) = self.messages.write_of(stage, place, filling) else { continue };
                 it.unsettled += 1;
                 self.desk.recorder.begun(label);
-                self.say(seat, Some(stage), label, now, now, is_binary);
+                self.say(seat, Some(stage), label, due_ns, now, is_binary);
             }
         }
         if self.desk.seats.get(seat).unsettled == 0 {
@@ -69,15 +88,25 @@ impl<R: Reactor> Crowd<R> {
         }
     }
 
-    /// The load is over: sockets unsubscribe, a few at a time. When there are more of them to do so.
+    /// The load is over: sockets unsubscribe. When the next is due to.
     pub(super) fn take_leave(&mut self, now: u64) -> u64 {
-        if !self.leaves {
-            self.leaves = true;
-            self.to_leave = self.desk.seats.all_open().to_vec();
+        if !std::mem::replace(&mut self.leave.has_begun, true) && self.messages.count(Stage::Unsubscribe) > 0 {
+            self.leave.seats = self.desk.seats.all_open().iter().rev().copied().collect();
+            // In time for what they wait for, which may take half of the drain.
+            let time_ns = self.leave.came_ns.min(self.drain_ns / 4);
+            (self.leave.gap_ns, self.leave.next_ns) = (time_ns / self.leave.seats.len().max(1) as u64, self.ends_ns);
         }
-        let rest = self.to_leave.len().saturating_sub(BATCH);
-        self.desk.ready.extend(self.to_leave.drain(rest..));
-        self.go_on();
-        if self.to_leave.is_empty() { u64::MAX } else { now }
+        for _ in 0..BATCH {
+            let due_ns = self.leave.next_ns;
+            let Some(&seat) = self.leave.seats.last() else { return u64::MAX };
+            if due_ns > now {
+                return due_ns;
+            }
+            self.leave.seats.pop();
+            self.leave.next_ns += self.leave.gap_ns;
+            self.enter(seat, Some(due_ns));
+            self.go_on();
+        }
+        now
     }
 }
