@@ -229,7 +229,8 @@ class SocketPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     subscriptions: list[Message]  # socket k sends number k mod their number
     listing: list[Message]  # every socket sends all of them, when it has subscribed
     unsubscribe: list[Message]  # and all of these, before it is closed
-    reply: list[str]  # what those two refer to in the acknowledgements of subscriptions, by its number
+    leave_ns: int  # in which they begin with that, one after the other, up to the end of the load
+    reply: list[str]  # what the two two refer to in the acknowledgements of subscriptions, by its number
     messages: list[Message]  # message j of `sends` is number j mod their number
     sends: OpenLoad | None
     ping_every_ns: int | None
@@ -259,7 +260,7 @@ class SocketPlan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def describe(self, connects: OpenLoad, connections: int) -> str:
         """In words: `100 sockets at 50/s, held for 10s, messages at 100/s`."""
         first, *rest = connects.stages
-        held_ns = sum(stage.duration_ns for stage in rest)
+        held_ns = sum(stage.duration_ns for stage in rest) - self.leave_ns
         words = f"{counted(connections, 'socket')} at {format_rate(first.to_rate)}"
         words += f", held for {format_duration(held_ns)}"
         if self.sends is not None:

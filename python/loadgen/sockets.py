@@ -150,9 +150,11 @@ def compile_sockets(
         check.wrong("sockets.correlate", f"no message has anything at {correlation.request}")
     together, each = wish("send_rate", shapes.check_rate), wish("send_rate_each", shapes.check_rate)
     load = sends = None
+    leave_ns = 0
     if connections is not None and rate is not None and hold_ns is not None:
         connect_ns = _connect_ns(connections, rate, check)
-        load = _load([(connect_ns, rate), (hold_ns, 0.0)], seed)
+        leave_ns = connect_ns if sockets.unsubscribe else 0  # as far apart as they came
+        load = _load([(connect_ns, rate), (hold_ns, 0.0), (leave_ns, 0.0)], seed)
         send_rate = _send_rate(sockets, together, each, connections, check)
         if send_rate is not None:
             sends = _load([(connect_ns, 0.0), (hold_ns, send_rate)], seed)
@@ -164,6 +166,7 @@ def compile_sockets(
         url=url.text.replace("http", "ws", 1),
         headers=headers,
         deflate=sockets.deflate,
+        leave_ns=leave_ns,
         reply=replies.paths,
         sends=sends,
         expect=expect,

@@ -345,6 +345,14 @@ def test_a_script_opens_no_sockets() -> None:
         Plan(sockets=Sockets(), script="/home/me/scenario.py").compile()
 
 
+def test_who_unsubscribes_leaves_as_far_apart_as_it_came() -> None:
+    plan = socket_plan(connections=4, connect_rate="2/s", hold="1s", send_rate="3/s", unsubscribe=["x"])
+    assert (plan.duration_ns, sockets_of(plan).leave_ns) == (5 * SECOND, 2 * SECOND)
+    assert plan.describe_load() == "4 sockets at 2/s, held for 1s, messages at 3/s"
+    connects, sends = due(plan)
+    assert (len(connects), max(sends) < 3 * SECOND) == (4, True)
+
+
 def test_stages_are_told_by_what_they_are_of() -> None:
     assert [name for name, _ in _named_loads(socket_plan())] == ["connects: ", "messages: "]
     assert [name for name, _ in _named_loads(socket_plan(send=(), send_rate=None))] == ["connects: "]

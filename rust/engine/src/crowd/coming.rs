@@ -25,7 +25,6 @@ impl<R: Reactor> Crowd<R> {
     pub(super) fn take_connect(&mut self, due_ns: u64, looked_ns: u64) {
         let number = self.connects.number().unwrap_or(0);
         self.connects.take();
-        self.leave.came_ns = due_ns - self.start_ns;
         let connect = self.desk.labels.connect;
         self.desk.recorder.taken(connect);
         self.desk.recorder.sample(connect, Kind::Dispatch, looked_ns.saturating_sub(due_ns));

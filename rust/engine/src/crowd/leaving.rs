@@ -28,7 +28,7 @@ impl<R: Reactor> Crowd<R> {
     /// The load is over. Replies that are waited for may come; then all sockets close.
     pub(super) fn end(&mut self, now: u64) {
         let may_wait_until_ns = self.ends_ns + self.drain_ns / 2;
-        if (self.leave.goes_on() || !self.desk.replies.is_empty()) && now < may_wait_until_ns {
+        if !self.desk.replies.is_empty() && now < may_wait_until_ns {
             self.next_sweep_ns = self.next_sweep_ns.min(now + LOOK_NS);
             return;
         }

@@ -216,7 +216,7 @@ impl<R: Reactor> Crowd<R> {
                     let now = now_ns();
                     self.give_up_the_rest(now);
                     self.end_at(now);
-                    self.leave.came_ns = 0; // they leave at once
+                    self.desk.plan.leave_ns = 0; // they leave at once
                 }
                 Order::Stop => self.stopped = true,
             }
@@ -291,9 +291,8 @@ impl<R: Reactor> Crowd<R> {
         }
         if now < self.ends_ns {
             next_ns = next_ns.min(self.reopen(now)).min(self.ping(now));
-        } else if next_ns > now {
-            next_ns = self.take_leave(now);
         }
+        next_ns = next_ns.min(self.take_leave(now));
         (next_ns < u64::MAX).then_some(next_ns)
     }
 

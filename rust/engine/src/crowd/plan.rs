@@ -34,6 +34,9 @@ pub struct Sockets {
     /// And all of these before it is closed.
     #[serde(default)]
     pub unsubscribe: Vec<Message>,
+    /// How long sockets take to begin with that, one after the other, up to the end of the load.
+    #[serde(default)]
+    pub leave_ns: u64,
     /// What the last two may refer to: values in the acknowledgements of subscriptions.
     #[serde(default)]
     pub reply: Vec<Path>,

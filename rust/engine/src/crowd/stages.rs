@@ -31,22 +31,14 @@ impl Stage {
     }
 }
 
-/// How sockets take their leave: they unsubscribe as far apart as they came.
+/// How sockets take their leave, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Leave {
-    /// From the start until the last one was due to come.
-    pub(super) came_ns: u64,
     has_begun: bool,
+    /// Who has yet to, the next one last.
     seats: Vec<u32>,
     gap_ns: u64,
     next_ns: u64,
-}
-
-impl Leave {
-    /// Somebody has yet to be told.
-    pub(super) fn goes_on(&self) -> bool {
-        !self.seats.is_empty()
-    }
 }
 
 impl<R: Reactor> Crowd<R> {
@@ -88,16 +80,23 @@ impl<R: Reactor> Crowd<R> {
         }
     }
 
-    /// The load is over: sockets unsubscribe. When the next is due to.
+    /// The load comes to its end: sockets unsubscribe. When the next is due to.
     pub(super) fn take_leave(&mut self, now: u64) -> u64 {
-        if !std::mem::replace(&mut self.leave.has_begun, true) && self.messages.count(Stage::Unsubscribe) > 0 {
+        if self.messages.count(Stage::Unsubscribe) == 0 {
+            return u64::MAX;
+        }
+        let leave_ns = self.desk.plan.leave_ns;
+        let from_ns = self.ends_ns.saturating_sub(leave_ns);
+        if now < from_ns {
+            return from_ns;
+        }
+        if !std::mem::replace(&mut self.leave.has_begun, true) {
             self.leave.seats = self.desk.seats.all_open().iter().rev().copied().collect();
-            // In time for what they wait for, which may take half of the drain.
-            let time_ns = self.leave.came_ns.min(self.drain_ns / 4);
-            (self.leave.gap_ns, self.leave.next_ns) = (time_ns / self.leave.seats.len().max(1) as u64, self.ends_ns);
+            self.leave.gap_ns = leave_ns / self.leave.seats.len().max(1) as u64;
+            self.leave.next_ns = from_ns;
         }
         for _ in 0..BATCH {
-            let due_ns = self.leave.next_ns;
+            let due_ns = self.leave.next_ns.min(self.ends_ns);
             let Some(&seat) = self.leave.seats.last() else { return u64::MAX };
             if due_ns > now {
                 return due_ns;
