@@ -85,9 +85,9 @@ Without a file there are
 Each kind is counted by itself.
 
 \b
---list is sent when all subscriptions are answered, --unsubscribe when the hold is
-over; then the socket is closed. In both {{reply.PATH}} is what the answer to a
-subscription has there, and such a message is sent once for each answer:
+--list is sent when all subscriptions are answered, --unsubscribe when the
+hold is over. In both {{reply.PATH}} is what the answer to a subscription has
+there, and such a message is sent once for each answer:
   {"op": "unsubscribe", "subscription": "{{reply.subscription}}"}
 
 \b
