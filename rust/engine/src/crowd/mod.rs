@@ -5,7 +5,7 @@
 //!   connects due ─▶ open ─▶ (101) ─▶ subscribe ─▶ open sockets ◀─ messages due, pings due
 //!                    ▲        │ lost                    │ lost
 //!                    └─ later ◀─────────────────────────┘          only where lost sockets are opened again
-//!   the load is over ─▶ unsubscribe ─▶ replies that are waited for ─▶ close all ─▶ done
+//!   the load comes to its end ─▶ unsubscribe ─▶ replies that are waited for ─▶ close all ─▶ done
 //! ```
 //!
 //! One thread, no locks; no task and no timer for each socket.

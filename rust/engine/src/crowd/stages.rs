@@ -2,7 +2,7 @@
 //! it waits for a reply any more.
 //!
 //! ```text
-//!   open ─▶ subscribe ─▶ list ─▶ is held … the load is over ─▶ unsubscribe ─▶ (all close)
+//!   open ─▶ subscribe ─▶ list ─▶ is held … its turn to leave ─▶ unsubscribe ─▶ (all close)
 //! ```
 
 use super::messages::Filling;
