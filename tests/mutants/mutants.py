@@ -28,7 +28,7 @@ SOURCE = "rust/engine/src/source.rs"
 SEND = "\n            self.send(slot, chosen, due_ns, now);"
 TAKEN = (
     "in 0..DISPATCH_BATCH {\n"
-    "            let due_ns = match self.source.due(now - self.start_ns) {\n"
+    "            let due_ns = match self.source.due(now - self.vitals.start_ns) {\n"
     "                "
 )
 
@@ -68,7 +68,7 @@ MUTANTS = (
         (
             Patch(
                 BLAST,
-                f"for sends {TAKEN}Due::Send(due_ns) => self.start_ns + due_ns,",
+                f"for sends {TAKEN}Due::Send(due_ns) => self.vitals.start_ns + due_ns,",
                 f"let woke_ns = now;\n        for sends {TAKEN}Due::Send(_) => woke_ns,",
             ),
         ),

@@ -42,6 +42,7 @@ pub mod template;
 pub mod tls;
 pub mod tunnel;
 pub mod upload;
+pub mod vitals;
 pub mod wire;
 pub mod wiring;
 pub mod worker;

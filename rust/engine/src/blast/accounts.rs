@@ -1,8 +1,8 @@
 //! What happened is counted, and in the end nothing is left out of the books.
 
-use super::{HEARTBEAT_NS, Worker};
+use super::Worker;
 use crate::client::Happened;
-use crate::clock::{SECOND, cpu_ns, now_ns};
+use crate::clock::now_ns;
 use crate::lanes::Waiting;
 use crate::outcome::{ErrorKind, Outcome};
 use crate::reactor::Reactor;
@@ -47,7 +47,7 @@ impl<R: Reactor> Worker<R> {
     #[inline]
     pub(super) fn ended(&mut self, outcome: &Outcome) {
         self.recorder.finished(outcome.label, outcome);
-        self.source.ended(outcome.done_ns - self.start_ns);
+        self.source.ended(outcome.done_ns - self.vitals.start_ns);
     }
 
     /// No request is tied to a connection that is being made, so the one that has waited longest fails with it, if any
@@ -70,8 +70,8 @@ impl<R: Reactor> Worker<R> {
             self.begin_waiting(waiting, now);
             return Some(waiting);
         }
-        let Due::Send(due_ns) = self.source.due(now.saturating_sub(self.start_ns)) else { return None };
-        let due_ns = self.start_ns + due_ns;
+        let Due::Send(due_ns) = self.source.due(now.saturating_sub(self.vitals.start_ns)) else { return None };
+        let due_ns = self.vitals.start_ns + due_ns;
         (due_ns < before_ns).then(|| Waiting { due_ns, looked_ns: now, chosen: self.take(due_ns, now), journey: None })
     }
 
@@ -84,32 +84,18 @@ impl<R: Reactor> Worker<R> {
         self.next_sweep_ns = now + self.client.sweep_ns();
     }
 
-    pub(super) fn heartbeat(&mut self, now: u64) {
-        // A worker that was stopped before it began has no time behind it.
-        let since_start_ns = if self.start_ns == 0 { 0 } else { now.saturating_sub(self.start_ns) };
-        self.recorder.heartbeat(now);
-        // CPU time, not time awake: an io_uring works for us within the wait.
-        let busy_ns = cpu_ns().saturating_sub(self.cpu_at_start_ns + self.pacer.spin_ns);
-        let blocked_ns = since_start_ns.saturating_sub(busy_ns + self.pacer.spin_ns);
-        for (word, value) in [
+    /// What a sign of life shows.
+    pub(super) fn shown(&self, now: u64) -> [(Word, u64); 3] {
+        let overdue = self.source.overdue(self.vitals.age_ns(now)) + self.lanes.waiting() as u64;
+        [
             (Word::Connections, self.client.pool().opened() as u64),
-            (Word::Overdue, self.source.overdue(since_start_ns) + self.lanes.waiting() as u64),
+            (Word::Overdue, overdue),
             (Word::ActiveUsers, self.source.active_users()),
-            (Word::BusyNs, busy_ns),
-            (Word::SpinNs, self.pacer.spin_ns),
-            (Word::BlockedNs, blocked_ns),
-            (Word::MarginNs, self.pacer.margin_ns()),
-        ] {
-            self.recorder.set(word, value);
-        }
-        if now % SECOND < HEARTBEAT_NS {
-            self.recorder.memory();
-        }
-        self.next_heartbeat_ns = now + HEARTBEAT_NS;
+        ]
     }
 
     pub(super) fn give_up_the_rest(&mut self, now: u64) {
-        let since_start_ns = now.saturating_sub(self.start_ns);
+        let since_start_ns = now.saturating_sub(self.vitals.start_ns);
         self.empty_lanes();
         // Where arrivals have labels of their own, each is told by name.
         while self.requests.is_many()
@@ -126,7 +112,7 @@ impl<R: Reactor> Worker<R> {
     /// What was due and not sent is cancelled, what was sent and not answered is unfinished. Nothing is left out.
     pub(super) fn close_the_books(&mut self) {
         let now = now_ns();
-        if self.start_ns > 0 {
+        if self.vitals.start_ns > 0 {
             self.give_up_the_rest(now);
         }
         for label in self.client.labels_in_flight() {
@@ -134,8 +120,6 @@ impl<R: Reactor> Worker<R> {
         }
         self.abandon();
         self.client.say_goodbye_to_all();
-        self.heartbeat(now);
-        self.recorder.memory();
-        self.recorder.set(Word::Connections, 0);
+        self.vitals.close(&self.recorder, now, &self.shown(now));
     }
 }

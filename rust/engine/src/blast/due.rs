@@ -19,22 +19,22 @@ impl<R: Reactor> Worker<R> {
     /// caller has just read the clock; it is read again only when a write has taken time.
     #[inline]
     pub(super) fn dispatch(&mut self, mut now: u64) -> Option<u64> {
-        if now < self.start_ns {
-            return Some(self.start_ns);
+        if now < self.vitals.start_ns {
+            return Some(self.vitals.start_ns);
         }
         if self.lanes.are_used() {
             return self.dispatch_lanes(now);
         }
         for sends in 0..DISPATCH_BATCH {
-            let due_ns = match self.source.due(now - self.start_ns) {
-                Due::Send(due_ns) => self.start_ns + due_ns,
+            let due_ns = match self.source.due(now - self.vitals.start_ns) {
+                Due::Send(due_ns) => self.vitals.start_ns + due_ns,
                 Due::Drop => {
                     self.drop_next();
                     continue;
                 }
                 Due::Nothing(next_ns) => {
                     self.starved_since_ns = None;
-                    return next_ns.map(|ns| self.start_ns + ns);
+                    return next_ns.map(|ns| self.vitals.start_ns + ns);
                 }
             };
             let Some(slot) = self.client.acquire(ORIGIN) else {
@@ -96,7 +96,7 @@ impl<R: Reactor> Worker<R> {
         if self.lanes.are_used() {
             return Some(self.grow_lanes(now));
         }
-        let waiting = self.source.overdue(now.saturating_sub(self.start_ns)).max(1) as usize;
+        let waiting = self.source.overdue(now.saturating_sub(self.vitals.start_ns)).max(1) as usize;
         let wanted = self.client.wanted(ORIGIN, waiting);
         for _ in 0..wanted.min(CONNECT_BATCH) {
             let Some(happened) = self.client.connect(ORIGIN, now) else {

@@ -177,7 +177,7 @@ impl<R: Reactor> Worker<R> {
         if let Some(Journey { due_ns, began_ns, .. }) = conversation.end(journey) {
             let whole = Outcome { due_ns, sent_ns: began_ns, bytes_sent: 0, bytes_received: 0, ..*last };
             self.recorder.finished(conversation.iteration, &whole);
-            self.source.ended(last.done_ns - self.start_ns);
+            self.source.ended(last.done_ns - self.vitals.start_ns);
         }
     }
 

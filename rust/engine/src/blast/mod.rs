@@ -21,12 +21,12 @@ mod waiting;
 use std::io;
 
 use crate::client::Client;
-use crate::clock::{SECOND, cpu_ns, now_ns};
-use crate::control::{Control, Order};
+use crate::clock::now_ns;
+use crate::control::Control;
 use crate::conversation::Conversation;
 use crate::growth::Growth;
 use crate::lanes::Lanes;
-use crate::pacer::{Pacer, Wake};
+use crate::pacer::Wake;
 use crate::places::Places;
 use crate::plan::{Load, Pacing, Plan, ReactorChoice};
 use crate::reactor::epoll::Epoll;
@@ -36,13 +36,13 @@ use crate::record::block::{Block, Kind};
 use crate::record::recorder::Recorder;
 use crate::requests::Requests;
 use crate::source::Source;
+use crate::vitals::Vitals;
 use crate::wiring::{Place, Wiring};
 
 /// Events between two looks at what is due.
 const EVENT_BATCH: usize = 16;
 /// Events between two looks at timeouts and orders: a target that never stops sending must not keep us from those.
 const TURN_EVENTS: usize = 4096;
-const HEARTBEAT_NS: u64 = SECOND / 5;
 /// Connections of a run that sets no cap of its own, over all workers.
 pub const DEFAULT_CONNECTIONS: usize = 10_000;
 
@@ -85,19 +85,11 @@ struct Worker<R> {
     recorder: Recorder,
     client: Client<R>,
     source: Source,
-    pacer: Pacer,
-    /// The start of the run; instants of the source count from here.
-    start_ns: u64,
-    drain_ns: u64,
-    /// Past this, nothing that is in flight is waited for.
-    drain_until_ns: u64,
+    vitals: Vitals,
     /// Since when requests wait because no connection is ready; `None` while none does.
     starved_since_ns: Option<u64>,
-    cpu_at_start_ns: u64,
     growth: Growth,
     next_sweep_ns: u64,
-    next_heartbeat_ns: u64,
-    stopped: bool,
 }
 
 impl<R: Reactor> Worker<R> {
@@ -119,6 +111,7 @@ impl<R: Reactor> Worker<R> {
             planned.push((place, addresses.clone()));
         }
         let lanes = Lanes::new(planned.len(), cap, plan.converses());
+        let source = Source::new(&plan.load, index, plan.workers);
         let conversation = Conversation::new(plan, Places::new(planned), &requests, &recorder);
         for &dns_ns in plan.dns_ns.iter().filter(|_| index == 0) {
             recorder.sample(requests.first_label(), Kind::Dns, dns_ns);
@@ -134,26 +127,18 @@ impl<R: Reactor> Worker<R> {
             },
             recorder,
             client,
-            source: Source::new(&plan.load, index, plan.workers),
-            pacer: Pacer::new(plan.pacing),
-            start_ns: 0,
-            drain_ns: plan.drain_ns,
-            drain_until_ns: u64::MAX,
+            vitals: Vitals::new(plan, source.duration_ns()),
+            source,
             starved_since_ns: None,
-            cpu_at_start_ns: 0,
             growth: wiring.growth(),
             wiring,
             index: index_of,
             next_sweep_ns: 0,
-            next_heartbeat_ns: 0,
-            stopped: false,
         })
     }
 
     fn run(mut self, mut control: Control) -> io::Result<()> {
-        self.pacer.calibrate(&mut self.client.reactor)?;
-        control.report("ready")?;
-        self.await_start(&mut control)?;
+        self.vitals.await_start(&mut self.client.reactor, &self.recorder, &mut control)?;
         while !self.is_done() {
             self.account_for_more(now_ns());
             let wake = self.turn();
@@ -161,7 +146,7 @@ impl<R: Reactor> Worker<R> {
             let now = now_ns();
             // What ended while others were sent is told at once.
             let wake = if self.client.has_more() { Wake::Timer(now) } else { wake };
-            self.pacer.wait(&mut self.client.reactor, now, wake)?;
+            self.vitals.pacer.wait(&mut self.client.reactor, now, wake)?;
             for handled in 1..=TURN_EVENTS {
                 let Some(event) = self.client.reactor.next() else { break };
                 if event == Event::Control {
@@ -182,56 +167,31 @@ impl<R: Reactor> Worker<R> {
         control.report("done")
     }
 
-    fn await_start(&mut self, control: &mut Control) -> io::Result<()> {
-        while self.start_ns == 0 && !self.stopped {
-            self.client.reactor.wait(Some(now_ns() + HEARTBEAT_NS))?;
-            while self.client.reactor.next().is_some() {
-                self.obey(control);
-            }
-            self.recorder.heartbeat(now_ns());
-        }
-        self.pacer.spin_ns = 0;
-        self.cpu_at_start_ns = cpu_ns();
-        self.drain_until_ns = self.start_ns + self.source.duration_ns() + self.drain_ns;
-        Ok(())
-    }
-
     fn obey(&mut self, control: &mut Control) {
-        for order in control.orders() {
-            match order {
-                Order::Start(ns) => self.start_ns = ns,
-                Order::Finish if self.start_ns == 0 => self.stopped = true,
-                Order::Finish => {
-                    let now = now_ns();
-                    self.give_up_the_rest(now);
-                    self.drain_until_ns = self.drain_until_ns.min(now + self.drain_ns);
-                }
-                Order::Stop => self.stopped = true,
-            }
+        let now = now_ns();
+        if self.vitals.obey(control, now) {
+            self.give_up_the_rest(now);
         }
     }
 
     fn is_done(&self) -> bool {
-        if self.stopped {
-            return true;
-        }
         let now = now_ns();
-        let exhausted = self.source.is_exhausted(now.saturating_sub(self.start_ns));
+        let exhausted = self.source.is_exhausted(now.saturating_sub(self.vitals.start_ns));
         let is_idle = self.client.pool().in_flight() == 0 && self.lanes.waiting() == 0 && !self.client.has_more();
-        (exhausted && is_idle) || now >= self.drain_until_ns
+        (exhausted && is_idle) || self.vitals.is_over(now)
     }
 
     /// Sends what is due, sees to what time demands, and says until when to wait.
     fn turn(&mut self) -> Wake {
         let now = now_ns();
         let next_due_ns = self.dispatch(now);
-        if now >= self.next_heartbeat_ns {
-            self.heartbeat(now);
+        if now >= self.vitals.next_heartbeat_ns {
+            self.vitals.heartbeat(&self.recorder, now, &self.shown(now));
         }
         if now >= self.next_sweep_ns {
             self.sweep(now);
         }
-        let mut timer_ns = self.next_heartbeat_ns.min(self.next_sweep_ns).min(self.drain_until_ns);
+        let mut timer_ns = self.vitals.next_heartbeat_ns.min(self.next_sweep_ns).min(self.vitals.drain_until_ns);
         timer_ns = timer_ns.min(self.client.next_timer_ns());
         if self.starved_since_ns.is_some() {
             // Only when all that has come is read: a response that lies unread is a connection about to be free.

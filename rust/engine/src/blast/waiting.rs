@@ -27,15 +27,15 @@ impl<R: Reactor> Worker<R> {
             if self.lanes.are_full() {
                 return None;
             }
-            let due_ns = match self.source.due(now - self.start_ns) {
-                Due::Send(due_ns) => self.start_ns + due_ns,
+            let due_ns = match self.source.due(now - self.vitals.start_ns) {
+                Due::Send(due_ns) => self.vitals.start_ns + due_ns,
                 Due::Drop => {
                     self.drop_next();
                     continue;
                 }
                 Due::Nothing(next_ns) => {
                     self.give_up_late(now);
-                    return next_ns.map(|ns| self.start_ns + ns);
+                    return next_ns.map(|ns| self.vitals.start_ns + ns);
                 }
             };
             let chosen = self.requests.choose(self.source.number());
@@ -109,7 +109,7 @@ impl<R: Reactor> Worker<R> {
                 }
             }
         }
-        if !self.source.is_numbered() && self.source.is_exhausted(now - self.start_ns) {
+        if !self.source.is_numbered() && self.source.is_exhausted(now - self.vitals.start_ns) {
             self.empty_lanes();
         }
     }

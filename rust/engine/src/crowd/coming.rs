@@ -161,7 +161,7 @@ impl<R: Reactor> Crowd<R> {
 
     pub(super) fn try_again(&mut self, seat: u32, now: u64) {
         let Some(backoff) = self.desk.plan.reconnect else { return };
-        if self.closing || now >= self.ends_ns {
+        if self.closing || now >= self.vitals.ends_ns {
             return;
         }
         let it = self.desk.seats.get(seat);

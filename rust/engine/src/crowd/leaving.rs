@@ -1,9 +1,9 @@
-//! What time demands: timeouts, signs of life, the end of the load and of the run.
+//! What time demands: timeouts, what signs of life show, the end of the load and of the run.
 
 use std::io;
 
-use super::{Crowd, HEARTBEAT_NS, NORMAL};
-use crate::clock::{SECOND, cpu_ns, now_ns};
+use super::{Crowd, NORMAL};
+use crate::clock::{SECOND, now_ns};
 use crate::control::Control;
 use crate::reactor::Reactor;
 use crate::record::block::Word;
@@ -27,7 +27,7 @@ impl<R: Reactor> Crowd<R> {
 
     /// The load is over. Replies that are waited for may come; then all sockets close.
     pub(super) fn end(&mut self, now: u64) {
-        let may_wait_until_ns = self.ends_ns + self.drain_ns / 2;
+        let may_wait_until_ns = self.vitals.ends_ns + self.vitals.drain_ns / 2;
         if !self.desk.replies.is_empty() && now < may_wait_until_ns {
             self.next_sweep_ns = self.next_sweep_ns.min(now + LOOK_NS);
             return;
@@ -57,31 +57,15 @@ impl<R: Reactor> Crowd<R> {
         Ok(())
     }
 
-    pub(super) fn heartbeat(&mut self, now: u64) {
-        let since_start_ns = if self.start_ns == 0 { 0 } else { now.saturating_sub(self.start_ns) };
-        let recorder = &self.desk.recorder;
-        recorder.heartbeat(now);
-        let busy_ns = cpu_ns().saturating_sub(self.cpu_at_start_ns + self.pacer.spin_ns);
-        let overdue =
-            self.connects.overdue(since_start_ns) + self.sends.as_ref().map_or(0, |s| s.overdue(since_start_ns));
-        for (word, value) in [
-            (Word::Connections, self.desk.seats.count_open() as u64),
-            (Word::Overdue, overdue),
-            (Word::BusyNs, busy_ns),
-            (Word::SpinNs, self.pacer.spin_ns),
-            (Word::BlockedNs, since_start_ns.saturating_sub(busy_ns + self.pacer.spin_ns)),
-            (Word::MarginNs, self.pacer.margin_ns()),
-        ] {
-            recorder.set(word, value);
-        }
-        if now % SECOND < HEARTBEAT_NS {
-            recorder.memory();
-        }
-        self.next_heartbeat_ns = now + HEARTBEAT_NS;
+    /// What a sign of life shows.
+    pub(super) fn shown(&self, now: u64) -> [(Word, u64); 2] {
+        let age_ns = self.vitals.age_ns(now);
+        let overdue = self.connects.overdue(age_ns) + self.sends.as_ref().map_or(0, |sends| sends.overdue(age_ns));
+        [(Word::Connections, self.desk.seats.count_open() as u64), (Word::Overdue, overdue)]
     }
 
     pub(super) fn give_up_the_rest(&mut self, now: u64) {
-        let since_start_ns = now.saturating_sub(self.start_ns);
+        let since_start_ns = now.saturating_sub(self.vitals.start_ns);
         let given_up = self.connects.finish(since_start_ns);
         self.desk.recorder.given_up(self.desk.labels.connect, Word::Cancelled, given_up);
         self.give_up_what_waits(Word::Cancelled);
@@ -99,7 +83,7 @@ impl<R: Reactor> Crowd<R> {
     /// What was due and not begun is cancelled, what has not ended is unfinished. Nothing is left out.
     pub(super) fn close_the_books(&mut self, control: &mut Control) -> io::Result<()> {
         let now = now_ns();
-        if self.start_ns > 0 {
+        if self.vitals.start_ns > 0 {
             self.give_up_the_rest(now);
         }
         self.tell_of_deliveries(control, u64::MAX)?;
@@ -111,9 +95,7 @@ impl<R: Reactor> Crowd<R> {
             desk.recorder.unfinished(seat.label, 1);
         }
         desk.recorder.unfinished(desk.labels.session, desk.seats.count_open() as u64);
-        self.heartbeat(now);
-        self.desk.recorder.memory();
-        self.desk.recorder.set(Word::Connections, 0);
+        self.vitals.close(&self.desk.recorder, now, &self.shown(now));
         Ok(())
     }
 }

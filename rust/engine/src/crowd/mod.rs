@@ -34,15 +34,16 @@ use stages::Leave;
 
 use crate::client::sockets::{Manner, Step};
 use crate::client::{Client, Happened};
-use crate::clock::{SECOND, cpu_ns, now_ns};
-use crate::control::{Control, Order};
-use crate::pacer::{Pacer, Wake};
+use crate::clock::{SECOND, now_ns};
+use crate::control::Control;
+use crate::pacer::Wake;
 use crate::plan::{Pacing, Plan};
 use crate::reactor::epoll::Epoll;
 use crate::reactor::{Event, Reactor};
 use crate::record::block::{Block, Kind, Word};
 use crate::record::recorder::Recorder;
 use crate::source::{Due, Source};
+use crate::vitals::Vitals;
 use crate::wiring::{Place, Wiring};
 use crate::ws::extension::Offer;
 use crate::ws::handshake::Opening;
@@ -54,7 +55,6 @@ const BATCH: usize = 16;
 const EVENT_BATCH: usize = 16;
 /// Events between two looks at timeouts and orders.
 const TURN_EVENTS: usize = 4096;
-const HEARTBEAT_NS: u64 = SECOND / 5;
 /// How long a peer may take to close when it was asked to.
 const CLOSE_NS: u64 = 5 * SECOND;
 /// The peer is told that there was no reason but the end.
@@ -91,21 +91,12 @@ struct Crowd<R> {
     opening: usize,
     /// Messages that are due while none is open yet.
     waiting: VecDeque<Waiting>,
-    pacer: Pacer,
-    start_ns: u64,
-    duration_ns: u64,
-    drain_ns: u64,
-    /// When the load is over: replies are waited for, nothing is sent.
-    ends_ns: u64,
-    drain_until_ns: u64,
+    vitals: Vitals,
     leave: Leave,
     /// All sockets were told to close.
     closing: bool,
-    cpu_at_start_ns: u64,
     next_sweep_ns: u64,
-    next_heartbeat_ns: u64,
     drawn: u64,
-    stopped: bool,
 }
 
 impl<R: Reactor> Crowd<R> {
@@ -144,29 +135,19 @@ impl<R: Reactor> Crowd<R> {
             pings: VecDeque::new(),
             opening: 0,
             waiting: VecDeque::new(),
-            pacer: Pacer::new(plan.pacing),
-            start_ns: 0,
-            duration_ns,
-            drain_ns: plan.drain_ns,
-            ends_ns: u64::MAX,
-            drain_until_ns: u64::MAX,
+            vitals: Vitals::new(plan, duration_ns),
             leave: Leave::default(),
             closing: false,
-            cpu_at_start_ns: 0,
             next_sweep_ns: 0,
-            next_heartbeat_ns: 0,
             drawn: u64::from(index) << 40,
-            stopped: false,
         })
     }
 
     fn run(mut self, control: &mut Control) -> io::Result<()> {
-        self.pacer.calibrate(&mut self.client.reactor)?;
-        control.report("ready")?;
-        self.await_start(control)?;
+        self.vitals.await_start(&mut self.client.reactor, &self.desk.recorder, control)?;
         while !self.is_done() {
             let wake = self.turn(control)?;
-            self.pacer.wait(&mut self.client.reactor, now_ns(), wake)?;
+            self.vitals.pacer.wait(&mut self.client.reactor, now_ns(), wake)?;
             for handled in 1..=TURN_EVENTS {
                 let Some(event) = self.client.reactor.next() else { break };
                 if event == Event::Control {
@@ -188,62 +169,35 @@ impl<R: Reactor> Crowd<R> {
         control.report("done")
     }
 
-    fn await_start(&mut self, control: &mut Control) -> io::Result<()> {
-        while self.start_ns == 0 && !self.stopped {
-            self.client.reactor.wait(Some(now_ns() + HEARTBEAT_NS))?;
-            while self.client.reactor.next().is_some() {
-                self.obey(control);
-            }
-            self.desk.recorder.heartbeat(now_ns());
-        }
-        self.pacer.spin_ns = 0;
-        self.cpu_at_start_ns = cpu_ns();
-        self.end_at(self.start_ns + self.duration_ns);
-        Ok(())
-    }
-
-    fn end_at(&mut self, ends_ns: u64) {
-        self.ends_ns = self.ends_ns.min(ends_ns);
-        self.drain_until_ns = self.ends_ns.saturating_add(self.drain_ns);
-    }
-
     fn obey(&mut self, control: &mut Control) {
-        for order in control.orders() {
-            match order {
-                Order::Start(ns) => self.start_ns = ns,
-                Order::Finish if self.start_ns == 0 => self.stopped = true,
-                Order::Finish => {
-                    let now = now_ns();
-                    self.give_up_the_rest(now);
-                    self.end_at(now);
-                    self.desk.plan.leave_ns = 0; // they leave at once
-                }
-                Order::Stop => self.stopped = true,
-            }
+        let now = now_ns();
+        if self.vitals.obey(control, now) {
+            self.give_up_the_rest(now);
+            self.desk.plan.leave_ns = 0; // they leave at once
         }
     }
 
     fn is_done(&self) -> bool {
-        self.stopped || now_ns() >= self.drain_until_ns || self.closing && self.client.count_sockets() == 0
+        self.vitals.is_over(now_ns()) || self.closing && self.client.count_sockets() == 0
     }
 
     /// Does what is due, sees to what time demands, and says until when to wait.
     fn turn(&mut self, control: &mut Control) -> io::Result<Wake> {
         let now = now_ns();
         let next_due_ns = self.dispatch(now);
-        if now >= self.next_heartbeat_ns {
-            self.heartbeat(now);
+        if now >= self.vitals.next_heartbeat_ns {
+            self.vitals.heartbeat(&self.desk.recorder, now, &self.shown(now));
             self.tell_of_deliveries(control, now)?;
         }
         if now >= self.next_sweep_ns {
             self.sweep(now);
         }
-        if now >= self.ends_ns && !self.closing && next_due_ns.is_none_or(|due_ns| due_ns > now) {
+        if now >= self.vitals.ends_ns && !self.closing && next_due_ns.is_none_or(|due_ns| due_ns > now) {
             self.end(now);
         }
-        let mut timer_ns = self.next_heartbeat_ns.min(self.next_sweep_ns).min(self.drain_until_ns);
-        if now < self.ends_ns {
-            timer_ns = timer_ns.min(self.ends_ns);
+        let mut timer_ns = self.vitals.next_heartbeat_ns.min(self.next_sweep_ns).min(self.vitals.drain_until_ns);
+        if now < self.vitals.ends_ns {
+            timer_ns = timer_ns.min(self.vitals.ends_ns);
         }
         Ok(match next_due_ns {
             Some(due_ns) if due_ns <= timer_ns => Wake::Arrival(due_ns),
@@ -253,26 +207,26 @@ impl<R: Reactor> Crowd<R> {
 
     /// Begins what is due, a few things at a time. When the next is due.
     fn dispatch(&mut self, now: u64) -> Option<u64> {
-        if now < self.start_ns {
-            return Some(self.start_ns);
+        if now < self.vitals.start_ns {
+            return Some(self.vitals.start_ns);
         }
         if self.closing {
             return None;
         }
         // What was due by the end is begun, however late.
-        let since_start_ns = now.min(self.ends_ns).saturating_sub(self.start_ns);
+        let since_start_ns = now.min(self.vitals.ends_ns).saturating_sub(self.vitals.start_ns);
         let mut next_ns = u64::MAX;
         for begun in 0..=BATCH {
             let due = self.connects.due(since_start_ns);
             match due {
                 _ if begun == BATCH => next_ns = now,
-                Due::Send(due_ns) => self.take_connect(self.start_ns + due_ns, now),
+                Due::Send(due_ns) => self.take_connect(self.vitals.start_ns + due_ns, now),
                 Due::Drop => {
                     self.connects.take();
                     self.desk.recorder.given_up(self.desk.labels.connect, Word::Dropped, 1);
                 }
                 Due::Nothing(due_ns) => {
-                    next_ns = due_ns.map_or(u64::MAX, |due_ns| self.start_ns + due_ns);
+                    next_ns = due_ns.map_or(u64::MAX, |due_ns| self.vitals.start_ns + due_ns);
                     break;
                 }
             }
@@ -281,15 +235,15 @@ impl<R: Reactor> Crowd<R> {
             let Some(sends) = &mut self.sends else { break };
             match sends.due(since_start_ns) {
                 _ if begun == BATCH => next_ns = now,
-                Due::Send(due_ns) => self.take_message(self.start_ns + due_ns),
+                Due::Send(due_ns) => self.take_message(self.vitals.start_ns + due_ns),
                 Due::Drop => self.drop_message(),
                 Due::Nothing(due_ns) => {
-                    next_ns = next_ns.min(due_ns.map_or(u64::MAX, |due_ns| self.start_ns + due_ns));
+                    next_ns = next_ns.min(due_ns.map_or(u64::MAX, |due_ns| self.vitals.start_ns + due_ns));
                     break;
                 }
             }
         }
-        if now < self.ends_ns {
+        if now < self.vitals.ends_ns {
             next_ns = next_ns.min(self.reopen(now)).min(self.ping(now));
         }
         next_ns = next_ns.min(self.take_leave(now));
