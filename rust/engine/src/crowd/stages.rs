@@ -86,7 +86,7 @@ impl<R: Reactor> Crowd<R> {
             return u64::MAX;
         }
         let leave_ns = self.desk.plan.leave_ns;
-        let from_ns = self.ends_ns.saturating_sub(leave_ns);
+        let from_ns = self.vitals.ends_ns.saturating_sub(leave_ns);
         if now < from_ns {
             return from_ns;
         }
@@ -96,7 +96,7 @@ impl<R: Reactor> Crowd<R> {
             self.leave.next_ns = from_ns;
         }
         for _ in 0..BATCH {
-            let due_ns = self.leave.next_ns.min(self.ends_ns);
+            let due_ns = self.leave.next_ns.min(self.vitals.ends_ns);
             let Some(&seat) = self.leave.seats.last() else { return u64::MAX };
             if due_ns > now {
                 return due_ns;

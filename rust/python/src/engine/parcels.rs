@@ -1,0 +1,166 @@
+//! Requests on their way: given to the courier, and what comes of them handed to those who wait.
+
+use loadgen_engine::clock::now_ns;
+use loadgen_engine::courier::Parcel;
+use loadgen_engine::outcome::{End, ErrorKind, Outcome};
+use loadgen_engine::pool::Sending;
+use loadgen_engine::reactor::Slot;
+use pyo3::prelude::*;
+
+use super::names::unsent;
+use super::{Core, Engine};
+use crate::body::{BROKEN, Body};
+use crate::cookies::Cookies;
+use crate::request::Prepared;
+use crate::response::Response;
+use crate::stream::{Stream, Taken};
+use crate::waiters::Waiter;
+
+impl Core {
+    /// Hands what has come of streamed responses to those who take them.
+    #[cold]
+    pub(super) fn hand_on(&mut self, py: Python<'_>) {
+        for piece in std::mem::take(&mut self.courier.client.pieces) {
+            let token = piece.token;
+            let Some(stream) = self.waiters.stream(token) else { continue };
+            let came_of_it = stream.get().take_in(piece);
+            if !self.roused.last().is_some_and(|last| last.is(stream)) {
+                self.roused.push(stream.clone_ref(py));
+            }
+            match came_of_it {
+                Taken::Well => {}
+                Taken::Full => self.courier.client.hold(token),
+                Taken::Unwanted => self.courier.client.leave(token, now_ns(), Ok(())),
+            }
+        }
+    }
+
+    /// A script has taken what there was of a stream.
+    pub(crate) fn release(&mut self, stream: &Bound<'_, Stream>) {
+        let token = stream.get().token();
+        if self.waiters.stream(token).is_some_and(|other| other.is(stream)) {
+            self.courier.client.release(token);
+        }
+    }
+
+    /// A script wants no more of a stream, or cannot take it.
+    pub(crate) fn leave(&mut self, stream: &Bound<'_, Stream>, why: Result<(), ErrorKind>) {
+        let token = stream.get().token();
+        // Once it has ended its token may be somebody else's.
+        if self.waiters.stream(token).is_some_and(|other| other.is(stream)) {
+            self.courier.client.leave(token, now_ns(), why);
+        }
+    }
+
+    /// Finds those whose bodies are wanted further. One that cannot be made to its end takes its request with it.
+    #[cold]
+    pub(super) fn ask_on(&mut self, py: Python<'_>) -> Vec<Py<Body>> {
+        let mut asked = Vec::new();
+        for (slot, token) in std::mem::take(&mut self.courier.client.hungry) {
+            let Some(body) = self.waiters.body(token) else { continue };
+            if body.get().ask(slot, token) {
+                asked.push(body.clone_ref(py));
+            } else {
+                self.courier.client.break_off(slot, token, BROKEN);
+            }
+        }
+        asked
+    }
+
+    /// There is more of a body.
+    pub(crate) fn feed(&mut self, slot: Slot) {
+        self.courier.client.feed(slot);
+    }
+
+    /// There will be no more of a body.
+    pub(crate) fn break_off(&mut self, slot: Slot, token: u64) {
+        self.courier.client.break_off(slot, token, BROKEN);
+    }
+
+    /// Who waited, and the response.
+    pub(super) fn deliver(&mut self, py: Python<'_>, outcome: &Outcome) -> Option<(Waiter, Response)> {
+        let waiter = self.waiters.take(outcome)?;
+        let answer = self.courier.client.answer();
+        let url = waiter.url.clone_ref(py);
+        let response = Response::new(py, outcome, answer, waiter.method, url);
+        Some((waiter, response))
+    }
+
+    /// A request that is not sent, and failed.
+    pub(crate) fn refuse(&mut self, label: &str, kind: ErrorKind) -> PyResult<Outcome> {
+        let label = self.request_label(label)?;
+        let outcome = unsent(label, now_ns(), End::Error(kind));
+        self.recorder.begun(label);
+        self.recorder.finished(label, &outcome);
+        Ok(outcome)
+    }
+}
+
+impl Engine {
+    /// Sends a request of a user's, or lets it wait for a connection.
+    pub(crate) fn submit<'py>(
+        &self,
+        py: Python<'py>,
+        user: usize,
+        prepared: &Prepared,
+        timeout_ns: Option<u64>,
+        cookies: &Py<Cookies>,
+        stream: Option<&Bound<'py, Stream>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let future = self.new_future(py)?;
+        let mut core = self.core()?;
+        let waiter = Waiter {
+            future: future.clone().unbind(),
+            method: prepared.method,
+            url: prepared.url.clone_ref(py),
+            cookies: core.requests.keeps_cookies.then(|| cookies.clone_ref(py)),
+            stream: stream.map(|stream| stream.clone().unbind()),
+            body: prepared.maker.as_ref().map(|maker| maker.clone_ref(py)),
+        };
+        let token = core.waiters.add(waiter);
+        if let Some(stream) = stream {
+            stream.get().begin(token, future.clone().unbind());
+        }
+        let now = now_ns();
+        let due_ns = core.due_ns(user, now);
+        let timeout_ns = timeout_ns.unwrap_or(core.timeout_ns);
+        let mut idle_ns = timeout_ns;
+        if let Some(own_ns) = stream.and_then(|stream| stream.get().idle_ns()) {
+            idle_ns = own_ns;
+            core.courier.client.mind(own_ns);
+        }
+        let sending = Sending {
+            due_ns,
+            timeout_ns,
+            idle_ns,
+            label: prepared.label,
+            token,
+            is_head: prepared.is_head,
+            keeps: stream.is_none(),
+            only_head: false,
+            streams: stream.is_some(),
+            is_second: false,
+        };
+        let parcel = Parcel {
+            origin: prepared.origin,
+            request: prepared.bytes.clone(),
+            upload: prepared.upload.clone(),
+            sending,
+            asked_ns: now,
+        };
+        let Core { courier, recorder, .. } = &mut *core;
+        courier.submit(recorder, parcel, now);
+        core.native_ns += now_ns() - now;
+        Ok(future)
+    }
+
+    pub(super) fn answer(py: Python<'_>, waiter: &Waiter, response: Response) -> PyResult<()> {
+        if let Some(stream) = &waiter.stream {
+            return stream.get().end(py, response);
+        }
+        if let Some(cookies) = &waiter.cookies {
+            response.give_cookies(py, cookies.get());
+        }
+        Self::resolve(py, &waiter.future, Bound::new(py, response)?.into_any())
+    }
+}

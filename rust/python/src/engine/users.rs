@@ -1,0 +1,185 @@
+//! The users: each is one task of the loop that waits for its next iteration. When that is due, the streams say.
+
+use loadgen_engine::clock::now_ns;
+use loadgen_engine::outcome::{End, ErrorKind};
+use loadgen_engine::record::block::{Kind, Word};
+use loadgen_engine::streams::Next;
+use pyo3::prelude::*;
+
+use super::names::{how_ended, unsent};
+use super::turn::BATCH;
+use super::{Core, Engine};
+use crate::refused;
+
+/// A virtual user, as far as the engine knows it.
+#[derive(Default)]
+pub(super) struct User {
+    pub(super) parked: Option<Py<PyAny>>,
+    running: Option<Running>,
+}
+
+#[derive(Clone, Copy)]
+struct Running {
+    scenario: usize,
+    due_ns: u64,
+    begun_ns: u64,
+    /// Nothing has been sent yet: what is sent first was due with the iteration.
+    is_fresh: bool,
+}
+
+impl Core {
+    /// What is to be done next for the load; iterations that begin are recorded.
+    fn next_act(&mut self, now: u64) -> Next {
+        let since = self.since_start(now);
+        let on = self.is_on(now);
+        let start_ns = self.vitals.start_ns;
+        let Some(streams) = &mut self.streams else { return Next::Nothing(None) };
+        if !on {
+            return Next::Nothing((start_ns > 0).then_some(0));
+        }
+        let next = streams.next(since);
+        match next {
+            Next::Start { user, scenario, due_ns } => {
+                let due_ns = start_ns + due_ns;
+                let label = self.iteration_labels[scenario];
+                self.recorder.taken(label);
+                self.recorder.sample(label, Kind::Lateness, now.saturating_sub(due_ns));
+                self.running += 1;
+                self.users[user].running = Some(Running { scenario, due_ns, begun_ns: now, is_fresh: true });
+            }
+            Next::Drop { scenario } => self.recorder.given_up(self.iteration_labels[scenario], Word::Dropped, 1),
+            _ => self.record_given_up(),
+        }
+        next
+    }
+
+    /// The users' iteration is due with what it sends first; what is sent later, when it is asked for.
+    pub(crate) fn due_ns(&mut self, user: usize, asked_ns: u64) -> u64 {
+        let running = self.users.get_mut(user).and_then(|user| user.running.as_mut());
+        match running.filter(|running| running.is_fresh) {
+            Some(running) => {
+                running.is_fresh = false;
+                running.due_ns.min(asked_ns)
+            }
+            None => asked_ns,
+        }
+    }
+
+    /// An iteration has ended: well, or not.
+    fn iteration_ended(&mut self, id: usize, how: Result<(), ErrorKind>, now: u64) {
+        let Some(running) = self.users[id].running.take() else { return };
+        self.running -= 1;
+        let Running { scenario, due_ns, begun_ns, .. } = running;
+        let label = self.iteration_labels[scenario];
+        match how {
+            Ok(()) => self.recorder.ended_well(label, due_ns, begun_ns, now),
+            Err(kind) => self.recorder.finished(label, &unsent(label, now, End::Error(kind))),
+        }
+    }
+
+    /// Those that still run are unfinished.
+    pub(super) fn abandon_iterations(&mut self) {
+        for running in self.users.iter_mut().filter_map(|user| user.running.take()) {
+            self.recorder.unfinished(self.iteration_labels[running.scenario], 1);
+        }
+    }
+}
+
+impl Engine {
+    /// Begins what is due. When the next is due, from the start of the run.
+    pub(super) fn begin_due(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        for _ in 0..BATCH {
+            let now = now_ns();
+            let next = self.core()?.next_act(now);
+            match next {
+                Next::Nothing(next_ns) => return Ok(next_ns),
+                Next::Drop { .. } => {}
+                Next::Start { user, scenario, .. } => {
+                    let parked = self.core()?.users[user].parked.take();
+                    if let Some(future) = parked {
+                        Self::resolve(py, &future, scenario.into_pyobject(py)?.into_any())?;
+                    }
+                }
+                Next::Leave { user } => {
+                    let parked = self.core()?.users[user].parked.take();
+                    if let Some(future) = parked {
+                        Self::resolve(py, &future, py.None().into_bound(py))?;
+                    }
+                }
+                Next::Spawn { stream } => {
+                    let spawn = self.spawn.borrow().as_ref().map(|spawn| spawn.clone_ref(py));
+                    spawn.ok_or_else(|| refused("nobody makes users"))?.call1(py, (stream,))?;
+                }
+            }
+        }
+        Ok(Some(0))
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// A user of a stream was made: (its place, its number over all workers).
+    fn born(&self, stream: usize) -> PyResult<(usize, u64)> {
+        let mut core = self.core()?;
+        let streams = core.streams.as_mut().ok_or_else(|| refused("no load, no streams"))?;
+        let (id, number) = streams.born(stream);
+        if core.users.len() <= id {
+            core.users.resize_with(id + 1, User::default);
+        }
+        core.users[id] = User::default();
+        Ok((id, number))
+    }
+
+    /// Waits for the next iteration of a user: a future of the scenario's place, or of None: leave. `ok` says how the
+    /// last one ended, where there was one; `error` of what kind its failure was, where that is known.
+    #[pyo3(signature = (place, ok = None, error = None))]
+    fn park<'py>(
+        &self,
+        py: Python<'py>,
+        place: usize,
+        ok: Option<bool>,
+        error: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let how = how_ended(ok, error)?;
+        let future = self.new_future(py)?;
+        let leaves = {
+            let mut core = self.core()?;
+            let now = now_ns();
+            if let Some(how) = how {
+                core.iteration_ended(place, how, now);
+            }
+            let since = core.since_start(now);
+            let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(place, since, ok.is_some()));
+            if !leaves {
+                core.users[place].parked = Some(future.clone().unbind());
+            }
+            leaves
+        };
+        if leaves {
+            future.call_method1("set_result", (py.None(),))?;
+        }
+        Ok(future)
+    }
+
+    /// A user is gone. `ok` says how the iteration ended that it was in: None that it was broken off.
+    #[pyo3(signature = (place, ok = None))]
+    fn gone(&self, place: usize, ok: Option<bool>) -> PyResult<()> {
+        let mut core = self.core()?;
+        let now = now_ns();
+        let was_running = core.users[place].running;
+        match (was_running, ok) {
+            (Some(_), Some(ok)) => core.iteration_ended(place, ok.then_some(()).ok_or(ErrorKind::ScriptError), now),
+            (Some(running), None) => {
+                core.running -= 1;
+                core.users[place].running = None;
+                core.recorder.unfinished(core.iteration_labels[running.scenario], 1);
+            }
+            (None, _) => {}
+        }
+        core.users[place].parked = None;
+        if let Some(streams) = &mut core.streams {
+            streams.gone(place, was_running.is_some());
+        }
+        Ok(())
+    }
+}
