@@ -3,21 +3,24 @@
 //! To wake costs more CPU than to send and to read together. A [`Epoll::thrifty`] one has the kernel stamp what
 //! arrives, so that it may sleep through a response until the next arrival is due, and wake once instead of twice.
 
+mod connection;
+mod line;
+
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::io::Errno;
 use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::ClockId;
 
-use super::unsent::{Unsent, is_loss};
-use super::{Address, Event, Generation, Reactor, Readiness, Slot, borrow, connected, open, stamp};
+use connection::Connection;
+use line::Line;
+
+use super::{Address, Event, Generation, Reactor, Readiness, Slot, open, stamp};
 use crate::clock;
 
 /// Events taken from the kernel at once.
@@ -41,20 +44,6 @@ const CONTROL: Slot = Slot::MAX;
 /// Set in a slot that stands for a descriptor of somebody else's; the other bits are its number.
 const FOREIGN: Slot = 1 << 31;
 
-#[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
-struct Connection {
-    socket: Option<OwnedFd>,
-    generation: Generation,
-    connecting: bool,
-    ending: bool,
-    /// Nothing is read of it for now.
-    paused: bool,
-    unsent: Unsent,
-    /// Somebody wants to know when there is nothing unsent.
-    tells: bool,
-}
-
 /// See the module.
 pub struct Epoll {
     set: OwnedFd,
@@ -64,15 +53,11 @@ pub struct Epoll {
     events: Vec<epoll::Event>,
     at: usize,
     /// Connections with more to read: they filled the whole buffer, or were closed behind what was read.
-    again: VecDeque<(Slot, Generation)>,
-    /// How many of them have their turn before the kernel is asked anew.
-    again_now: usize,
+    again: Line,
     /// Connections whose write failed; told on the next call of `next`.
     failed: Vec<(Slot, Generation, Errno)>,
     /// Connections on which all was written, and somebody wants to know.
-    written: VecDeque<(Slot, Generation)>,
-    /// How many of them have their turn before the kernel is asked anew.
-    written_now: usize,
+    written: Line,
     buffer: Box<[u8]>,
     filled: usize,
     /// Datagrams that were read from one connection in a row.
@@ -97,11 +82,9 @@ impl Epoll {
             connections: Vec::new(),
             events: Vec::with_capacity(BATCH),
             at: 0,
-            again: VecDeque::new(),
-            again_now: 0,
+            again: Line::default(),
             failed: Vec::new(),
-            written: VecDeque::new(),
-            written_now: 0,
+            written: Line::default(),
             buffer: vec![0; READ_BYTES].into(),
             filled: 0,
             burst: 0,
@@ -119,15 +102,8 @@ impl Epoll {
 
     fn read(&mut self, slot: Slot) -> Option<Event> {
         let connection = &self.connections[slot as usize];
-        let (socket, is_datagrams) = (borrow(connection.socket.as_ref())?, connection.unsent.is_datagrams);
-        let read = retry_on_intr(|| {
-            if self.thrifty {
-                stamp::receive(socket, &mut self.buffer)
-            } else {
-                recv(socket, &mut *self.buffer, RecvFlags::empty()).map(|(length, _)| (length, None))
-            }
-        });
-        match read {
+        let is_datagrams = connection.unsent.is_datagrams;
+        match connection.read(&mut self.buffer, self.thrifty) {
             Ok((0, _)) if !is_datagrams => Some(Event::Ended(slot, None)),
             Ok((length, arrived_ns)) => {
                 self.filled = length;
@@ -144,31 +120,6 @@ impl Epoll {
         }
     }
 
-    /// Writes behind what is left; `Err` when the connection is broken.
-    #[inline]
-    fn write(&mut self, slot: Slot, bytes: &Rc<[u8]>) -> Result<(), Errno> {
-        let connection = &mut self.connections[slot as usize];
-        let Some(socket) = borrow(connection.socket.as_ref()) else {
-            return Ok(());
-        };
-        if !connection.unsent.is_empty() {
-            connection.unsent.push(bytes, 0);
-            return Ok(());
-        }
-        match retry_on_intr(|| send(socket, bytes, SendFlags::NOSIGNAL)) {
-            Ok(written) if written == bytes.len() => Ok(()),
-            Ok(written) => {
-                connection.unsent.push(bytes, written);
-                connection.unsent.write(socket)
-            }
-            Err(error) if connection.unsent.is_datagrams && is_loss(error) => Ok(()),
-            Err(error) => {
-                connection.unsent.push(bytes, 0);
-                if error == Errno::AGAIN { Ok(()) } else { Err(error) }
-            }
-        }
-    }
-
     fn wrote(&mut self, slot: Slot, result: Result<(), Errno>) {
         if let Err(error) = result {
             self.failed.push((slot, self.connections[slot as usize].generation, error));
@@ -178,14 +129,13 @@ impl Epoll {
     fn writable(&mut self, slot: Slot) -> Option<Event> {
         let connection = &mut self.connections[slot as usize];
         if connection.connecting {
-            connection.connecting = false;
             self.connecting -= 1;
-            return Some(match connected(borrow(connection.socket.as_ref())?) {
+            return Some(match connection.decide() {
                 Ok(()) => Event::Connected(slot),
                 Err(error) => Event::Ended(slot, Some(error)),
             });
         }
-        let written = connection.unsent.write(borrow(connection.socket.as_ref())?);
+        let written = connection.write_on();
         let tells = connection.unsent.is_empty() && std::mem::take(&mut connection.tells);
         self.wrote(slot, written);
         tells.then_some(Event::Written(slot))
@@ -217,7 +167,7 @@ impl Reactor for Epoll {
 
     #[inline]
     fn send(&mut self, slot: Slot, bytes: &Rc<[u8]>) {
-        let written = self.write(slot, bytes);
+        let written = self.connections[slot as usize].write(bytes);
         self.wrote(slot, written);
     }
 
@@ -234,7 +184,7 @@ impl Reactor for Epoll {
         let connection = &mut self.connections[slot as usize];
         connection.tells = !connection.unsent.is_empty();
         if !connection.tells {
-            self.written.push_back((slot, connection.generation));
+            self.written.join(slot, connection.generation);
         }
     }
 
@@ -267,8 +217,8 @@ impl Reactor for Epoll {
         }
         self.events.clear();
         self.at = 0;
-        self.again_now = self.again.len();
-        self.written_now = self.written.len();
+        self.again.begin_round();
+        self.written.begin_round();
         let ready = !self.again.is_empty() || !self.failed.is_empty() || !self.written.is_empty();
         let timeout = match deadline_ns {
             _ if ready => Some(clock::timespec(0)),
@@ -302,9 +252,7 @@ impl Reactor for Epoll {
             return Some(Event::Ended(slot, Some(error)));
         }
         // Before what has come meanwhile: no answer is told of before its request was written.
-        while self.written_now > 0 {
-            self.written_now -= 1;
-            let Some((slot, generation)) = self.written.pop_front() else { break };
+        while let Some((slot, generation)) = self.written.next() {
             if self.connections[slot as usize].generation == generation {
                 return Some(Event::Written(slot));
             }
@@ -351,10 +299,8 @@ impl Reactor for Epoll {
                 return self.next();
             }
         }
-        // Last, and each once: one that floods is no quicker served than the others.
-        while self.again_now > 0 {
-            self.again_now -= 1;
-            let Some((slot, generation)) = self.again.pop_front() else { break };
+        // Last, and each once.
+        while let Some((slot, generation)) = self.again.next() {
             let connection = &self.connections[slot as usize];
             if connection.generation == generation
                 && !connection.paused
@@ -434,7 +380,7 @@ impl Epoll {
     }
 
     fn read_again(&mut self, slot: Slot) {
-        self.again.push_back((slot, self.connections[slot as usize].generation));
+        self.again.join(slot, self.connections[slot as usize].generation);
     }
 }
 
