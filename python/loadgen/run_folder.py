@@ -48,6 +48,7 @@ from loadgen.timeline import moment_of
 if TYPE_CHECKING:
     from loadgen._engine import Histogram, Snapshot
 
+_LINES_AHEAD = 600
 TOTALS = ("response", "service", "lateness")
 _OURS = ("plan.json", "summary.json", "latency.hlog", "timeline.jsonl", "events.jsonl")
 
@@ -91,6 +92,7 @@ class RunFolder:
         self._events = events
         self._labels_since: Snapshot | None = None  # up to where labels are in the log
         self._labels_from_s = 0.0
+        self._label_line_count = 0
         self._monotonic_ns: int | None = None  # the start, until the first event has told it
 
     @classmethod
@@ -120,7 +122,7 @@ class RunFolder:
         self._attempt(lambda: self._hlog.append(hlog_head(opening.started_at)))
 
     def progress(self, progress: Progress) -> None:
-        """A moment; an interval of each total; of labels, one line a second on average over all of them."""
+        """A moment; an interval of each total, and one of each label where its line is due."""
         if progress.interval_s <= 0:
             return
         start_s = progress.elapsed_s - progress.interval_s
@@ -128,10 +130,13 @@ class RunFolder:
             hlog_line(kind, start_s, progress.interval_s, progress.interval.histogram(kind))
             for kind in TOTALS
         ]
-        labels = progress.total.labels
-        # A label's interval grows with the number of labels, so that an hour's log stays below 50 MB.
-        if progress.elapsed_s - self._labels_from_s >= len(labels) - 0.5 or progress.phase == "drain":
-            lines += self._label_lines(progress)
+        # Labels share a line a second, so that an hour's log stays below 50 MB. What they have ahead lets
+        # them be compared after a short run, too: that takes several intervals.
+        due = self._label_line_count + len(progress.total.labels) <= progress.elapsed_s + _LINES_AHEAD
+        if due or progress.phase == "drain":
+            of_labels = self._label_lines(progress)
+            self._label_line_count += len(of_labels)
+            lines += of_labels
         self._attempt(lambda: self._hlog.append("".join(lines)))
         moment = msgspec.json.encode(moment_of(progress)).decode()
         self._attempt(lambda: self._timeline.append(moment + "\n"))

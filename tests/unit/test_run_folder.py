@@ -98,16 +98,23 @@ def test_the_maximum_is_in_milliseconds(tmp_path: Path) -> None:
     assert line.split(",")[1:4] == ["0.000", "1.000", "1.500"]
 
 
-def test_many_labels_share_one_line_a_second(tmp_path: Path) -> None:
+def test_many_labels_share_one_line_a_second_and_some_lines_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadgen.run_folder._LINES_AHEAD", 20)
     labels = tuple(f"label {number}" for number in range(5))
     folder = RunFolder.create(tmp_path / "run")
     folder.begin(opening())
-    for second in range(1, 11):
+    for second in range(1, 16):
         folder.progress(tick(float(second), [MS], labels=labels))
     folder.close()
     found = read_log(tmp_path / "run/latency.hlog")
-    assert len(found["response"]) == 10
-    assert [len(found[f"response:{label}"]) for label in labels] == [2] * 5
+    assert len(found["response"]) == 15
+    starts_s = [
+        histogram.get_start_time_stamp() / 1000 - STARTED_AT for histogram in found["response:label 0"]
+    ]
+    assert starts_s == pytest.approx([0, 1, 2, 3, 4, 5, 10], abs=0.01), "each second first, then each fifth"
+    assert [len(found[f"response:{label}"]) for label in labels] == [7] * 5
 
 
 def test_the_plan_is_stored_without_secrets(tmp_path: Path) -> None:
