@@ -202,6 +202,13 @@ _MANY: list[Callable[[Any], Any]] = [
 _TIMEOUT = option(
     "--timeout", metavar="T", default="30s", show_default=True, help="For a response to be complete."
 )
+TOLERANCE = option(
+    "--tolerance",
+    metavar="SHARE",
+    default="3%",
+    show_default=True,
+    help="Than --baseline a figure may be worse by so much.",
+)
 _WHAT_OF_IT: list[Callable[[Any], Any]] = [
     option(
         "--threshold",
@@ -223,6 +230,8 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
         help=f"Who else receives the results, such as prometheus, influx=URL, junit=FILE. Repeatable. Kinds: "
         f"{', '.join(KINDS)}.",
     ),
+    option("--baseline", metavar="RUN", help="Compare with this run folder at the end; see loadgen compare."),
+    TOLERANCE,
     option("-q", "--quiet", is_flag=True, help="Nothing but the closing table."),
     option("--no-live", is_flag=True, help="Plain lines instead of the live view."),
 ]

@@ -35,7 +35,12 @@ _FIELDS = {
     "max_redirs": "max_redirects",
     "compressed": "compression",
 }
-_NO_FIELDS = frozenset({"out", "outputs", "summary_json", "quiet", "no_live", "dry_run", "debug", "scenario"})
+_NO_FIELDS = frozenset(
+    {
+        *("out", "outputs", "summary_json", "quiet", "no_live", "baseline", "tolerance"),
+        *("dry_run", "debug", "scenario"),
+    }
+)
 _EPILOG = f"""\b
 Examples:
   loadgen init                              write a script to start from

@@ -13,11 +13,14 @@ import click
 import msgspec
 
 from loadgen.cli import give_up_stdout
+from loadgen.cli.compare import read_run, read_tolerance
 from loadgen.engine_plan import CONNECT, EnginePlan, OpenLoad
-from loadgen.errors import ExitCode, UsageError
+from loadgen.errors import ExitCode, LoadgenError, UsageError
+from loadgen.units import printable
 
 if TYPE_CHECKING:
     from loadgen.plan import Plan
+    from loadgen.stored_run import StoredRun
 
 
 def print_schedule(plan: Plan) -> int:
@@ -68,6 +71,9 @@ def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) ->
 
     folder = Path(values["out"]) if values["out"] else default_path(plan.compile().name)
     summary_path: str | None = values["summary_json"]
+    tolerance = read_tolerance(values["tolerance"])
+    # Before the run: a baseline that cannot be read shall not cost one.
+    baseline = read_run(values["baseline"]) if values["baseline"] else None
     view = make_view(live=not values["no_live"], quiet=values["quiet"])
     outputs = Outputs([make_output(text, found["outputs"]) for text in values["outputs"]])
     result = conduct(plan, folder, outputs, [view])
@@ -81,6 +87,9 @@ def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) ->
             )
             exit_code = exit_code or ExitCode.UNUSABLE
     table = render(result, folder)
+    if baseline is not None and exit_code != ExitCode.INTERRUPTED:
+        compared, ended = _compare(baseline, folder, tolerance)
+        table, exit_code = f"{table}\n{compared}", exit_code or ended
     try:
         if summary_path != "-":
             click.echo(table, nl=False)
@@ -95,3 +104,15 @@ def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) ->
         # A table that nobody sees changes nothing; a summary that was asked for is missing.
         return exit_code or failed if summary_path == "-" else exit_code
     return exit_code
+
+
+def _compare(baseline: StoredRun, folder: Path, tolerance: float) -> tuple[str, int]:
+    """What is said of the run beside its baseline, and how that ends."""
+    from loadgen.comparison import compare
+    from loadgen.report.comparison import render_comparison
+
+    try:
+        comparison = compare([baseline], [read_run(folder)], tolerance=tolerance)
+    except LoadgenError as error:
+        return f"not compared: {printable(error.message)}\n", error.exit_code
+    return render_comparison(comparison), comparison.exit_code
