@@ -30,7 +30,7 @@ def differences_between(
         for index, name in enumerate(percentiles):
             one = _difference(label, name, "ms", [[values[index] for values in side] for side in of_each])
             if any(values[index] is None for side in of_each for values in side):
-                one.why = f"too few samples in a run, needs {format_count(samples_needed(percent_of(name)))}"
+                one.why = f"needs {format_count(samples_needed(percent_of(name)))} samples a run"
             found.append(one)
         shares = [[run.failed_share(label) for run in side] for side in (baseline, runs)]
         found.append(_difference(label, "failed", "share", shares))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -72,20 +71,3 @@ def _past(run: StoredRun) -> PastRun:
         p50_ms=response.p50_ms,
         p99_ms=response.p99_ms,
     )
-
-
-def sparkline(values: Sequence[Milliseconds]) -> str:
-    """A bar for each value, on a scale from the least to the greatest; a space for none, × for infinite."""
-    finite = [value for value in values if isinstance(value, float) and math.isfinite(value)]
-    low, high = min(finite, default=0.0), max(finite, default=0.0)
-    return "".join(_bar(value, low, high) for value in values)
-
-
-def _bar(value: Milliseconds, low: float, high: float) -> str:
-    if value is None:
-        return " "
-    if value == "inf" or math.isinf(value):
-        return "×"
-    # What hardly changes shall not look like a mountain: a tenth of the value is a step at the least.
-    span = max(high - low, 0.8 * high)
-    return "▁▂▃▄▅▆▇█"[min(7, int((value - low) / span * 8))] if span > 0 else "▁"

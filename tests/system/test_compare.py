@@ -199,7 +199,7 @@ def test_history_lists_what_runs_left(loadgen: Loadgen, tmp_path: Path) -> None:
     ended = loadgen("history", folder=tmp_path)
     assert ended.exit_code == 0, ended
     assert "GET /items: 500/s for 10s: 3 runs" in ended.stdout
-    assert "  p99     ▁▁█  " in ended.stdout
+    assert "  p99     ▁▁█  up to " in ended.stdout
     assert "2026-01-03 00:00:00  pass" in ended.stdout and "  runs/3\n" in ended.stdout
     assert "<b>\\x1b[31m\n" in ended.stdout and "\x1b" not in ended.stdout
     assert [line for line in ended.stdout.splitlines() if width_of(line) > 80] == []

@@ -55,7 +55,8 @@ class _SeveralBaselines(click.Command):
 
 @click.command(cls=_SeveralBaselines, epilog=_EPILOG)
 @click.argument("folders", metavar="[BASELINE] RUN...", nargs=-1, required=True)
-@option(
+# Not from the environment: that is for runs, and two folders here are a whole comparison.
+@click.option(
     "--baseline", multiple=True, metavar="RUN...", help="What to compare with: all up to the next option."
 )
 @TOLERANCE

@@ -100,7 +100,7 @@ def _figure(figure: Figure) -> str:
     if figure.unit == "share" and figure.baseline == figure.run == 0:
         return head
     if figure.change is None or figure.low is None or figure.high is None:
-        return f"{head}   not resolvable: {figure.why}"
+        return f"{head}  not resolvable: {figure.why}"
     interval = f"{show_change(figure, figure.low)} to {show_change(figure, figure.high)}"
     word = "" if figure.judgement == "same" else figure.judgement
     return f"{head}{show_change(figure, figure.change):>11}{interval:>22}  {word}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from loadgen.history import Group, History, PastRun, sparkline
+from loadgen.history import Group, History, PastRun
+from loadgen.live.curve import WIDEST, Curve
 from loadgen.report.columns import cut_middle
 from loadgen.report.comparison import shown_name
 from loadgen.snapshot import Milliseconds, nanoseconds
@@ -47,9 +49,11 @@ def _trends(runs: Sequence[PastRun]) -> list[str]:
 
 
 def _trend(name: str, values: Sequence[Milliseconds], show: Callable[[float], str]) -> str:
-    finite = [value for value in values if isinstance(value, float)]
-    span = f"{show(min(finite))} to {show(max(finite))}" if finite else "-"
-    return f"  {name:<8}{sparkline(values[-48:])}  {span}"
+    curve = Curve(show)
+    for value in values:
+        curve.add(math.inf if value == "inf" else value)
+    line, top = curve.draw(WIDEST)
+    return f"  {name:<8}{line}  {top}"
 
 
 def _latency(value_ms: float) -> str:
