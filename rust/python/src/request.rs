@@ -9,6 +9,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use loadgen_engine::http::cookies::{Page, check_pair};
+use loadgen_engine::http::percent::decoded;
 use loadgen_engine::http::request::{render_parts, split, with_upload};
 use loadgen_engine::upload::Upload;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -253,7 +254,8 @@ impl Wanted {
             && !wanted.has_header("authorization")
         {
             let (user, password) = userinfo.split_once(':').unwrap_or((&userinfo, ""));
-            wanted.headers.push(("Authorization".into(), basic(&decoded(user), &decoded(password))?));
+            let [user, password] = [user, password].map(|text| String::from_utf8_lossy(&decoded(text)).into_owned());
+            wanted.headers.push(("Authorization".into(), basic(&user, &password)?));
         }
         wanted.site = site;
         Ok(wanted)
@@ -387,20 +389,6 @@ fn without_userinfo(url: &str) -> (Cow<'_, str>, Option<String>) {
         }
         _ => (url.into(), None),
     }
-}
-
-/// Without percent encoding.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).filter(|_| *first == b'%');
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => (bytes.push(byte), rest = &after[2..]).1,
-            None => (bytes.push(*first), rest = after).1,
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Text in the quotes that Python's messages have.

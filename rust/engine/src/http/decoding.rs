@@ -102,6 +102,24 @@ pub(super) mod tests {
 
     pub(crate) const HELLO_BR: &[u8] = b"\x0b\x02\x80hello\x03";
 
+    /// What is left as it is.
+    pub(crate) const UNKNOWN: [&str; 5] = ["", "compress", "gzip, magic", "gzip,gzip,gzip,gzip,gzip", "identity"];
+
+    /// Codings, and `hello` in them.
+    pub(crate) fn hello() -> [(&'static str, Vec<u8>); 9] {
+        [
+            ("gzip", gzip(b"hello")),
+            ("X-GZIP", gzip(b"hello")),
+            ("gzip", [gzip(b"he"), gzip(b"llo")].concat()),
+            ("deflate", zlib(b"hello")),
+            ("deflate", deflate(b"hello")),
+            ("br", HELLO_BR.to_vec()),
+            ("zstd", zstd(b"hello")),
+            ("zstd", [zstd(b"he"), zstd(b"llo")].concat()),
+            ("deflate, identity, gzip", gzip(&zlib(b"hello"))),
+        ]
+    }
+
     pub(crate) fn gzip(data: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(data).unwrap();
@@ -114,7 +132,7 @@ pub(super) mod tests {
         encoder.finish().unwrap()
     }
 
-    pub(crate) fn deflate(data: &[u8]) -> Vec<u8> {
+    fn deflate(data: &[u8]) -> Vec<u8> {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(data).unwrap();
         encoder.finish().unwrap()
@@ -126,24 +144,14 @@ pub(super) mod tests {
 
     #[test]
     fn what_was_encoded_comes_back() {
-        for (codings, body) in [
-            ("gzip", gzip(b"hello")),
-            ("X-GZIP", gzip(b"hello")),
-            ("gzip", [gzip(b"he"), gzip(b"llo")].concat()),
-            ("deflate", zlib(b"hello")),
-            ("deflate", deflate(b"hello")),
-            ("br", HELLO_BR.to_vec()),
-            ("zstd", zstd(b"hello")),
-            ("zstd", [zstd(b"he"), zstd(b"llo")].concat()),
-            ("deflate, identity, gzip", gzip(&zlib(b"hello"))),
-        ] {
+        for (codings, body) in hello() {
             assert_eq!(decode(codings, &body).unwrap().as_deref(), Some(&b"hello"[..]), "{codings}");
         }
     }
 
     #[test]
     fn what_is_not_known_is_left_as_it_is() {
-        for codings in ["", "compress", "gzip, magic", "gzip,gzip,gzip,gzip,gzip", "identity"] {
+        for codings in UNKNOWN {
             assert_eq!(decode(codings, b"hello"), Ok(None), "{codings}");
         }
         assert_eq!(decode("gzip", b""), Ok(None), "nothing is nothing");

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod events;
 pub mod head;
 pub mod location;
+pub mod percent;
 pub mod redirect;
 pub mod request;
 pub mod response;

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::head::HEADER_LIMIT;
 use super::location::{Destination, follow};
+use super::percent::decoded;
 use crate::wiring::Place;
 
 /// Most headers of a request that is sent on.
@@ -93,20 +94,6 @@ pub fn header_values<'h>(head: &'h [u8], name: &str) -> Vec<&'h [u8]> {
     }
     let named = response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
     named.map(|header| header.value).collect()
-}
-
-/// Without percent encoding.
-fn decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => (bytes.push(byte), rest = &after[2..]).1,
-            None => (bytes.push(*first), rest = after).1,
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]
