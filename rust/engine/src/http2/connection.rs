@@ -11,7 +11,7 @@
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
@@ -22,7 +22,8 @@ use super::request::Rendered;
 use super::stream::Stream;
 use super::transport::Transport;
 use crate::http::head::HEAD_LIMIT;
-use crate::multiplexed::{Ended, Failure, Limits, Multiplexed, WINDOW_BYTES};
+use crate::multiplexed::in_flight::InFlight;
+use crate::multiplexed::{Ended, Failure, Limits, Multiplexed, WINDOW_BYTES, idle};
 use crate::outcome::ErrorKind;
 use crate::pool::Sending;
 use crate::streamed::Piece;
@@ -41,28 +42,20 @@ pub struct Connection {
     transport: Transport,
     inbound: Frames,
     outbound: Frames,
-    streams: Vec<Stream>,
+    streams: InFlight<Stream>,
     /// Streams that the slice at hand spoke of.
     touched: Vec<u32>,
     limits: Limits,
     /// How many requests the peer takes at a time; none before it has said so.
     peer_streams: usize,
-    /// Streams whose requests have bodies that are read while they are sent.
-    uploads: usize,
-    /// The tokens of requests that wait for the next piece of a body that is still being made; the owner takes them.
-    hungry: Vec<u64>,
     /// Requests that took more than one write: their labels, and how long the writing took.
     sent: Vec<(usize, u64)>,
-    /// The protocol may have something to write that it was not asked for yet.
-    is_dirty: bool,
     is_retired: bool,
     /// The peer has said that it goes.
     is_left: bool,
     /// Bytes written that no request asked for, such as answers to pings, since somebody said that all was sent.
     unasked: u64,
     over: Option<Failure>,
-    /// What came of responses that are streamed; the owner takes it.
-    pieces: Vec<Piece>,
 }
 
 impl Multiplexed for Connection {
@@ -83,7 +76,7 @@ impl Multiplexed for Connection {
     }
 
     fn labels(&self) -> Vec<usize> {
-        self.streams.iter().map(|stream| stream.sending.label).collect()
+        self.streams.labels()
     }
 
     fn is_done(&self) -> bool {
@@ -111,11 +104,9 @@ impl Multiplexed for Connection {
             let _ = body.send_data(request.body.clone(), true);
         }
         self.is_retired = id >= LAST_STREAM;
-        self.is_dirty = true;
         let mut stream = Stream::new(id, request, response, sending, now);
         if request.upload.is_some() {
             stream.upload_into(body, now);
-            self.uploads += 1;
         }
         self.streams.push(stream);
         true
@@ -130,11 +121,11 @@ impl Multiplexed for Connection {
         inbound.follow(bytes, |part| {
             is_settings |= part.is_settings;
             is_leaving |= part.is_go_away;
-            if let Some(stream) = streams.iter_mut().find(|stream| stream.id == part.stream) {
-                stream.bytes_received += part.bytes;
+            if let Some((_, stream)) = streams.find(|stream| stream.id == part.stream) {
+                stream.exchange.bytes_received += part.bytes;
                 if part.is_head {
                     stream.head_received += part.bytes;
-                    stream.first_byte_ns = if stream.first_byte_ns == 0 { now } else { stream.first_byte_ns };
+                    stream.exchange.hear(now);
                 }
                 if touched.last() != Some(&stream.id) {
                     touched.push(stream.id);
@@ -145,7 +136,7 @@ impl Multiplexed for Connection {
             *is_retired = true;
             *is_left = true;
             touched.clear();
-            touched.extend(streams.iter().map(|stream| stream.id));
+            touched.extend(streams.iter_mut().map(|stream| stream.id));
         }
         self.transport.push(bytes);
         self.drive(now, ended);
@@ -155,19 +146,19 @@ impl Multiplexed for Connection {
     }
 
     fn flush(&mut self, now: u64, may_upload: bool, out: &mut Vec<u8>, ended: &mut Vec<Ended>) -> bool {
-        let has_uploaded = may_upload && self.has_uploads() && self.upload(now, ended);
-        if self.is_dirty && self.over.is_none() {
+        let has_uploaded = may_upload && self.has_uploads() && self.streams.upload(now, ended);
+        if self.streams.is_dirty && self.over.is_none() {
             self.drive(now, ended);
         }
         let before = out.len();
         self.transport.take(out);
         let Self { outbound, streams, sent, unasked, .. } = self;
-        outbound.follow(&out[before..], |part| match streams.iter_mut().find(|stream| stream.id == part.stream) {
-            Some(stream) => {
-                stream.bytes_sent += part.bytes;
-                stream.begun_ns = if stream.begun_ns == 0 { now } else { stream.begun_ns };
-                if part.is_end && stream.begun_ns < now {
-                    sent.push((stream.sending.label, now.saturating_sub(stream.sent_ns)));
+        outbound.follow(&out[before..], |part| match streams.find(|stream| stream.id == part.stream) {
+            Some((_, Stream { exchange, begun_ns, .. })) => {
+                exchange.bytes_sent += part.bytes;
+                *begun_ns = if *begun_ns == 0 { now } else { *begun_ns };
+                if part.is_end && *begun_ns < now {
+                    sent.push((exchange.sending.label, now.saturating_sub(exchange.sent_ns)));
                 }
             }
             None => *unasked += part.bytes,
@@ -188,7 +179,7 @@ impl Multiplexed for Connection {
     }
 
     fn has_uploads(&self) -> bool {
-        self.uploads > 0
+        self.streams.has_uploads()
     }
 
     fn take_sent(&mut self) -> Vec<(usize, u64)> {
@@ -196,48 +187,35 @@ impl Multiplexed for Connection {
     }
 
     fn take_hungry(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.hungry)
+        self.streams.take_hungry()
     }
 
     fn take_pieces(&mut self, pieces: &mut Vec<Piece>) {
-        pieces.append(&mut self.pieces);
+        self.streams.take_pieces(pieces);
     }
 
     fn expire(&mut self, now: u64, ended: &mut Vec<Ended>) {
-        while let Some(place) = self.streams.iter().position(|stream| stream.deadline_ns < now) {
-            self.end(place, now, Err(Failure::Other(ErrorKind::Timeout)), ended);
-        }
+        self.streams.expire(now, ended);
     }
 
     fn is_streaming(&self, token: u64) -> bool {
-        self.streaming(token).is_some()
+        self.streams.is_streaming(token)
     }
 
     fn hold(&mut self, token: u64) {
-        if let Some(place) = self.streaming(token) {
-            self.streams[place].hold();
-        }
+        self.streams.hold(token);
     }
 
     fn release(&mut self, token: u64, now: u64) {
-        if let Some(place) = self.streaming(token) {
-            self.streams[place].release(now);
-            self.is_dirty = true;
-        }
+        self.streams.release(token, now);
     }
 
     fn leave(&mut self, token: u64, now: u64, why: Result<(), ErrorKind>, ended: &mut Vec<Ended>) {
-        if let Some(place) = self.streaming(token)
-            && let Some(status) = self.streams[place].status()
-        {
-            self.end(place, now, why.map(|()| status).map_err(Failure::Other), ended);
-        }
+        self.streams.leave(token, now, why, ended);
     }
 
     fn break_off(&mut self, token: u64, now: u64, why: ErrorKind, ended: &mut Vec<Ended>) {
-        if let Some(place) = self.streams.iter().position(|stream| stream.sending.token == token) {
-            self.end(place, now, Err(Failure::Other(why)), ended);
-        }
+        self.streams.break_off(token, now, why, ended);
     }
 
     fn lose(&mut self, now: u64, kind: ErrorKind, ended: &mut Vec<Ended>) {
@@ -266,51 +244,28 @@ impl Connection {
             transport,
             inbound: Frames::default(),
             outbound: Frames::after(PREFACE_BYTES),
-            streams: Vec::new(),
+            streams: InFlight::new(limits.body_bytes),
             touched: Vec::new(),
             limits,
             peer_streams: 0,
-            uploads: 0,
-            hungry: Vec::new(),
             sent: Vec::new(),
-            is_dirty: true,
             is_retired: false,
             is_left: false,
             unasked: 0,
             over: None,
-            pieces: Vec::new(),
         }
-    }
-
-    /// Gives the protocol the next pieces of bodies, as far as the peer takes them. Whether there were any.
-    fn upload(&mut self, now: u64, ended: &mut Vec<Ended>) -> bool {
-        let mut has_uploaded = false;
-        for place in (0..self.streams.len()).rev() {
-            match self.streams[place].upload(now, &mut self.hungry) {
-                Ok(is_any) => has_uploaded |= is_any,
-                Err(kind) => self.end(place, now, Err(Failure::Other(kind)), ended),
-            }
-        }
-        self.is_dirty |= has_uploaded;
-        has_uploaded
-    }
-
-    fn streaming(&self, token: u64) -> Option<usize> {
-        self.streams.iter().position(|stream| stream.sending.streams && stream.sending.token == token)
     }
 
     /// One look at the connection and at what was touched.
     fn drive(&mut self, now: u64, ended: &mut Vec<Ended>) {
-        self.is_dirty = false;
+        self.streams.is_dirty = false;
         let polled = Pin::new(&mut self.driver).poll(&mut idle());
         let mut touched = std::mem::take(&mut self.touched);
         for id in touched.drain(..) {
-            if let Some(place) = self.streams.iter().position(|stream| stream.id == id) {
-                let result = self.streams[place].advance(&mut idle(), self.limits.body_bytes);
-                self.streams[place].take_pieces(now, &mut self.pieces);
-                if let Some(result) = result {
-                    self.end(place, now, result, ended);
-                }
+            if let Some((place, _)) = self.streams.find(|stream| stream.id == id)
+                && let Some(result) = self.streams.read(place, now)
+            {
+                self.streams.end(place, now, result, ended);
             }
         }
         self.touched = touched;
@@ -324,32 +279,7 @@ impl Connection {
     fn give_up(&mut self, now: u64, failure: Failure, ended: &mut Vec<Ended>) {
         self.is_retired = true;
         self.over = Some(failure);
-        while !self.streams.is_empty() {
-            // What is complete among them is complete.
-            let result = self.streams[0].advance(&mut idle(), self.limits.body_bytes);
-            self.streams[0].take_pieces(now, &mut self.pieces);
-            self.end(0, now, result.unwrap_or(Err(failure)), ended);
-        }
-    }
-
-    fn end(&mut self, place: usize, now: u64, result: Result<u16, Failure>, ended: &mut Vec<Ended>) {
-        let mut stream = self.streams.swap_remove(place);
-        self.uploads -= usize::from(stream.request.upload.is_some());
-        // Released windows, and a cancellation of what was not complete.
-        self.is_dirty = true;
-        let is_late = result.is_ok() && now > stream.deadline_ns;
-        // Swept late or not: an answer after the timeout is no answer.
-        let result = if is_late { Err(Failure::Other(ErrorKind::Timeout)) } else { result };
-        ended.push(Ended {
-            request: Rc::clone(&stream.request),
-            sending: stream.sending,
-            sent_ns: stream.sent_ns,
-            first_byte_ns: stream.first_byte_ns.max(stream.sent_ns),
-            bytes_sent: stream.bytes_sent,
-            bytes_received: stream.bytes_received,
-            result,
-            answer: if result.is_ok() { stream.take_answer() } else { None },
-        });
+        self.streams.end_all(now, ended, |found| found.unwrap_or(Err(failure)));
     }
 }
 
@@ -360,9 +290,4 @@ impl fmt::Debug for Connection {
             .field("over", &self.over)
             .finish_non_exhaustive()
     }
-}
-
-/// The context of somebody who looks again when there is something to see.
-fn idle() -> Context<'static> {
-    Context::from_waker(Waker::noop())
 }

@@ -6,6 +6,7 @@
 //! needs waking. Only QUIC has timers; whoever owns a connection asks when the next is due.
 
 pub mod connection;
+mod protocol;
 pub mod quic;
 mod stream;
 mod transport;
@@ -13,7 +14,7 @@ mod transport;
 use h3::error::{Code, StreamError};
 
 use crate::multiplexed::Failure;
-use crate::multiplexed::response::HEADER_TOO_LARGE;
+use crate::multiplexed::exchange::HEADER_TOO_LARGE;
 use crate::outcome::ErrorKind;
 
 /// What the library says of a request, as the owner has it.

@@ -1,103 +1,177 @@
 //! One request on a connection and what has come back for it.
 
-use std::mem;
+use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::{Buf, Bytes};
-use h3::client::RequestStream;
+use h3::error::Code;
 use http::header::CONTENT_LENGTH;
 use quinn_proto::StreamId;
 
 use super::failure_of;
-use super::transport;
+use super::protocol::Frames;
+use super::quic::{Flow, Quic};
 use crate::http::head::HEAD_LIMIT;
-use crate::http::response::Shape;
-use crate::http2::request::Rendered;
-use crate::multiplexed::Failure;
-use crate::multiplexed::response::{HEADER_TOO_LARGE, Response};
+use crate::multiplexed::exchange::{Exchange, HEADER_TOO_LARGE};
+use crate::multiplexed::in_flight::Carrier;
+use crate::multiplexed::{Failure, idle};
 use crate::outcome::ErrorKind;
-use crate::pool::Sending;
-use crate::streamed::Piece;
 use crate::upload::{PIECE_BYTES, Sender};
 
 /// See the module.
-#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct Stream {
     pub(super) id: StreamId,
-    pub(super) request: Rc<Rendered>,
-    pub(super) sending: Sending,
-    pub(super) sent_ns: u64,
-    pub(super) deadline_ns: u64,
-    pub(super) first_byte_ns: u64,
+    pub(super) exchange: Exchange,
+    quic: Rc<RefCell<Quic>>,
+    frames: Frames,
     /// Its body, while that is sent in pieces.
-    pub(super) uploading: Option<Sender>,
-    /// It was not written at once: it is to be told of when it is.
-    pub(super) is_told: bool,
-    frames: RequestStream<transport::Stream, Bytes>,
-    response: Response,
+    uploading: Option<Sender>,
+    /// Nothing of it waits to be written.
+    is_sent: bool,
     /// What the head says of the body.
     length: Option<u64>,
     is_body_read: bool,
-    /// Whoever reads it as it comes cannot take more for now: what comes meanwhile stays where it is.
-    is_held: bool,
     /// The peer has nothing more to say.
-    pub(super) is_complete: bool,
+    is_complete: bool,
 }
 
 impl Stream {
-    pub(super) fn new(
-        id: StreamId,
-        request: &Rc<Rendered>,
-        frames: RequestStream<transport::Stream, Bytes>,
-        sending: Sending,
-        now: u64,
-    ) -> Self {
-        Self {
+    /// Sends what follows a head, but for a body that is read meanwhile.
+    pub(super) fn begin(quic: &Rc<RefCell<Quic>>, id: StreamId, frames: Frames, exchange: Exchange) -> Self {
+        let uploading = exchange.request.upload.as_ref().map(|upload| Sender::new(upload, exchange.sent_ns));
+        let mut stream = Self {
             id,
-            request: Rc::clone(request),
-            sending,
-            sent_ns: now,
-            deadline_ns: now.saturating_add(sending.timeout_ns),
-            first_byte_ns: 0,
-            uploading: request.upload.as_ref().map(|upload| Sender::new(upload, now)),
-            is_told: false,
+            exchange,
+            quic: Rc::clone(quic),
             frames,
-            response: Response::default(),
+            uploading,
+            is_sent: false,
             length: None,
             is_body_read: false,
-            is_held: false,
             is_complete: false,
+        };
+        if stream.uploading.is_none() {
+            stream.put(stream.exchange.request.body.clone(), true);
+            // One that is written at once took no time.
+            stream.is_newly_sent();
         }
+        stream
+    }
+
+    /// Whether all was written since the last look.
+    pub(super) fn is_newly_sent(&mut self) -> bool {
+        let is_sent = !self.is_sent && self.quic.borrow().flow(self.id).is_some_and(|flow| flow.is_sent);
+        self.is_sent |= is_sent;
+        is_sent
     }
 
     /// Sends some of its body, and that it ends there.
-    pub(super) fn put(&mut self, context: &mut Context<'_>, body: Bytes, is_end: bool) {
+    fn put(&mut self, body: Bytes, is_end: bool) {
         // The transport takes everything at once; what the peer does not take any more, its response speaks of.
         if !body.is_empty() {
-            let _ = pin!(self.frames.send_data(body)).poll(context);
+            let _ = pin!(self.frames.send_data(body)).poll(&mut idle());
         }
         if is_end {
-            let _ = pin!(self.frames.finish()).poll(context);
+            let _ = pin!(self.frames.finish()).poll(&mut idle());
         }
     }
 
-    /// Sends the next piece of its body, if there is one and the peer wants it. Whether it did; who is to make that
-    /// piece is asked for it by `hungry`.
-    pub(super) fn upload(
-        &mut self,
-        context: &mut Context<'_>,
-        now: u64,
-        hungry: &mut Vec<u64>,
-    ) -> Result<bool, ErrorKind> {
+    fn read(&mut self, body_limit: u64) -> Result<Poll<()>, Failure> {
+        while self.exchange.status.is_none() {
+            let head = pin!(self.frames.recv_response()).poll(&mut idle());
+            match head {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Err(error)) => return Err(failure_of(&error)),
+                // An interim one: the peer wants the body.
+                Poll::Ready(Ok(interim)) if interim.status().is_informational() => {
+                    if let Some(from) = &mut self.uploading {
+                        from.waits_until_ns = 0;
+                    }
+                }
+                Poll::Ready(Ok(head)) => self.begin_body(&head)?,
+            }
+        }
+        while !self.is_body_read {
+            // What comes meanwhile stays where it is.
+            if self.exchange.is_held {
+                return Ok(Poll::Pending);
+            }
+            match self.frames.poll_recv_data(&mut idle()) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Err(error)) => return Err(failure_of(&error)),
+                Poll::Ready(Ok(None)) => self.is_body_read = true,
+                Poll::Ready(Ok(Some(mut data))) => {
+                    while data.has_remaining() {
+                        let chunk = data.chunk();
+                        self.exchange.go_on(chunk, body_limit)?;
+                        let taken = chunk.len();
+                        data.advance(taken);
+                    }
+                }
+            }
+        }
+        match self.frames.poll_recv_trailers(&mut idle()) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Err(error)) => Err(failure_of(&error)),
+            Poll::Ready(Ok(_)) if self.length.is_some_and(|length| length != self.exchange.body_bytes) => {
+                Err(Failure::Protocol)
+            }
+            Poll::Ready(Ok(_)) => Ok(Poll::Ready(())),
+        }
+    }
+
+    fn begin_body(&mut self, head: &http::Response<()>) -> Result<(), Failure> {
+        let (status, headers) = (head.status(), head.headers());
+        let has_no_body = self.exchange.sending.is_head || [204, 304].contains(&status.as_u16());
+        let length = headers.get(CONTENT_LENGTH).filter(|_| !has_no_body);
+        // The library does not compare them.
+        self.length = match length.map(|value| value.to_str().ok().and_then(|text| text.parse().ok())) {
+            Some(None) => return Err(Failure::Protocol),
+            given => given.flatten(),
+        };
+        self.exchange.begin(status.as_u16(), headers)
+    }
+}
+
+impl Carrier for Stream {
+    fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    fn exchange_mut(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
+    fn advance(&mut self, body_limit: u64) -> Option<Result<u16, Failure>> {
+        let received = self.quic.borrow().flow(self.id).map_or(0, |flow| flow.bytes_received);
+        match self.read(body_limit) {
+            Ok(Poll::Ready(())) => {
+                self.is_complete = true;
+                self.exchange.status.map(Ok)
+            }
+            // Interim responses without end, or one head without end.
+            Ok(Poll::Pending) if self.exchange.status.is_none() && received > HEAD_LIMIT as u64 => {
+                Some(Err(HEADER_TOO_LARGE))
+            }
+            Ok(Poll::Pending) => None,
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
+    fn upload(&mut self, now: u64, hungry: &mut Vec<u64>) -> Result<bool, ErrorKind> {
         let Some(from) = &mut self.uploading else { return Ok(false) };
-        if from.waits_until_ns > now || from.waits_until_ns > 0 && self.response.status.is_some() {
+        let is_answered = self.exchange.status.is_some();
+        if self.quic.borrow().flow(self.id).is_some_and(Flow::is_blocked)
+            || from.waits_until_ns > now
+            || from.waits_until_ns > 0 && is_answered
+        {
             return Ok(false);
         }
         from.waits_until_ns = 0;
         if from.asks() {
-            hungry.push(self.sending.token);
+            hungry.push(self.exchange.sending.token);
         }
         if from.at_hand() == Some(0) {
             return Ok(false);
@@ -108,116 +182,24 @@ impl Stream {
         if is_end {
             self.uploading = None;
         }
-        self.put(context, piece.into(), is_end);
+        self.put(piece.into(), is_end);
         Ok(true)
     }
 
-    /// Reads as far as the bytes go: the status when the response is complete, `None` before.
-    pub(super) fn advance(
-        &mut self,
-        context: &mut Context<'_>,
-        received: u64,
-        body_limit: u64,
-    ) -> Option<Result<u16, Failure>> {
-        match self.read(context, body_limit) {
-            Ok(Poll::Ready(())) => {
-                self.is_complete = true;
-                self.response.status.map(Ok)
-            }
-            // Interim responses without end, or one head without end.
-            Ok(Poll::Pending) if self.response.status.is_none() && received > HEAD_LIMIT as u64 => {
-                Some(Err(HEADER_TOO_LARGE))
-            }
-            Ok(Poll::Pending) => None,
-            Err(failure) => Some(Err(failure)),
-        }
-    }
-
-    fn read(&mut self, context: &mut Context<'_>, body_limit: u64) -> Result<Poll<()>, Failure> {
-        while self.response.status.is_none() {
-            let head = pin!(self.frames.recv_response()).poll(context);
-            match head {
-                Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Err(error)) => return Err(failure_of(&error)),
-                // An interim one: the peer wants the body.
-                Poll::Ready(Ok(interim)) if interim.status().is_informational() => {
-                    if let Some(from) = &mut self.uploading {
-                        from.waits_until_ns = 0;
-                    }
-                }
-                Poll::Ready(Ok(head)) => self.begin(&head)?,
-            }
-        }
-        while !self.is_body_read {
-            if self.is_held {
-                return Ok(Poll::Pending);
-            }
-            match self.frames.poll_recv_data(context) {
-                Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Err(error)) => return Err(failure_of(&error)),
-                Poll::Ready(Ok(None)) => self.is_body_read = true,
-                Poll::Ready(Ok(Some(mut data))) => {
-                    while data.has_remaining() {
-                        let chunk = data.chunk();
-                        self.response.go_on(chunk, &self.sending, body_limit)?;
-                        let taken = chunk.len();
-                        data.advance(taken);
-                    }
-                }
-            }
-        }
-        match self.frames.poll_recv_trailers(context) {
-            Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(Err(error)) => Err(failure_of(&error)),
-            Poll::Ready(Ok(_)) if self.length.is_some_and(|length| length != self.response.body_bytes) => {
-                Err(Failure::Protocol)
-            }
-            Poll::Ready(Ok(_)) => Ok(Poll::Ready(())),
-        }
-    }
-
-    fn begin(&mut self, head: &http::Response<()>) -> Result<(), Failure> {
-        let (status, headers) = (head.status(), head.headers());
-        let has_no_body = self.sending.is_head || [204, 304].contains(&status.as_u16());
-        let length = headers.get(CONTENT_LENGTH).filter(|_| !has_no_body);
-        // The library does not compare them.
-        self.length = match length.map(|value| value.to_str().ok().and_then(|text| text.parse().ok())) {
-            Some(None) => return Err(Failure::Protocol),
-            given => given.flatten(),
-        };
-        self.response.begin(status.as_u16(), headers, &self.sending)
-    }
-
-    /// That time does not count as the peer's.
-    pub(super) fn hold(&mut self) {
-        (self.is_held, self.deadline_ns) = (true, u64::MAX);
-    }
-
-    /// What has come was taken. Whether it was held back.
-    pub(super) fn release(&mut self, now: u64) -> bool {
-        let was_held = mem::take(&mut self.is_held);
+    fn go_on(&mut self, was_held: bool) {
         if was_held {
-            self.deadline_ns = now.saturating_add(self.sending.idle_ns);
-        }
-        was_held
-    }
-
-    /// What has come since the last look of a response that is streamed.
-    pub(super) fn take_pieces(&mut self, at_ns: u64, pieces: &mut Vec<Piece>) {
-        let has_spoken = self.response.take_pieces(&self.sending, self.sent_ns, at_ns, pieces);
-        // It may go on as long as it speaks. One that spoke too late has not.
-        if has_spoken && at_ns <= self.deadline_ns && !self.is_held {
-            self.deadline_ns = at_ns.saturating_add(self.sending.idle_ns);
+            // The next flush looks at what has come meanwhile.
+            self.quic.borrow_mut().readable.push(self.id);
         }
     }
 
-    /// The status, once the head has come.
-    pub(super) fn status(&self) -> Option<u16> {
-        self.response.status
-    }
-
-    /// The response with where its parts lie, if it was to be kept.
-    pub(super) fn take_answer(&mut self) -> Option<(Shape, Vec<u8>)> {
-        self.response.take_answer(&self.sending)
+    fn close(mut self) -> Exchange {
+        let mut quic = self.quic.borrow_mut();
+        if let Some(flow) = quic.flow(self.id) {
+            (self.exchange.bytes_sent, self.exchange.bytes_received) = (flow.bytes_sent, flow.bytes_received);
+        }
+        quic.forget(self.id, self.is_complete, Code::H3_REQUEST_CANCELLED.value());
+        drop(quic);
+        self.exchange
     }
 }

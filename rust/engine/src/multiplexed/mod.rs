@@ -1,10 +1,12 @@
 //! What carries several requests at a time, without I/O: bytes go in, bytes to be written and requests that ended come
 //! out. HTTP/2 is one such, HTTP/3 another; whoever owns a connection need not know which.
 
-pub mod response;
+pub(crate) mod exchange;
+pub(crate) mod in_flight;
 
 use std::fmt;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 use crate::http::response::{BODY_LIMIT, Shape};
 use crate::http2::request::Rendered;
@@ -172,4 +174,9 @@ impl Failure {
             Self::Other(kind) => kind,
         }
     }
+}
+
+/// The context of somebody who looks again when there is something to see.
+pub(crate) fn idle() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
