@@ -116,6 +116,7 @@ impl Connection {
     fn give_up(&mut self, now: u64, failure: Failure, ended: &mut Vec<Ended>) {
         self.is_retired = true;
         self.over.get_or_insert(failure);
+        ended.append(&mut self.refused);
         self.streams.end_all(now, ended, |found| found.filter(Result::is_ok).unwrap_or(Err(failure)));
     }
 }
@@ -160,6 +161,9 @@ impl Multiplexed for Connection {
         let frames = match protocol.request(&request.head) {
             Ok(frames) => frames,
             Err(StreamError::HeaderTooBig { .. }) => {
+                // The library has begun a stream for it before it looked.
+                self.quic.borrow_mut().give_back(Code::H3_REQUEST_CANCELLED.value());
+                self.streams.is_dirty = true;
                 self.refused.push(exchange.end(now, Err(Failure::Refused)));
                 return true;
             }

@@ -6,10 +6,15 @@
 //! needs waking. Only QUIC has timers; whoever owns a connection asks when the next is due.
 
 pub mod connection;
+#[cfg(any(test, fuzzing))]
+pub mod memory;
 mod protocol;
 pub mod quic;
 mod stream;
 mod transport;
+
+#[cfg(test)]
+mod tests;
 
 use h3::error::{Code, StreamError};
 

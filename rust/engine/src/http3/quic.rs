@@ -37,11 +37,14 @@ impl Peer {
     /// `name`: a host name or an address, as it must stand in the certificate.
     pub fn new(settings: &Settings, name: &str) -> Result<Self, String> {
         let crypto = QuicClientConfig::try_from(settings.shared()).map_err(|error| error.to_string())?;
-        let config = ClientConfig::new(Arc::new(crypto));
+        Ok(Self::over(ClientConfig::new(Arc::new(crypto)), name))
+    }
+
+    pub(super) fn over(config: ClientConfig, name: &str) -> Self {
         let mut endpoint = EndpointConfig::default();
         // A socket of its own tells a connection from the others.
         endpoint.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(0)));
-        Ok(Self { config, endpoint: Arc::new(endpoint), name: name.to_owned() })
+        Self { config, endpoint: Arc::new(endpoint), name: name.to_owned() }
     }
 }
 
@@ -307,6 +310,13 @@ impl Quic {
         }
         if !is_sent {
             let _ = self.connection.send_stream(id).reset(number(code));
+        }
+    }
+
+    /// Nothing is asked on the stream that was begun last.
+    pub(super) fn give_back(&mut self, code: u64) {
+        if let Some(id) = self.last_begun.take() {
+            self.forget(id, false, code);
         }
     }
 
