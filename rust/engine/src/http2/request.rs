@@ -74,7 +74,7 @@ pub fn render_parts(
 
 impl Rendered {
     /// With this body; its length, where it is known, is among the headers already.
-    pub(crate) fn with_upload(mut self, upload: Option<&Rc<Upload>>) -> Self {
+    pub fn with_upload(mut self, upload: Option<&Rc<Upload>>) -> Self {
         if upload.is_some_and(|upload| upload.length().is_none()) {
             self.head.headers_mut().remove(header::CONTENT_LENGTH);
         }

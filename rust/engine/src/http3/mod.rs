@@ -6,6 +6,7 @@
 //! needs waking. Only QUIC has timers; whoever owns a connection asks when the next is due.
 
 pub mod connection;
+mod frames;
 #[cfg(any(test, fuzzing))]
 pub mod memory;
 mod protocol;

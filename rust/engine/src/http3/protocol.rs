@@ -16,7 +16,7 @@ use crate::http::head::HEAD_LIMIT;
 use crate::multiplexed::idle;
 
 /// The frames of one request and of its response.
-pub(super) type Frames = RequestStream<Stream, Bytes>;
+pub(super) type RequestFrames = RequestStream<Stream, Bytes>;
 
 /// See the module.
 pub(super) struct Protocol {
@@ -36,7 +36,7 @@ impl Protocol {
     }
 
     /// Sends the head of a request, where the peer takes one more.
-    pub(super) fn request(&mut self, head: &Request<()>) -> Result<Frames, StreamError> {
+    pub(super) fn request(&mut self, head: &Request<()>) -> Result<RequestFrames, StreamError> {
         match pin!(self.requests.send_request(head.clone())).poll(&mut idle()) {
             Poll::Ready(sent) => sent,
             Poll::Pending => unreachable!("there is room, and the transport takes everything"),

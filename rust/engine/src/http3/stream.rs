@@ -11,7 +11,7 @@ use http::header::CONTENT_LENGTH;
 use quinn_proto::StreamId;
 
 use super::failure_of;
-use super::protocol::Frames;
+use super::protocol::RequestFrames;
 use super::quic::{Flow, Quic};
 use crate::http::head::HEAD_LIMIT;
 use crate::multiplexed::exchange::{Exchange, HEADER_TOO_LARGE};
@@ -25,7 +25,7 @@ pub(super) struct Stream {
     pub(super) id: StreamId,
     pub(super) exchange: Exchange,
     quic: Rc<RefCell<Quic>>,
-    frames: Frames,
+    frames: RequestFrames,
     /// Its body, while that is sent in pieces.
     uploading: Option<Sender>,
     /// Nothing of it waits to be written.
@@ -39,7 +39,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Sends what follows a head, but for a body that is read meanwhile.
-    pub(super) fn begin(quic: &Rc<RefCell<Quic>>, id: StreamId, frames: Frames, exchange: Exchange) -> Self {
+    pub(super) fn begin(quic: &Rc<RefCell<Quic>>, id: StreamId, frames: RequestFrames, exchange: Exchange) -> Self {
         let uploading = exchange.request.upload.as_ref().map(|upload| Sender::new(upload, exchange.sent_ns));
         let mut stream = Self {
             id,

@@ -42,17 +42,29 @@ fn several_requests_share_a_connection() {
     assert!(ask(&mut pair, 7) && ask(&mut pair, 8));
     pair.exchange();
     for (number, text) in [(1, b"second"), (0, b"first!")] {
-        let id = Pair::request(number);
+        let id = pair.request(number).unwrap();
         pair.write(id, &[OK, &[0, 6], text].concat());
-        assert!(pair.ended.len() == 1 - usize::from(number));
+        assert!(pair.ended.len() == 1 - number as usize);
         pair.finish(id);
     }
     assert_eq!(results(&pair), [(8, Ok(200)), (7, Ok(200))]);
     assert_eq!(pair.ended[0].bytes_received, 13);
-    let heard = pair.read(Pair::request(1));
+    let heard = pair.read(pair.request(1).unwrap());
     assert_eq!(pair.ended[0].bytes_sent, heard.len() as u64);
     let (shape, kept) = pair.ended[1].answer.as_ref().unwrap();
     assert_eq!((&kept[..shape.body_at], &kept[shape.body_at..]), (&b"HTTP/1.1 200\r\n\r\n"[..], &b"first!"[..]));
+}
+
+#[test]
+fn a_body_that_is_cut_breaks_the_rules() {
+    let mut pair = pair(SETTINGS);
+    assert!(ask(&mut pair, 7) && ask(&mut pair, 8));
+    pair.exchange();
+    let id = pair.request(0).unwrap();
+    pair.write(id, &[OK, &[0, 6], b"fir"].concat());
+    pair.finish(id);
+    assert_eq!(results(&pair), [(7, Err(Failure::Protocol)), (8, Err(Failure::Protocol))]);
+    assert!(pair.client.is_done());
 }
 
 #[test]
@@ -62,7 +74,7 @@ fn heads_that_the_peer_does_not_take_use_none_of_its_streams() {
         assert!(ask(&mut pair, token), "request {token} finds no stream");
         pair.exchange();
         assert_eq!(pair.ended.last().map(|ended| ended.result), Some(Err(Failure::Refused)));
-        assert!(pair.read(Pair::request(token as u8)).is_empty());
+        assert!(pair.read(pair.request(token).unwrap()).is_empty());
     }
 }
 

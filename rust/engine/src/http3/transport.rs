@@ -11,8 +11,9 @@ use h3::quic::{
     Connection, ConnectionErrorIncoming, OpenStreams, RecvStream, SendStream, StreamErrorIncoming,
     StreamId as Http3StreamId, WriteBuf,
 };
-use quinn_proto::StreamId;
+use quinn_proto::{Dir, StreamId};
 
+use super::frames::Frames;
 use super::quic::{Quic, Read};
 
 /// See the module. Clones are ends of the same connection.
@@ -23,12 +24,13 @@ pub(super) struct Transport(pub(super) Rc<RefCell<Quic>>);
 pub(super) struct Stream {
     quic: Rc<RefCell<Quic>>,
     id: StreamId,
+    frames: Frames,
     is_over: bool,
 }
 
 impl Transport {
     fn stream(&self, id: StreamId) -> Stream {
-        Stream { quic: Rc::clone(&self.0), id, is_over: false }
+        Stream { quic: Rc::clone(&self.0), id, frames: Frames::default(), is_over: false }
     }
 }
 
@@ -106,7 +108,17 @@ impl RecvStream for Stream {
         self.is_over = matches!(read, Read::End);
         match read {
             Read::Nothing => Poll::Pending,
-            Read::Data(bytes) => Poll::Ready(Ok(Some(bytes))),
+            Read::Data(bytes) => {
+                self.frames.follow(&bytes);
+                Poll::Ready(Ok(Some(bytes)))
+            }
+            // The library takes it for a whole one, and breaks.
+            Read::End if self.id.dir() == Dir::Bi && self.frames.is_within_data() => {
+                let error_code = Code::H3_FRAME_ERROR.value();
+                self.quic.borrow_mut().close(error_code, b"received incomplete frame");
+                let connection_error = ConnectionErrorIncoming::ApplicationClose { error_code };
+                Poll::Ready(Err(StreamErrorIncoming::ConnectionErrorIncoming { connection_error }))
+            }
             Read::End => Poll::Ready(Ok(None)),
             Read::Reset(error_code) => Poll::Ready(Err(StreamErrorIncoming::StreamTerminated { error_code })),
         }

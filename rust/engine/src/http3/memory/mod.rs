@@ -61,6 +61,8 @@ pub struct Pair {
     endpoint: Endpoint,
     server: Option<(ConnectionHandle, Server)>,
     base: (Instant, u64),
+    /// So many were begun.
+    requests: u64,
     control: HashMap<u8, StreamId>,
 }
 
@@ -87,6 +89,7 @@ impl Pair {
             endpoint: Endpoint::new(Arc::clone(&ENDPOINT), Some(Arc::new(config)), false, None),
             server: None,
             base: (Instant::now(), now_ns),
+            requests: 0,
             control: HashMap::new(),
         };
         pair.exchange();
@@ -102,9 +105,9 @@ impl Pair {
         &mut self.server.as_mut().expect("they have shaken hands").1
     }
 
-    /// The stream of a request, by its number.
-    pub fn request(number: u8) -> StreamId {
-        StreamId::new(Side::Client, Dir::Bi, number.into())
+    /// The stream of a request, by its number; `None`: there was no such request yet.
+    pub fn request(&self, number: u64) -> Option<StreamId> {
+        (number < self.requests).then(|| StreamId::new(Side::Client, Dir::Bi, number))
     }
 
     /// A stream of the server's own, by its number; `None`: the client takes no more of them.
@@ -200,7 +203,7 @@ impl Pair {
 
     fn answer(&mut self) -> Vec<Vec<u8>> {
         let now = self.now();
-        let Self { endpoint, server: Some((handle, server)), .. } = self else { return Vec::new() };
+        let Self { endpoint, server: Some((handle, server)), requests, .. } = self else { return Vec::new() };
         while let Some(event) = server.poll_endpoint_events() {
             if let Some(event) = endpoint.handle_event(*handle, event) {
                 server.handle_event(event);
@@ -212,9 +215,10 @@ impl Pair {
                 let _ = server.send_stream(id).reset(error_code);
             }
         }
-        for dir in [Dir::Bi, Dir::Uni] {
-            while server.streams().accept(dir).is_some() {}
+        while server.streams().accept(Dir::Bi).is_some() {
+            *requests += 1;
         }
+        while server.streams().accept(Dir::Uni).is_some() {}
         let (mut answers, mut answer) = (Vec::new(), Vec::new());
         while server.poll_transmit(now, 1, &mut answer).is_some() {
             answers.push(std::mem::take(&mut answer));
