@@ -88,7 +88,7 @@ FUZZ ?= response
 FUZZ_SECONDS ?= 60
 
 .PHONY: fuzz
-fuzz: cargo-present ## let a fuzzer loose on a parser: FUZZ=response|chunk|plan|http2|tunnel|cookies|decode|template|events|redirect|challenge|ws_frames|ws_inflate, FUZZ_SECONDS=60
+fuzz: cargo-present ## let a fuzzer loose on a parser: FUZZ=response|chunk|plan|http2|http3|tunnel|cookies|decode|template|events|redirect|challenge|ws_frames|ws_inflate, FUZZ_SECONDS=60
 	rust/fuzz/run $(FUZZ) $(FUZZ_SECONDS)
 
 EMPTY_VENV := target/empty-venv

@@ -14,6 +14,9 @@ use loadgen_engine::streamed::Part;
 use loadgen_engine::upload::{Making, Upload};
 
 const MS: u64 = 1_000_000;
+/// Enough for all that there is to do, and no more than takes a moment.
+const MOST_ACTS: usize = 60;
+const MOST_SLICES: usize = 40;
 /// The request that is streamed, and the one whose body is made meanwhile.
 const STREAMED: u64 = 1;
 const MADE: u64 = 2;
@@ -68,21 +71,21 @@ impl Run {
 
     /// Does what the next bytes say; what is left of them.
     fn act<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
-        let [what, value, rest @ ..] = data else { return &[] };
+        let &[what, value, ref rest @ ..] = data else { return &[] };
         let (number, token) = (what >> 4, u64::from(what >> 4));
         let pair = &mut self.pair;
-        let (stream, code) = (pair.request(token), (u32::from(*value) + 0xf8).into());
+        let (stream, code) = (pair.request(token), (u32::from(value) + 0xf8).into());
         let mut rest = rest;
         match (what & 15, stream) {
             (kind @ 0..=3, _) => {
                 let stream = if kind < 2 { stream } else { pair.control(number) };
                 if kind % 2 == 0 {
-                    let (bytes, after) = rest.split_at(rest.len().min(usize::from(*value)));
+                    let (bytes, after) = rest.split_at(rest.len().min(usize::from(value)));
                     (self.last, rest) = (bytes.to_vec(), after);
                 } else {
-                    self.last = self.last.repeat(usize::from(*value)).into_iter().take(1 << 16).collect();
+                    self.last = self.last.repeat(usize::from(value)).into_iter().take(1 << 16).collect();
                 }
-                for bytes in self.last.chunks(self.step) {
+                for bytes in self.last.chunks(self.step.max(self.last.len() / MOST_SLICES)) {
                     if let Some(stream) = stream {
                         pair.write(stream, bytes);
                     }
@@ -99,9 +102,9 @@ impl Run {
                 (None, _) => {}
             },
             (9, _) => pair.close(code),
-            (10, _) => pair.wait(u64::from(*value) * 10 * MS),
-            (11, _) if *value == 0 => self.making.end(),
-            (11, _) => self.making.add(vec![b'y'; usize::from(*value)]),
+            (10, _) => pair.wait(u64::from(value) * 10 * MS),
+            (11, _) if value == 0 => self.making.end(),
+            (11, _) => self.making.add(vec![b'y'; usize::from(value)]),
             (12, _) if value % 2 == 0 => pair.client.hold(token),
             (12, _) => pair.client.release(token, pair.now_ns),
             (13, _) => pair.client.leave(token, pair.now_ns, Ok(()), &mut pair.ended),
@@ -151,7 +154,7 @@ fuzz_target!(|data: &[u8]| {
     let [shape, body, step, acts @ ..] = data else { return };
     let run = |step: usize| {
         let (mut run, mut rest) = (Run::begin(*shape, *body, step), acts);
-        while !rest.is_empty() {
+        for _ in 0..MOST_ACTS {
             rest = run.act(rest);
         }
         run.end()
