@@ -74,6 +74,7 @@ pub fn render_parts(
 
 impl Rendered {
     /// With this body; its length, where it is known, is among the headers already.
+    #[must_use]
     pub fn with_upload(mut self, upload: Option<&Rc<Upload>>) -> Self {
         if upload.is_some_and(|upload| upload.length().is_none()) {
             self.head.headers_mut().remove(header::CONTENT_LENGTH);
