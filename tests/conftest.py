@@ -65,6 +65,7 @@ class NginxFactory(Protocol):
         http2: bool = False,
         unix_socket: bool = False,
         access_log: bool = True,
+        module: Path | None = None,
     ) -> Nginx: ...
 
 
@@ -76,9 +77,14 @@ class RawServerFactory(Protocol):
 
 @pytest.fixture
 def counterpart() -> Callable[[str], Path]:
-    """Finds a real program to test against. A missing one is a visible skip, with CI set a failure."""
+    """Finds a real program to test against, or the file of a library by its whole path.
+
+    A missing one is a visible skip, with CI set a failure.
+    """
 
     def find(name: str) -> Path:
+        if Path(name).is_absolute() and Path(name).exists():
+            return Path(name)
         found = find_nginx() if name == "nginx" else shutil.which(name)
         if found:
             return Path(found)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HELLO = 'location / { return 200 "hello world\\n"; }'
 
 CONFIG = """\
+{modules}
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
@@ -99,7 +100,10 @@ class AccessLine(Access):
 
 
 class Nginx(ServerProcess):
-    """A running nginx, stopped by its own pid. `locations` goes into its server, `http` before it."""
+    """A running nginx, stopped by its own pid.
+
+    `locations` goes into its server, `http` before it; `module` is a library that it loads.
+    """
 
     def __init__(
         self,
@@ -113,6 +117,7 @@ class Nginx(ServerProcess):
         access_log: bool = True,
         core: int | None = None,
         binary: Path | None = None,
+        module: Path | None = None,
     ) -> None:
         nginx = binary or find_nginx()
         if nginx is None:
@@ -130,6 +135,7 @@ class Nginx(ServerProcess):
         config = folder / "nginx.conf"
         config.write_text(
             CONFIG.format(
+                modules=f"load_module {module};" if module else "",
                 folder=folder,
                 access_log=f"{self._access_log} counted" if access_log else "off",
                 http=http,
