@@ -1,7 +1,7 @@
 """What a WebSocket costs: loadgen beside k6 and Artillery on one embedded target, and loadgen by itself.
 
     python -m tests.bench.sockets --pairs 3 --duration 10
-    python -m tests.bench.sockets --only crowd --sockets 10000 --duration 60
+    python -m tests.bench.sockets --only crowd --sockets 30000 --duration 60
 
 The target, one process, on the last core, the tools on the first, in turns. Messages and sockets are counted
 by the target, for all alike.
@@ -9,7 +9,8 @@ by the target, for all alike.
     memory     resident memory of the whole tool with 1,000 idle sockets, less that with 10, for each socket
     messages   500 sockets whose messages come back, more of them than the tool can send: CPU time for each
     connects   sockets that are opened, then closed: CPU time for each
-    crowd      loadgen alone: sockets that are held and pinged
+    crowd      loadgen alone: sockets that are held and pinged. Where one process may not have descriptors
+               enough, several workers hold them, to several processes of Node's `ws` on one port
     fan-out    loadgen alone: 100 messages a second to 1,000 subscribers
 """
 
@@ -20,19 +21,17 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import available_cores, machine, pinned_to, run_pinned, start_pinned
-from tests.support.ports import raised_descriptor_limit
+from tests.bench.alone import alone, stats, target
+from tests.bench.crowd import crowd
+from tests.bench.measure import available_cores, machine, run_pinned, start_pinned
 
 MESSAGE = '{"op":"echo","text":"0123456789012345678901234567890123456789"}'
 BATCH = 500
@@ -135,26 +134,6 @@ TOOLS = [
 ]
 
 
-@contextmanager
-def target(core: int, *options: str) -> Iterator[str]:
-    """The embedded target; its URL, without a path."""
-    command = [sys.executable, "-m", "loadgen", "target", "--port", "0", *options]
-    with pinned_to([core]), raised_descriptor_limit():
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().split()[-1].strip()
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-def stats(url: str) -> Any:
-    with urllib.request.urlopen(f"{url}/ws/stats") as response:  # noqa: S310 - our own target
-        return json.load(response)
-
-
 def tree_rss_mb(pid: int) -> float:
     """Resident memory of a process and all below it, shared pages counted once for each."""
     total, left = 0.0, [pid]
@@ -229,41 +208,6 @@ def compare(pairs: int, duration_s: int) -> None:
         middle = statistics.median(values)
         ratio = f"{middle / own[what]:10.1f}" if own.get(what) else ""
         print(f"{what + ': ' + name:44.60}{middle:10.1f}{min(values):10.1f}{max(values):10.1f}{ratio}")
-
-
-def alone(url: str, options: list[str], cores: list[int]) -> dict[str, Any]:
-    """A run of loadgen's, and its summary."""
-    binary = TOOLS[0].find()
-    assert binary is not None
-    with tempfile.TemporaryDirectory() as folder:
-        command = [binary, "ws", url, *options, "--no-live", "--out", f"{folder}/run"]
-        cost = run_pinned(command, cores)
-        print(cost.output)
-        summary: dict[str, Any] = json.loads((Path(folder) / "run" / "summary.json").read_text())
-    return summary
-
-
-def crowd(sockets: int, duration_s: int) -> None:
-    """Sockets that are held and pinged; several sources where one has not ports enough."""
-    quiet = [f"--feed={channel}=0" for channel in ("blocks", "transactions", "network_stats")]
-    with target(available_cores()[-1], *quiet) as url:
-        options = [
-            "--connections",
-            str(sockets),
-            "--connect-rate",
-            "1000/s",
-            "--hold",
-            f"{duration_s}s",
-            "--ping",
-            "10s",
-        ]
-        options += ["--bind", "127.0.0.2-127.0.0.5"] if sockets > 20_000 else []
-        summary = alone(
-            f"{url.replace('http', 'ws')}/ws/echo", [*options, "--workers", "1"], available_cores()[:1]
-        )
-        print("the target:", json.dumps(stats(url)["connections"]), json.dumps(stats(url)["pings"]))
-    workers = sum(worker["max_rss_mb"] for worker in summary["workers"])
-    print(f"workers: {workers:.1f} MB resident; generator: {summary['generator']['verdict']}")
 
 
 def fan_out(duration_s: int) -> None:
