@@ -4,7 +4,7 @@ use super::desk::Count;
 use super::messages::Filling;
 use super::replies::Asked;
 use super::stages::Stage;
-use super::{Crowd, Waiting};
+use super::{BATCH, Crowd, Waiting};
 use crate::client::news::News;
 use crate::clock::now_ns;
 use crate::reactor::Reactor;
@@ -97,11 +97,12 @@ impl<R: Reactor> Crowd<R> {
         self.go_on();
     }
 
-    /// Asks the peers whether they are still there. When the next is to be asked.
+    /// Asks a few peers whether they are still there. When the next is to be asked.
     pub(super) fn ping(&mut self, now: u64) -> u64 {
         let Some(every_ns) = self.desk.plan.ping_every_ns else { return u64::MAX };
-        while let Some(&(due_ns, seat, opened)) = self.pings.front() {
-            if due_ns > now {
+        for begun in 0..=BATCH {
+            let Some(&(due_ns, seat, opened)) = self.pings.front() else { break };
+            if due_ns > now || begun == BATCH {
                 return due_ns;
             }
             self.pings.pop_front();
