@@ -5,9 +5,10 @@ Everything here is tolerant: what a system does not tell (macOS has no /proc) is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,6 +139,28 @@ def raise_descriptor_limit() -> int:
     except (OSError, ValueError):
         return soft
     return wanted
+
+
+@contextlib.contextmanager
+def workers_first() -> Iterator[None]:
+    """When this thread wakes it does not break in on a worker. What it starts meanwhile inherits that.
+
+    Where they share a core, what the parent does each second would keep a worker from sending for some ms.
+    """
+    # What the user has chosen stands.
+    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        yield
+        return
+    _schedule(os.SCHED_BATCH)
+    try:
+        yield
+    finally:
+        _schedule(os.SCHED_OTHER)
+
+
+def _schedule(policy: int) -> None:
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        os.sched_setscheduler(0, policy, os.sched_param(0))
 
 
 def descriptor_limits() -> tuple[int, int]:

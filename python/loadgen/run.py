@@ -162,7 +162,8 @@ class Conductor:
         crew = Crew(plan, self._tell, listener)
         stack.push_async_callback(crew.close)
         await self._start(crew)
-        return await self._play(plan, schedule, crew, note)
+        with health.workers_first():
+            return await self._play(plan, schedule, crew, note)
 
     async def _start(self, crew: Crew) -> None:
         """Bring the workers up; where the user's own code did not let them, that is said."""

@@ -302,3 +302,12 @@ def test_an_interrupt_while_the_target_is_looked_for_ends_the_run(loadgen: Loadg
         result = started.wait(15)
     assert result.exit_code == 130, result
     assert "Traceback" not in result.stderr, result
+
+
+def test_the_parent_gives_way_to_its_workers(loadgen: Loadgen, target: Target) -> None:
+    started = loadgen.start("blast", target.url, "--tps", "100", "--duration", "1m", "--workers", "1")
+    target.wait_for_requests(1)
+    (worker,) = started.worker_pids()
+    assert [os.sched_getscheduler(pid) for pid in (started.pid, worker)] == [os.SCHED_BATCH, os.SCHED_OTHER]
+    started.interrupt()
+    balanced(started.wait())
