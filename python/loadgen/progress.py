@@ -45,6 +45,7 @@ EventKind = (
         "recording_failed",
         "output",
         "output_failed",
+        "no_report",
         "worker_said",
         "end",
     ]

@@ -203,6 +203,8 @@ class Conductor:
         for observer in self._observers:
             observer.end(result)
         self._tell_of_failure()
+        if self._folder and self._folder.missing_report:
+            self._tell("no_report", f"report.html was not written: {self._folder.missing_report}")
         # A run whose record is incomplete has not passed, whatever it showed.
         if self._failure and result.exit_code == ExitCode.PASSED:
             result = msgspec.structs.replace(result, exit_code=int(ExitCode.UNUSABLE))

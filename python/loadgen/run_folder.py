@@ -1,10 +1,11 @@
-"""The run folder: plan.json, summary.json, latency.hlog, timeline.jsonl, events.jsonl.
+"""The run folder: plan.json, machine.json, summary.json, distribution.json, latency.hlog, timeline.jsonl, ...
 
 An observer; it never stops a load.
 
 The folder is made, and each file opened, before the first request, so that an unwritable place is refused at
 once. A failure later (a full disk) is kept in `failure`: the load goes on, the report is still shown, and the
-run ends with exit code 2 unless it ends with a worse one.
+run ends with exit code 2 unless it ends with a worse one. report.html is no record: it is made from the others,
+and can be made again; without it a run has passed all the same.
 
 latency.hlog is an HdrHistogram interval log, format 1.3, which public tools read:
 
@@ -18,6 +19,9 @@ what the readers of the format assume. It holds the finite samples only: those t
 So its percentiles are those of summary.json only where all samples ended; summary.json counts the others.
 
 timeline.jsonl has one second a line, which `loadgen.timeline` describes.
+
+distribution.json has the percentiles that HdrHistogram's plots have: {"response": [[percent, ms], ...], ...}.
+machine.json has what `loadgen doctor` said when the run began.
 
 events.jsonl has one event a line; `at_s` counts from the start of the run. The first line also says when that
 was on CLOCK_MONOTONIC (`monotonic_ns`), so that the schedule can be laid beside the stamps of a server on the
@@ -40,8 +44,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from loadgen.errors import RunFolderError
+from loadgen.errors import RunFolderError, UsageError
 from loadgen.progress import Event, Opening, Progress
+from loadgen.report import page as report
+from loadgen.report.percentiles import KINDS as TOTALS
+from loadgen.report.percentiles import Point, points_of
 from loadgen.result import Result
 from loadgen.timeline import moment_of
 
@@ -49,8 +56,10 @@ if TYPE_CHECKING:
     from loadgen._engine import Histogram, Snapshot
 
 _LINES_AHEAD = 600
-TOTALS = ("response", "service", "lateness")
-_OURS = ("plan.json", "summary.json", "latency.hlog", "timeline.jsonl", "events.jsonl")
+_OURS = (
+    *("plan.json", "machine.json", "summary.json", "distribution.json"),
+    *("latency.hlog", "timeline.jsonl", "events.jsonl", report.NAME),
+)
 
 
 class LineFile:
@@ -87,6 +96,8 @@ class RunFolder:
     def __init__(self, path: Path, hlog: LineFile, timeline: LineFile, events: LineFile) -> None:
         self.path = path
         self.failure: str | None = None
+        self.missing_report: str | None = None  # why there is none
+        self._total: Snapshot | None = None  # the last one
         self._hlog = hlog
         self._timeline = timeline
         self._events = events
@@ -115,14 +126,19 @@ class RunFolder:
         return cls(path, *files)
 
     def begin(self, opening: Opening) -> None:
-        """The plan, without secrets, and the head of the log."""
+        """The plan, without secrets, the machine, and the head of the log."""
+        from loadgen.machine import examine  # which needs the engine, as those who only read do not
+
         self._monotonic_ns = opening.monotonic_ns
         plan_json = msgspec.json.format(opening.plan.redacted().encode(), indent=2) + b"\n"
         self._attempt(lambda: write_whole(self.path / "plan.json", plan_json))
+        machine_json = msgspec.json.format(msgspec.json.encode(examine()), indent=2) + b"\n"
+        self._attempt(lambda: write_whole(self.path / "machine.json", machine_json))
         self._attempt(lambda: self._hlog.append(hlog_head(opening.started_at)))
 
     def progress(self, progress: Progress) -> None:
         """A moment; an interval of each total, and one of each label where its line is due."""
+        self._total = progress.total
         if progress.interval_s <= 0:
             return
         start_s = progress.elapsed_s - progress.interval_s
@@ -170,8 +186,17 @@ class RunFolder:
         self._attempt(lambda: self._events.append(line + "\n"))
 
     def end(self, result: Result) -> None:
-        """The summary; then nothing more is written."""
+        """The summary, the distribution, and the report on all of it."""
         self._attempt(lambda: write_whole(self.path / "summary.json", result.to_json()))
+        if self._total is not None:
+            found = msgspec.json.encode(distribution_of(self._total, result)) + b"\n"
+            self._attempt(lambda: write_whole(self.path / "distribution.json", found))
+        try:
+            write_whole(self.path / report.NAME, report.make_report(self.path))
+        except UsageError as error:
+            self.missing_report = error.message
+        except OSError as error:
+            self.missing_report = error.strerror or str(error)
 
     def close(self) -> None:
         """After the end, or where a run ended before it had a result."""
@@ -185,6 +210,16 @@ class RunFolder:
             write()
         except OSError as error:
             self.failure = self.failure or f"{self.path} could not be written: {error.strerror or error}"
+
+
+def distribution_of(total: Snapshot, result: Result) -> dict[str, list[Point]]:
+    """The percentiles of all latencies; what the result counts beyond them was lost with its worker."""
+    found = {}
+    for kind in TOTALS:
+        histogram = total.histogram(kind)
+        counted = getattr(result.latency, kind).count
+        found[kind] = points_of(histogram, max(0, counted - histogram.count - histogram.infinite))
+    return found
 
 
 def hlog_head(now: float) -> str:

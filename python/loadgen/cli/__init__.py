@@ -20,6 +20,7 @@ _COMMANDS = {
     "run": "Run the scenarios of a Python script.",
     "ws": "Open many WebSockets, hold them, send over them and listen.",
     "init": "Write a script to start from.",
+    "report": "Make the page of a run again, from its folder.",
     "history": "List past runs with their trends, by what was run.",
     "compare": "Compare runs with earlier ones: what differs, and how surely.",
     "target": "Serve the embedded target, for load generators to hit.",

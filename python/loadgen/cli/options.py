@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from loadgen.bodies import FORM_TYPE, form_body, multipart_body
 from loadgen.engine_plan import MAX_REDIRECTS, basic_authorization
 from loadgen.errors import UsageError
+from loadgen.live.access import DEFAULT
 from loadgen.outputs.kinds import KINDS
 from loadgen.shapes import PRESETS, Stage
 from loadgen.templates import around_values, has_values
@@ -232,6 +233,13 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
     ),
     option("--baseline", metavar="RUN", help="Compare with this run folder at the end; see loadgen compare."),
     TOLERANCE,
+    option(
+        "--page",
+        metavar="[HOST:PORT]",
+        is_flag=False,
+        flag_value=DEFAULT,
+        help="Serve the live page there. Default: a free port on loopback; elsewhere it has a token.",
+    ),
     option("-q", "--quiet", is_flag=True, help="Nothing but the closing table."),
     option("--no-live", is_flag=True, help="Plain lines instead of the live view."),
 ]

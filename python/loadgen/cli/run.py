@@ -37,7 +37,7 @@ _FIELDS = {
 }
 _NO_FIELDS = frozenset(
     {
-        *("out", "outputs", "summary_json", "quiet", "no_live", "baseline", "tolerance"),
+        *("out", "outputs", "summary_json", "quiet", "no_live", "page", "baseline", "tolerance"),
         *("dry_run", "debug", "scenario"),
     }
 )

@@ -20,6 +20,7 @@ from loadgen.units import printable
 
 if TYPE_CHECKING:
     from loadgen.plan import Plan
+    from loadgen.progress import Observer
     from loadgen.stored_run import StoredRun
 
 
@@ -60,6 +61,19 @@ def _open_loads(plan: EnginePlan) -> list[tuple[OpenLoad, str]]:
     return [(load, name if several else "") for load, name in found if isinstance(load, OpenLoad)]
 
 
+def _serve_page(where: str | None, stack: contextlib.ExitStack) -> list[Observer]:
+    """The live page, if it was asked for; it is said where."""
+    if where is None:
+        return []
+    from loadgen.live.access import Address
+    from loadgen.live.page import PageServer  # with websockets, which nothing else here needs
+
+    page = PageServer(Address.parse(where, "--page"))
+    stack.callback(page.close)
+    click.echo(f"live page: {page.url}", err=True)
+    return [page]
+
+
 def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) -> int:
     """Run, print the closing table, and say how it ended."""
     from loadgen.live.terminal import make_view
@@ -76,7 +90,9 @@ def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) ->
     baseline = read_run(values["baseline"]) if values["baseline"] else None
     view = make_view(live=not values["no_live"], quiet=values["quiet"])
     outputs = Outputs([make_output(text, found["outputs"]) for text in values["outputs"]])
-    result = conduct(plan, folder, outputs, [view])
+    with contextlib.ExitStack() as stack:
+        page = _serve_page(values["page"], stack)
+        result = conduct(plan, folder, outputs, [view, *page])
     exit_code = result.exit_code
     if summary_path not in (None, "-"):  # before anything is printed, because printing may fail
         try:

@@ -11,7 +11,7 @@ from loadgen.report import script as of_script
 from loadgen.report import sockets as of_sockets
 from loadgen.report.columns import cut_middle, fitted, pad, width_of
 from loadgen.report.latencies import footnotes, latency_rows
-from loadgen.report.words import ERROR_WORDS
+from loadgen.report.words import ERROR_WORDS, trust
 from loadgen.result import Result, ThresholdResult
 from loadgen.snapshot import Latency
 from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
@@ -277,21 +277,12 @@ def _why_no_data(threshold: ThresholdResult, result: Result) -> str:
 
 def _trust(result: Result) -> list[str]:
     """The one line on whether the numbers can be trusted, the reasons, and how the run ended."""
-    generator = result.generator
-    if result.verdict == "invalid" and generator.verdict != "client-limited":
-        line = "Do not rely on these numbers: the run is incomplete."
-    else:
-        line = {
-            "valid": "The numbers can be trusted: the generator kept up.",
-            "degraded": "Read the numbers with care: the generator was not at its best.",
-            "client-limited": "Do not rely on these numbers: the generator was the limit, not the target.",
-        }[generator.verdict]
-    lines = [line]
+    lines = [trust(result)]
     if result.script is not None and result.script.stopped is not None:
         lines += _bullet(f"the run was stopped: {printable(result.script.stopped)}")
     elif result.exit_code == ExitCode.SCRIPT_FAILED:
         lines += _bullet("every iteration ended in an exception: the script, not the target, was tested")
-    for reason in generator.reasons:
+    for reason in result.generator.reasons:
         lines += _bullet(printable(reason))
     lines += _unasked_failures(result)
     lines += _unasked_checks(result)

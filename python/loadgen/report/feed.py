@@ -1,0 +1,240 @@
+"""What the page is fed, live and in a file: one shape, of which a message holds what is new.
+
+opening      the run before it began
+moments      columns, one value for each moment; they are added to those known already, or replace them
+labels       rows by label, so far: each replaces the one with its number
+checks, metrics, events
+result       when all is known; distribution comes with it
+
+Texts are cut and made printable here, so that whoever shows them need not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from loadgen.machine import Finding
+from loadgen.report.percentiles import Point
+from loadgen.report.series import Column
+from loadgen.report.shown import document, shown
+from loadgen.report.words import ERROR_WORDS, headline, trust
+from loadgen.result import LabelResult, Metric, Result
+from loadgen.snapshot import Latency, Milliseconds
+from loadgen.units import format_count
+
+if TYPE_CHECKING:
+    from loadgen.engine_plan import EnginePlan
+
+MOST_ROWS = 1000
+_EXAMPLES = 3
+
+
+class Introduction(Struct, kw_only=True, frozen=True):
+    """A run before it began."""
+
+    name: str
+    command: str
+    load: str
+    target: str
+    note: str | None
+    started_at: str
+    duration_s: float
+    open_model: bool
+    iterations: bool  # arrivals are iterations, of any number of requests
+    sockets: bool
+    plan: Any
+    thresholds: list[str]
+    machine: list[Finding]
+
+
+class LabelRow(Struct, array_like=True, frozen=True):
+    """What is known of a label; latencies are responses, in ms."""
+
+    number: int
+    label: str
+    kind: str
+    total: int
+    failed: int
+    p50: Milliseconds
+    p95: Milliseconds
+    p99: Milliseconds
+    max: Milliseconds
+
+
+class ErrorRow(Struct, frozen=True, kw_only=True):
+    """One kind of error; examples are labels that had it, or places in a script."""
+
+    kind: str
+    words: str
+    count: int
+    examples: list[str]
+
+
+class Told(Struct, frozen=True):
+    """An event."""
+
+    at_s: float
+    event: str
+    text: str
+
+
+class Ending(Struct, kw_only=True, frozen=True):
+    """What a run showed, but for its labels."""
+
+    verdict: str
+    exit_code: int
+    headline: str
+    trust: str
+    generator: Any
+    duration_s: float
+    target_rate_per_s: float | None
+    achieved_rate_per_s: float
+    completed_rate_per_s: float | None
+    arrivals: Any
+    requests: Any
+    latency: Mapping[str, Latency]
+    errors: list[ErrorRow]
+    thresholds: Any
+    workers: Any
+    sockets: Any
+    blocked: Any
+
+
+class Feed(Struct, kw_only=True, frozen=True):
+    """Some of it, or all."""
+
+    schema: Literal["loadgen/page/1"] = "loadgen/page/1"
+    opening: Introduction | UnsetType = UNSET
+    moments: Mapping[str, Column] | UnsetType = UNSET
+    afresh: bool | UnsetType = UNSET  # forget the moments before
+    labels: Sequence[LabelRow] | UnsetType = UNSET
+    label_count: int | UnsetType = UNSET  # where there are more than rows
+    checks: Sequence[tuple[str, int, int]] | UnsetType = UNSET  # passed, failed
+    metrics: Sequence[tuple[str, str, Metric]] | UnsetType = UNSET
+    events: Sequence[Told] | UnsetType = UNSET
+    distribution: Mapping[str, Sequence[Point]] | UnsetType = UNSET
+    result: Ending | UnsetType = UNSET
+
+    def encode(self) -> bytes:
+        """JSON."""
+        return msgspec.json.encode(self)
+
+
+def introduction(
+    plan: EnginePlan, started_at: str, machine: Sequence[Finding], note: str | None = None
+) -> Introduction:
+    """Of a plan; what is secret in it is left out."""
+    plan = plan.redacted()
+    return Introduction(
+        name=shown(plan.name),
+        command=plan.command,
+        load=plan.describe_load(),
+        target=shown(plan.target_url),
+        note=None if note is None else shown(note),
+        started_at=started_at,
+        duration_s=plan.duration_ns / 1e9,
+        open_model=plan.is_open,
+        iterations=plan.counts_iterations,
+        sockets=plan.sockets is not None,
+        plan=document(msgspec.to_builtins(plan)),
+        thresholds=[shown(one) for one in plan.thresholds],
+        machine=list(machine),
+    )
+
+
+def ending_parts(result: Result) -> dict[str, Any]:
+    """The parts of a feed that a result brings."""
+    kinds: Mapping[str, str] = result.script.metrics if result.script else {}
+    own = {name: result.metrics[name] for name in sorted(kinds)}
+    if result.sockets is not None:
+        own = {name: value for name, value in result.metrics.items() if isinstance(value, float)}
+        kinds = dict.fromkeys(own, "value")
+    return {
+        "labels": [_label_row(number, row) for number, row in enumerate(result.labels[:MOST_ROWS])],
+        "label_count": len(result.labels),
+        "checks": [(shown(one.name), one.passed, one.failed) for one in result.checks[:MOST_ROWS]],
+        "metrics": metric_rows((name, kinds[name], value) for name, value in own.items()),
+        "result": _ending(result),
+    }
+
+
+def metric_rows(found: Iterable[tuple[str, str, Metric]]) -> list[tuple[str, str, Metric]]:
+    """Name, kind and value of each, as they are shown."""
+    return [(shown(name), kind, value) for name, kind, value in found][:MOST_ROWS]
+
+
+def _label_row(number: int, row: LabelResult) -> LabelRow:
+    response = row.latency.response
+    return LabelRow(
+        number,
+        shown(row.label),
+        row.kind,
+        row.requests.total,
+        row.requests.failed,
+        response.p50_ms,
+        response.p95_ms,
+        response.p99_ms,
+        response.max_ms,
+    )
+
+
+def _ending(result: Result) -> Ending:
+    completed = result.metrics.get("completed_rate_per_s")
+    latency: dict[str, Latency] = {
+        name: getattr(result.latency, name) for name in ("response", "service", "lateness")
+    }
+    wait = result.metrics.get("connection_wait")
+    if isinstance(wait, Latency):
+        latency["connection wait"] = wait
+    latency |= {name: getattr(result.phases, name) for name in result.phases.__struct_fields__}
+    if result.sockets is not None:
+        latency |= {"ping": result.sockets.ping, "delivery": result.sockets.delivery.latency}
+    return Ending(
+        verdict=result.verdict,
+        exit_code=result.exit_code,
+        headline=headline(result),
+        trust=trust(result),
+        generator=document(msgspec.to_builtins(result.generator)),
+        duration_s=result.duration_s,
+        target_rate_per_s=result.target_rate_per_s,
+        achieved_rate_per_s=result.achieved_rate_per_s,
+        completed_rate_per_s=completed if isinstance(completed, float) else None,
+        arrivals=result.arrivals,
+        requests=document(msgspec.to_builtins(result.requests)),
+        latency={name: row for name, row in latency.items() if row.count},
+        errors=_errors(result),
+        thresholds=document(msgspec.to_builtins(result.thresholds)),
+        workers=document(msgspec.to_builtins(result.workers)),
+        sockets=document(msgspec.to_builtins(result.sockets)),
+        blocked=document(msgspec.to_builtins(result.script.blocked)) if result.script else [],
+    )
+
+
+def _errors(result: Result) -> list[ErrorRow]:
+    """The commonest first: those of requests with the labels that had most of them, then a script's own."""
+    rows = []
+    for kind, count in sorted(result.requests.errors.items(), key=lambda item: -item[1])[:MOST_ROWS]:
+        had = sorted(result.labels, key=lambda row: -row.requests.errors.get(kind, 0))[:_EXAMPLES]
+        examples = [
+            f"{shown(row.label)} ({format_count(row.requests.errors[kind])})"
+            for row in had
+            if row.requests.errors.get(kind)
+        ]
+        rows.append(
+            ErrorRow(kind=shown(kind), words=ERROR_WORDS.get(kind, ""), count=count, examples=examples)
+        )
+    for group in result.script.errors if result.script else []:
+        place = f"{group.file}:{group.line}  {group.code}" if group.file else ""
+        rows.append(
+            ErrorRow(
+                kind="exception",
+                words=shown(f"{group.scenario}: {group.error}"),
+                count=group.count,
+                examples=[shown(place)] if place else [],
+            )
+        )
+    return rows

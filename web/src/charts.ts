@@ -1,0 +1,98 @@
+// Which charts there are, and what each draws.
+import type { Line, Spec } from "./figure";
+import { count, milliseconds, percent, plain, rate } from "./format";
+import { drawHeat, heatRange } from "./heat";
+import type { Run } from "./run";
+
+const some = (values: (number | null)[]): boolean => values.some((value) => value !== null && value !== 0);
+const DASH = [5, 4];
+const MOST_KINDS = 6;
+
+function lines(...found: Line[]): Line[] {
+    return found.filter((line) => some(line.values));
+}
+
+function rates(run: Run): Line[] {
+    const iterations = run.opening?.iterations ?? false;
+    const [begun, well, ill] = iterations ? ["iterations_started", "iterations_ok", "iterations_failed"] : ["sent", "ok", "failed"];
+    const offered = run.numbers("target_rate_per_s", null);
+    return [
+        ...lines({ label: "offered", values: offered, colour: 5, dash: DASH }),
+        { label: iterations ? "started" : "sent", values: run.rates(`counts.${begun}`), colour: 0 },
+        { label: "completed", values: run.rates(`counts.${well}`), colour: 2 },
+        ...lines({ label: "failed", values: run.rates(`counts.${ill}`), colour: 1 }, { label: "dropped", values: run.rates("counts.dropped"), colour: 3 }),
+    ];
+}
+
+function requests(run: Run): Line[] {
+    if (!run.opening?.iterations) return [];
+    return lines(
+        { label: "sent", values: run.rates("counts.sent"), colour: 0 },
+        { label: "ok", values: run.rates("counts.ok"), colour: 2 },
+        { label: "failed", values: run.rates("counts.failed"), colour: 1 },
+        { label: "retries", values: run.rates("counts.retries"), colour: 3 },
+    );
+}
+
+const percentiles = (kind: string) => (run: Run): Line[] =>
+    lines(
+        { label: "p50", values: run.numbers(`${kind}.p50`, null), colour: 0 },
+        { label: "p90", values: run.numbers(`${kind}.p90`, null), colour: 2 },
+        { label: "p99", values: run.numbers(`${kind}.p99`, null), colour: 1, width: 2 },
+        { label: "p99.9", values: run.numbers(`${kind}.p999`, null), colour: 3 },
+        { label: "max", values: run.numbers(`${kind}.max`, null), colour: 5, dash: [2, 3], width: 1 },
+    );
+
+/** Rates of what is counted by name; the commonest have lines of their own. */
+const byName = (prefix: string, first: number) => (run: Run): Line[] => {
+    const sums = run.names(prefix).map((name) => ({ name, sum: run.numbers(prefix + name, 0).reduce((sum, value) => sum + value, 0) }));
+    sums.sort((a, b) => b.sum - a.sum);
+    return sums.slice(0, MOST_KINDS).map(({ name }, index) => ({
+        label: name,
+        values: run.rates(prefix + name),
+        colour: first + index,
+        ...(index >= 3 ? { dash: DASH } : {}),
+    }));
+};
+
+function held(run: Run): Line[] {
+    const planned = run.numbers("target_users", null);
+    return lines(
+        { label: "users asked for", values: planned, colour: 5, dash: DASH },
+        { label: "users", values: run.numbers("now.users", 0), colour: 3 },
+        { label: "active users", values: run.numbers("now.active_users", 0), colour: 2 },
+        { label: "connections", values: run.numbers("now.connections", 0), colour: 0 },
+        { label: "in flight", values: run.numbers("now.in_flight", 0), colour: 4 },
+        { label: "overdue", values: run.numbers("now.overdue", 0), colour: 1 },
+    );
+}
+
+function generator(run: Run): Line[] {
+    const lengths = run.numbers("length_s", 1);
+    return lines(
+        { label: "busy share of its time", values: run.numbers("busy", null), colour: 0 },
+        { label: "cores used", values: run.numbers("cpu_s", 0).map((used, index) => used / Math.max(lengths[index] ?? 1, 1e-3)), colour: 1, dash: DASH },
+    );
+}
+
+export const SPECS: Spec[] = [
+    { id: "rates", title: "Rates", unit: "per second", format: rate, numbered: true, lines: rates },
+    { id: "response", title: "Response time", unit: "from when it was due, log scale", format: milliseconds, log: true, lines: percentiles("response") },
+    { id: "requests", title: "Requests", unit: "per second", format: rate, lines: requests },
+    {
+        id: "heat",
+        title: "Response times, all of them",
+        unit: "darker: more of that second's samples",
+        format: milliseconds,
+        log: true,
+        lines: (run) => (run.moments["heat"] ? [{ label: "median", values: run.numbers("response.p50", null), colour: 5, width: 0 }] : []),
+        draw: drawHeat,
+        range: heatRange,
+    },
+    { id: "service", title: "Service time", unit: "from when it was sent, log scale", format: milliseconds, log: true, lines: percentiles("service") },
+    { id: "lateness", title: "Lateness", unit: "sent after it was due, log scale", format: milliseconds, log: true, lines: percentiles("lateness") },
+    { id: "errors", title: "Errors by kind", unit: "per second", format: rate, lines: byName("errors.", 1) },
+    { id: "counted", title: "Counted by name", unit: "per second", format: rate, lines: byName("tallies.", 0) },
+    { id: "held", title: "Users and connections", unit: "at each moment", format: count, lines: held },
+    { id: "generator", title: "The generator's own CPU", unit: "share of a worker's time; cores", format: (value) => (value <= 1 ? percent(value) : plain(value)), lines: generator },
+];

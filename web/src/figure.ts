@@ -1,0 +1,288 @@
+// One chart with all around the plot: title, legend with values, words for those who hear, keys.
+import uPlot from "uplot";
+import type { Axis } from "./axis";
+import { el, setText } from "./dom";
+import { clock } from "./format";
+import { drawMarks } from "./marks";
+import type { Run } from "./run";
+import { onTheme, palette, seriesColour } from "./theme";
+
+export interface Line {
+    label: string;
+    values: (number | null)[];
+    /** Number of the colour. */
+    colour: number;
+    dash?: number[];
+    width?: number;
+}
+
+export interface Spec {
+    id: string;
+    title: string;
+    /** What is measured, behind the title. */
+    unit: string;
+    format: (value: number) => string;
+    log?: boolean;
+    /** Marks carry their numbers here. */
+    numbered?: boolean;
+    /** Nothing is drawn, and the chart is hidden, where there is no line. */
+    lines: (run: Run) => Line[];
+    /** Below the lines. */
+    draw?: (chart: uPlot, run: Run) => void;
+    /** The y axis, where it is not that of the lines. */
+    range?: (run: Run) => [number, number];
+    note?: string;
+}
+
+const HEIGHT = 190;
+const FONT = "11px system-ui, sans-serif";
+
+export class Figure {
+    readonly element: HTMLElement;
+    private readonly plot = el("div", { class: "plot", "aria-hidden": "true" });
+    private readonly legend = el("ul", { class: "legend" });
+    private readonly words = el("p", { class: "heard" });
+    private readonly said = el("p", { class: "heard", role: "status" });
+    private chart: uPlot | null = null;
+    private lines: Line[] = [];
+    private hidden = new Set<string>();
+    private times: number[] = [];
+
+    constructor(
+        private readonly spec: Spec,
+        private readonly run: Run,
+        private readonly axis: Axis,
+    ) {
+        const id = `chart-${spec.id}`;
+        this.element = el(
+            "figure",
+            { id, tabindex: "0", role: "group", "aria-labelledby": `${id}-title`, "aria-describedby": `${id}-words` },
+            el("figcaption", { id: `${id}-title` }, el("span", { class: "title" }, spec.title), " ", el("span", { class: "unit" }, spec.unit)),
+            this.legend,
+            this.plot,
+            this.words,
+            this.said,
+            spec.note ? el("p", { class: "note" }, spec.note) : null,
+        );
+        this.words.id = `${id}-words`;
+        this.element.addEventListener("keydown", (event) => this.key(event));
+        new ResizeObserver(() => this.resize()).observe(this.plot);
+        onTheme(() => this.rebuild());
+    }
+
+    update(): void {
+        const { run, spec } = this;
+        const lines = spec.lines(run);
+        this.times = run.numbers("at_s", 0);
+        this.element.hidden = lines.length === 0 || this.times.length === 0;
+        if (this.element.hidden) return;
+        const same = this.lines.length === lines.length && lines.every((line, index) => line.label === this.lines[index]?.label);
+        this.lines = lines;
+        if (!same || this.chart === null) this.rebuild();
+        else this.chart.setData(this.data(), false);
+        const [min, max] = this.axis.range;
+        this.chart?.setScale("x", { min, max });
+        this.describe();
+    }
+
+    /** Marks changed, or what is below the lines. */
+    redraw(): void {
+        this.chart?.redraw(false);
+    }
+
+    private data(): uPlot.AlignedData {
+        const finite = (value: number | null): number | null =>
+            value === null || !Number.isFinite(value) || (this.spec.log && value <= 0) ? null : value;
+        return [this.times, ...this.lines.map((line) => line.values.map(finite))];
+    }
+
+    private rebuild(): void {
+        if (this.chart) {
+            this.axis.remove(this.chart);
+            this.chart.destroy();
+            this.chart = null;
+        }
+        if (this.element.hidden || this.lines.length === 0) return;
+        this.chart = new uPlot(this.options(), this.data(), this.plot);
+        this.axis.add(this.chart);
+        this.showLegend();
+    }
+
+    private options(): uPlot.Options {
+        const { spec } = this;
+        const colours = palette();
+        const grid = { stroke: colours.grid, width: 1 };
+        const axis = { font: FONT, stroke: colours.faint, grid, ticks: { show: false } };
+        return {
+            width: Math.max(this.plot.clientWidth, 200),
+            height: HEIGHT,
+            legend: { show: false },
+            padding: [8, 10, 0, 0],
+            cursor: { y: false, sync: this.axis.sync, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
+            scales: {
+                x: { time: false },
+                y: {
+                    distr: spec.log ? 3 : 1,
+                    range: (_chart, min, max) => this.range(min, max),
+                },
+            },
+            axes: [
+                { ...axis, size: 26, values: (_chart, ticks) => ticks.map((tick) => clock(tick, (ticks[1] ?? 1) - (ticks[0] ?? 0) < 1)) },
+                { ...axis, size: 62, values: (_chart, ticks) => ticks.map((tick) => (tick === null ? "" : spec.format(tick).replace(/\.0+ /, " "))) },
+            ],
+            series: [
+                {},
+                ...this.lines.map((line, index) => ({
+                    label: line.label,
+                    show: !this.hidden.has(line.label),
+                    stroke: seriesColour(line.colour),
+                    width: line.width ?? 1.5,
+                    ...(line.dash ? { dash: line.dash } : {}),
+                    points: { show: this.times.length < 3 },
+                    // Above the highest finite value, where so many never ended.
+                    spanGaps: false,
+                    scale: "y",
+                    value: (_chart: uPlot, _raw: number, _series: number, at: number | null) => this.valueAt(index, at),
+                })),
+            ],
+            hooks: {
+                drawClear: [(chart) => spec.draw?.(chart, this.run)],
+                draw: [
+                    (chart) => {
+                        drawMarks(chart, this.run.events, spec.numbered ?? false);
+                        this.drawEndless(chart);
+                    },
+                ],
+                setCursor: [(chart) => this.showValues(chart.cursor.idx ?? null)],
+                setSelect: [(chart) => this.select(chart)],
+                ready: [(chart) => chart.over.addEventListener("dblclick", () => this.axis.reset())],
+            },
+        };
+    }
+
+    private range(min: number | null, max: number | null): [number, number] {
+        if (this.spec.range) return this.spec.range(this.run);
+        if (this.spec.log) {
+            if (min === null || max === null || max <= 0) return [0.1, 10];
+            const low = 10 ** Math.floor(Math.log10(min));
+            return [low, Math.max(10 ** Math.ceil(Math.log10(max * 1.0001)), low * 10)];
+        }
+        const top = max === null || max <= 0 ? 1 : max;
+        return [0, top * 1.08];
+    }
+
+    /** Values that never ended lie above all that can be drawn: a small peak at the upper edge. */
+    private drawEndless(chart: uPlot): void {
+        const { ctx, bbox } = chart;
+        const size = 4 * devicePixelRatio;
+        ctx.save();
+        this.lines.forEach((line) => {
+            if (this.hidden.has(line.label)) return;
+            ctx.fillStyle = seriesColour(line.colour);
+            line.values.forEach((value, index) => {
+                if (value !== Infinity) return;
+                const x = chart.valToPos(this.times[index] as number, "x", true);
+                if (x < bbox.left || x > bbox.left + bbox.width) return;
+                ctx.beginPath();
+                ctx.moveTo(x, bbox.top);
+                ctx.lineTo(x - size, bbox.top + size * 1.5);
+                ctx.lineTo(x + size, bbox.top + size * 1.5);
+                ctx.fill();
+            });
+        });
+        ctx.restore();
+    }
+
+    private select(chart: uPlot): void {
+        const { left, width } = chart.select;
+        if (width < 8) return;
+        const [from, to] = [chart.posToVal(left, "x"), chart.posToVal(left + width, "x")];
+        chart.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+        this.axis.show(from, to);
+    }
+
+    private resize(): void {
+        const width = this.plot.clientWidth;
+        if (this.chart && width > 0 && width !== this.chart.width) this.chart.setSize({ width, height: HEIGHT });
+    }
+
+    private valueAt(index: number, at: number | null): string {
+        const values = this.lines[index]?.values ?? [];
+        const value = at === null ? this.last(values) : (values[at] ?? null);
+        return value === null ? "–" : value === Infinity ? "∞" : this.spec.format(value);
+    }
+
+    /** The last that is known: the end of a drain says nothing any more. */
+    private last(values: (number | null)[]): number | null {
+        for (let index = values.length - 1; index >= 0; index--) if (values[index] !== null) return values[index] ?? null;
+        return null;
+    }
+
+    private showLegend(): void {
+        if (this.spec.draw) return;
+        this.legend.replaceChildren(
+            ...this.lines.map((line, index) => {
+                const swatch = el("span", { class: line.dash ? "swatch dashed" : "swatch" });
+                swatch.style.borderColor = seriesColour(line.colour);
+                const button = el("button", { type: "button", "aria-pressed": String(!this.hidden.has(line.label)) }, swatch, el("bdi", {}, line.label), " ", el("output", {}));
+                button.addEventListener("click", () => {
+                    if (!this.hidden.delete(line.label)) this.hidden.add(line.label);
+                    button.setAttribute("aria-pressed", String(!this.hidden.has(line.label)));
+                    this.chart?.setSeries(index + 1, { show: !this.hidden.has(line.label) });
+                });
+                return el("li", {}, button);
+            }),
+        );
+        this.showValues(null);
+    }
+
+    private showValues(at: number | null): void {
+        this.legend.querySelectorAll("output").forEach((output, index) => setText(output, this.valueAt(index, at)));
+    }
+
+    /** What the lines are like, in words. */
+    private describe(): void {
+        if (this.chart?.cursor.idx == null) this.showValues(null);
+        const { format } = this.spec;
+        const parts = this.lines.map(({ label, values }) => {
+            const known = values.filter((value): value is number => value !== null);
+            if (known.length === 0) return `${label}: nothing`;
+            const [low, high] = known.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
+            const say = (value: number): string => (value === Infinity ? "no end" : format(value));
+            return `${label}: from ${say(low)} to ${say(high)}, last ${say(known.at(-1) as number)}`;
+        });
+        setText(this.words, `${parts.join("; ")}. Arrow keys read single values, plus and minus zoom, Escape shows the whole run.`);
+    }
+
+    private key(event: KeyboardEvent): void {
+        if (event.target !== this.element || !this.chart || event.ctrlKey || event.metaKey || event.altKey) return;
+        const at = this.chart.cursor.idx ?? this.times.length - 1;
+        const step = event.shiftKey ? 10 : 1;
+        const time = this.times[at] ?? 0;
+        const actions: Record<string, () => void> = {
+            ArrowLeft: () => this.point(at - step),
+            ArrowRight: () => this.point(at + step),
+            Home: () => this.point(0),
+            End: () => this.point(this.times.length - 1),
+            "+": () => this.axis.scale(0.5, time),
+            "-": () => this.axis.scale(2, time),
+            Escape: () => this.axis.reset(),
+            "0": () => this.axis.reset(),
+        };
+        const act = actions[event.key];
+        if (!act) return;
+        event.preventDefault();
+        act();
+    }
+
+    private point(at: number): void {
+        const index = Math.min(Math.max(at, 0), this.times.length - 1);
+        const time = this.times[index];
+        if (time === undefined || !this.chart) return;
+        const [from, to] = this.axis.range;
+        if (time < from || time > to) this.axis.show(time - (to - from) / 2, time + (to - from) / 2);
+        this.chart.setCursor({ left: this.chart.valToPos(time, "x"), top: 10 });
+        const values = this.lines.map((line, number) => `${line.label} ${this.valueAt(number, index)}`);
+        setText(this.said, `${clock(time)}: ${values.join(", ")}`);
+    }
+}

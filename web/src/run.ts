@@ -1,0 +1,109 @@
+// The run as far as it is known: feeds are added to it, and whoever shows it is told once a frame.
+import type { Column, Distribution, Ending, Feed, Introduction, LabelRow, MetricRow, Told } from "./feed";
+
+export type Connection = "embedded" | "connecting" | "live" | "lost" | "over";
+
+/** Which parts changed since the last telling. */
+export type Part = "opening" | "moments" | "labels" | "checks" | "metrics" | "events" | "result" | "connection";
+type Listener = () => void;
+
+export class Run {
+    opening: Introduction | null = null;
+    moments: Record<string, Column> = {};
+    labels = new Map<number, LabelRow>();
+    labelCount = 0;
+    checks: [string, number, number][] = [];
+    metrics: MetricRow[] = [];
+    events: Told[] = [];
+    distribution: Distribution = {};
+    result: Ending | null = null;
+    connection: Connection = "connecting";
+    private listeners: [Set<Part>, Listener][] = [];
+    private changed = new Set<Part>();
+
+    get length(): number {
+        return this.moments["at_s"]?.length ?? 0;
+    }
+
+    /** The highest number of seconds in one point, where moments had to be joined. */
+    get secondsPerPoint(): number {
+        const lengths = (this.moments["length_s"] ?? []) as number[];
+        return lengths.reduce((most, length) => Math.max(most, length), 0);
+    }
+
+    add(feed: Feed): void {
+        if (feed.opening) this.set("opening", () => (this.opening = feed.opening ?? null));
+        if (feed.afresh) this.moments = {};
+        if (feed.moments) this.set("moments", () => this.append(feed.moments ?? {}));
+        if (feed.result) {
+            this.set("result", () => (this.result = feed.result ?? null));
+            this.labels.clear();
+        }
+        if (feed.labels)
+            this.set("labels", () => {
+                for (const row of feed.labels ?? []) this.labels.set(row[0], row);
+                this.labelCount = Math.max(feed.label_count ?? 0, this.labels.size);
+            });
+        if (feed.checks) this.set("checks", () => (this.checks = feed.checks ?? []));
+        if (feed.metrics) this.set("metrics", () => (this.metrics = feed.metrics ?? []));
+        if (feed.events) this.set("events", () => (this.events = this.events.concat(feed.events ?? [])));
+        if (feed.distribution) this.set("result", () => (this.distribution = feed.distribution ?? {}));
+    }
+
+    connect(connection: Connection): void {
+        this.set("connection", () => (this.connection = connection));
+    }
+
+    /** Forget everything: the feed begins again. */
+    restart(): void {
+        this.moments = {};
+        this.labels.clear();
+        this.events = [];
+    }
+
+    on(parts: Part[], listener: Listener): void {
+        this.listeners.push([new Set(parts), listener]);
+    }
+
+    /** Values of a column as numbers: infinite ones are Infinity, missing ones are `missing`. */
+    numbers<T extends number | null>(name: string, missing: T): (number | T)[] {
+        const column = this.moments[name];
+        if (!column) return new Array<number | T>(this.length).fill(missing);
+        return column.map((value) => (value === null ? missing : value === "inf" ? Infinity : (value as number)));
+    }
+
+    /** A count, as a rate in each moment. */
+    rates(name: string): number[] {
+        const lengths = this.numbers("length_s", 1);
+        return this.numbers(name, 0).map((count, index) => count / Math.max(lengths[index] ?? 1, 1e-3));
+    }
+
+    /** The names behind a prefix, such as the kinds of error. */
+    names(prefix: string): string[] {
+        return Object.keys(this.moments)
+            .filter((name) => name.startsWith(prefix))
+            .map((name) => name.slice(prefix.length));
+    }
+
+    private append(columns: Record<string, Column>): void {
+        const before = this.length;
+        const added = columns["at_s"]?.length ?? 0;
+        for (const name of new Set([...Object.keys(this.moments), ...Object.keys(columns)])) {
+            const known = (this.moments[name] ??= new Array<null>(before).fill(null));
+            const more = columns[name] ?? new Array<null>(added).fill(null);
+            for (const value of more) known.push(value);
+        }
+    }
+
+    private set(part: Part, act: () => void): void {
+        act();
+        if (this.changed.size === 0) requestAnimationFrame(() => this.tell());
+        this.changed.add(part);
+    }
+
+    private tell(): void {
+        const changed = this.changed;
+        this.changed = new Set();
+        for (const [parts, listener] of this.listeners) if ([...changed].some((part) => parts.has(part))) listener();
+    }
+}

@@ -1,0 +1,230 @@
+// The tables: labels, checks, thresholds, errors, metrics, latencies, events.
+import { el, section } from "./dom";
+import type { ErrorRow, LabelRow, Latency, MetricRow, Milliseconds, ThresholdState, Told } from "./feed";
+import { clock, count, milliseconds, percent, plain } from "./format";
+import { marked, weightOf } from "./marks";
+import type { Part, Run } from "./run";
+import { Table, type TableOptions } from "./table";
+
+const order = (value: Milliseconds): number => (value === null ? -1 : value === "inf" ? Infinity : value);
+
+/** A section around a table, which hides while there are no rows. */
+function tabled<Row>(run: Run, id: string, title: string, parts: Part[], options: TableOptions<Row>, rows: () => Row[], below?: () => string): HTMLElement {
+    const table = new Table(options);
+    const note = el("p", { class: "note" });
+    const element = section(id, title, table.element, note);
+    element.hidden = true;
+    run.on(parts, () => {
+        const found = rows();
+        element.hidden = found.length === 0;
+        table.update(found);
+        note.textContent = below?.() ?? "";
+    });
+    return element;
+}
+
+export function labelSection(run: Run): HTMLElement {
+    const latency = (title: string, place: 5 | 6 | 7 | 8) => ({
+        title,
+        numeric: true,
+        value: (row: LabelRow) => order(row[place]),
+        show: (row: LabelRow) => milliseconds(row[place]),
+    });
+    return tabled<LabelRow>(
+        run,
+        "labels",
+        "Response by label",
+        ["labels", "result"],
+        {
+            name: "Response by label",
+            noun: "label",
+            key: (row) => row[0],
+            sort: { column: 2, descending: true },
+            filter: (row) => `${row[1]} ${row[2]}`,
+            columns: [
+                { title: "Label", value: (row) => row[1] },
+                { title: "Kind", value: (row) => row[2] },
+                { title: "Count", numeric: true, value: (row) => row[3], show: (row) => count(row[3]) },
+                { title: "Failed", numeric: true, value: (row) => row[4], show: (row) => count(row[4]), tone: (row) => (row[4] ? "bad" : "") },
+                latency("p50", 5),
+                latency("p95", 6),
+                latency("p99", 7),
+                latency("Max", 8),
+            ],
+        },
+        () => [...run.labels.values()].filter((row) => row[3] > 0 || row[4] > 0),
+        () => (run.labelCount > run.labels.size ? `${count(run.labelCount - run.labels.size)} more labels are in summary.json, or come with the next seconds.` : ""),
+    );
+}
+
+export function checkSection(run: Run): HTMLElement {
+    type Check = [string, number, number];
+    const share = ([, passed, failed]: Check): number => failed / Math.max(passed + failed, 1);
+    return tabled<Check>(
+        run,
+        "checks",
+        "Checks",
+        ["checks"],
+        {
+            name: "Checks",
+            noun: "check",
+            key: (row) => row[0],
+            sort: { column: 2, descending: true },
+            filter: (row) => row[0],
+            columns: [
+                { title: "Check", value: (row) => row[0] },
+                { title: "Passed", numeric: true, value: (row) => row[1], show: (row) => count(row[1]) },
+                { title: "Failed", numeric: true, value: (row) => row[2], show: (row) => count(row[2]), tone: (row) => (row[2] ? "bad" : "") },
+                { title: "Share failed", numeric: true, value: share, show: (row) => percent(share(row)) },
+            ],
+        },
+        () => run.checks,
+    );
+}
+
+/** What a threshold measured is a time only where its metric is one. */
+function measured({ expression, value }: ThresholdState): string {
+    if (value === null) return "no data";
+    if (value === "inf") return "∞";
+    const metric = expression.replace(/ over .*| after .*| abort$/g, "");
+    if (/(ns|us|µs|ms|\d ?s|min)\s*$/.test(metric)) return milliseconds(value);
+    return metric.trim().endsWith("%") ? percent(value) : plain(value);
+}
+
+export function thresholdSection(run: Run): HTMLElement {
+    const states = { true: "met", false: "NOT MET", null: "no data" };
+    const word = (row: ThresholdState): string => (run.result ? states[String(row.passed) as "true"] : "judged at the end");
+    return tabled<ThresholdState>(
+        run,
+        "thresholds",
+        "Thresholds",
+        ["opening", "result"],
+        {
+            name: "Thresholds",
+            noun: "threshold",
+            key: (row) => row.expression,
+            sort: { column: -1, descending: false },
+            columns: [
+                { title: "Threshold", value: (row) => row.expression },
+                { title: "State", value: word, tone: (row) => (!run.result ? "" : row.passed ? "good" : "bad") },
+                { title: "Measured", numeric: true, value: (row) => order(row.value), show: (row) => (run.result ? measured(row) : "–") },
+                { title: "Ended the run", numeric: true, value: (row) => row.aborted_at_s ?? -1, show: (row) => (row.aborted_at_s === null ? "–" : `at ${clock(row.aborted_at_s)}`) },
+            ],
+        },
+        () => run.result?.thresholds ?? (run.opening?.thresholds ?? []).map((expression) => ({ expression, value: null, passed: null, aborted_at_s: null })),
+    );
+}
+
+export function errorSection(run: Run): HTMLElement {
+    const live = (): ErrorRow[] =>
+        run.names("errors.").map((kind) => ({ kind, words: "", examples: [], count: run.numbers(`errors.${kind}`, 0).reduce((sum, value) => sum + value, 0) }));
+    return tabled<ErrorRow>(
+        run,
+        "errors",
+        "Errors",
+        ["moments", "result"],
+        {
+            name: "Errors",
+            noun: "kind of error",
+            key: (row) => `${row.kind} ${row.words} ${row.examples[0] ?? ""}`,
+            sort: { column: 1, descending: true },
+            columns: [
+                { title: "Kind", value: (row) => row.kind },
+                { title: "Count", numeric: true, value: (row) => row.count, show: (row) => count(row.count) },
+                { title: "Means", value: (row) => row.words },
+                { title: "Examples", value: (row) => row.examples.join("; "), tone: () => "code" },
+            ],
+        },
+        () => run.result?.errors ?? live(),
+    );
+}
+
+function metricWords([, kind, value]: MetricRow): string {
+    if (typeof value === "number") return kind === "rate" ? percent(value) : plain(value);
+    if ("last" in value) return `last ${plain(value.last)}, min ${plain(value.min)}, max ${plain(value.max)}`;
+    const number = (found: Milliseconds): string => (found === null ? "–" : found === "inf" ? "∞" : plain(found));
+    return `p50 ${number(value.p50_ms)}, p95 ${number(value.p95_ms)}, p99 ${number(value.p99_ms)}, max ${number(value.max_ms)}, mean ${number(value.mean_ms)}, of ${count(value.count)}`;
+}
+
+export function metricSection(run: Run): HTMLElement {
+    return tabled<MetricRow>(
+        run,
+        "metrics",
+        "Custom metrics",
+        ["metrics", "opening"],
+        {
+            name: "Custom metrics",
+            noun: "metric",
+            key: (row) => row[0],
+            sort: { column: 0, descending: false },
+            filter: (row) => row[0],
+            columns: [
+                { title: "Metric", value: (row) => row[0] },
+                { title: "Kind", value: (row) => row[1] },
+                { title: "Value", value: metricWords },
+            ],
+        },
+        () => run.metrics,
+    );
+}
+
+export function latencySection(run: Run): HTMLElement {
+    type Row = [string, Latency];
+    const column = (title: string, field: keyof Latency) => ({
+        title,
+        numeric: true,
+        value: (row: Row) => order(row[1][field]),
+        show: (row: Row) => milliseconds(row[1][field]),
+    });
+    return tabled<Row>(
+        run,
+        "latencies",
+        "Latencies",
+        ["result"],
+        {
+            name: "Latencies of the whole run",
+            noun: "latency",
+            key: (row) => row[0],
+            sort: { column: -1, descending: false },
+            columns: [
+                { title: "Latency", value: (row) => row[0] },
+                { title: "Count", numeric: true, value: (row) => row[1].count, show: (row) => count(row[1].count) },
+                column("p50", "p50_ms"),
+                column("p90", "p90_ms"),
+                column("p99", "p99_ms"),
+                column("p99.9", "p999_ms"),
+                column("Max", "max_ms"),
+                column("Mean", "mean_ms"),
+            ],
+        },
+        () => Object.entries(run.result?.latency ?? {}),
+        () => "Response counts from when a request was due, service from when it was sent; lateness is the difference. –: too few samples. ∞: so many never ended.",
+    );
+}
+
+export function eventSection(run: Run): HTMLElement {
+    type Row = { mark: number; told: Told; index: number };
+    return tabled<Row>(
+        run,
+        "events",
+        "Events",
+        ["events"],
+        {
+            name: "Events",
+            noun: "event",
+            key: (row) => row.index,
+            sort: { column: 0, descending: false },
+            filter: (row) => `${row.told.event} ${row.told.text}`,
+            columns: [
+                { title: "Time", numeric: true, value: (row) => row.told.at_s, show: (row) => clock(row.told.at_s, true) },
+                { title: "Mark", numeric: true, value: (row) => row.mark, show: (row) => (row.mark ? String(row.mark) : "") },
+                { title: "What", value: (row) => row.told.event.replaceAll("_", " "), tone: (row) => (weightOf(row.told.event) === "alert" ? "bad" : "") },
+                { title: "Text", value: (row) => row.told.text },
+            ],
+        },
+        () => {
+            const marks = marked(run.events);
+            return run.events.map((told, index) => ({ told, index, mark: marks.indexOf(told) + 1 }));
+        },
+    );
+}
