@@ -4,8 +4,8 @@ An observer; it never stops a load.
 
 The folder is made, and each file opened, before the first request, so that an unwritable place is refused at
 once. A failure later (a full disk) is kept in `failure`: the load goes on, the report is still shown, and the
-run ends with exit code 2 unless it ends with a worse one. report.html is no record: it is made from the others,
-and can be made again; without it a run has passed all the same.
+run ends with exit code 2 unless it ends with a worse one. report.html is no record: it is made from the
+others, and can be made again; without it a run has passed all the same.
 
 latency.hlog is an HdrHistogram interval log, format 1.3, which public tools read:
 

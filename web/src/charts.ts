@@ -1,8 +1,8 @@
 // Which charts there are, and what each draws.
 import type { Line, Spec } from "./figure";
-import { count, milliseconds, percent, plain, rate } from "./format";
+import { count, milliseconds, percent, rate } from "./format";
 import { drawHeat, heatRange } from "./heat";
-import type { Run } from "./run";
+import { type Counted, errorKinds, type Run } from "./run";
 
 const some = (values: (number | null)[]): boolean => values.some((value) => value !== null && value !== 0);
 const DASH = [5, 4];
@@ -44,16 +44,15 @@ const percentiles = (kind: string) => (run: Run): Line[] =>
     );
 
 /** Rates of what is counted by name; the commonest have lines of their own. */
-const byName = (prefix: string, first: number) => (run: Run): Line[] => {
-    const sums = run.names(prefix).map((name) => ({ name, sum: run.numbers(prefix + name, 0).reduce((sum, value) => sum + value, 0) }));
-    sums.sort((a, b) => b.sum - a.sum);
-    return sums.slice(0, MOST_KINDS).map(({ name }, index) => ({
-        label: name,
-        values: run.rates(prefix + name),
-        colour: first + index,
-        ...(index >= 3 ? { dash: DASH } : {}),
-    }));
-};
+const byName = (names: (run: Run) => Counted[], first: number) => (run: Run): Line[] =>
+    names(run)
+        .slice(0, MOST_KINDS)
+        .map(({ name, column }, index) => ({
+            label: name,
+            values: run.rates(column),
+            colour: first + index,
+            ...(index >= 3 ? { dash: DASH } : {}),
+        }));
 
 function held(run: Run): Line[] {
     const planned = run.numbers("target_users", null);
@@ -68,10 +67,9 @@ function held(run: Run): Line[] {
 }
 
 function generator(run: Run): Line[] {
-    const lengths = run.numbers("length_s", 1);
     return lines(
-        { label: "busy share of its time", values: run.numbers("busy", null), colour: 0 },
-        { label: "cores used", values: run.numbers("cpu_s", 0).map((used, index) => used / Math.max(lengths[index] ?? 1, 1e-3)), colour: 1, dash: DASH },
+        { label: "busy, of its time", values: run.numbers("busy", null), colour: 0 },
+        { label: "CPU, of one core", values: run.rates("cpu_s"), colour: 1, dash: DASH },
     );
 }
 
@@ -81,8 +79,8 @@ export const SPECS: Spec[] = [
     { id: "requests", title: "Requests", unit: "per second", format: rate, lines: requests },
     {
         id: "heat",
-        title: "Response times, all of them",
-        unit: "darker: more of that second's samples",
+        title: "Heat map of response times",
+        unit: "share of each moment's samples",
         format: milliseconds,
         log: true,
         lines: (run) => (run.moments["heat"] ? [{ label: "median", values: run.numbers("response.p50", null), colour: 5, width: 0 }] : []),
@@ -91,8 +89,8 @@ export const SPECS: Spec[] = [
     },
     { id: "service", title: "Service time", unit: "from when it was sent, log scale", format: milliseconds, log: true, lines: percentiles("service") },
     { id: "lateness", title: "Lateness", unit: "sent after it was due, log scale", format: milliseconds, log: true, lines: percentiles("lateness") },
-    { id: "errors", title: "Errors by kind", unit: "per second", format: rate, lines: byName("errors.", 1) },
-    { id: "counted", title: "Counted by name", unit: "per second", format: rate, lines: byName("tallies.", 0) },
+    { id: "errors", title: "Errors by kind", unit: "per second", format: rate, lines: byName(errorKinds, 1) },
+    { id: "counted", title: "Counted by name", unit: "per second", format: rate, lines: byName((run) => run.counted("tallies."), 0) },
     { id: "held", title: "Users and connections", unit: "at each moment", format: count, lines: held },
-    { id: "generator", title: "The generator's own CPU", unit: "share of a worker's time; cores", format: (value) => (value <= 1 ? percent(value) : plain(value)), lines: generator },
+    { id: "generator", title: "The generator's own CPU", unit: "all workers", format: percent, lines: generator },
 ];

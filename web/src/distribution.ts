@@ -3,6 +3,7 @@ import uPlot from "uplot";
 import { el, section } from "./dom";
 import { count, milliseconds } from "./format";
 import type { Run } from "./run";
+import { levelAxis, logAxis } from "./scales";
 import { onTheme, palette, seriesColour } from "./theme";
 
 const KINDS = ["response", "service", "lateness"];
@@ -25,7 +26,7 @@ export function distributionSection(run: Run): HTMLElement {
     const words = el("p", { class: "heard" });
     const linear = el("input", { type: "checkbox", id: "linear" });
     const tools = el("div", { class: "tools" }, readout, el("label", { for: "linear" }, linear, " linear scale"));
-    const figure = el("figure", { id: "chart-distribution", class: "wide", "aria-label": "Latency by percentile" }, legend, plot, words);
+    const figure = el("figure", { id: "chart-distribution", role: "group", "aria-label": "Latency by percentile" }, legend, plot, words);
     const element = section("distribution", "Latency by percentile", tools, figure);
     let chart: uPlot | null = null;
 
@@ -53,7 +54,7 @@ export function distributionSection(run: Run): HTMLElement {
                 },
                 axes: [
                     { ...axis, size: 26, splits: () => Array.from({ length: Math.floor(last) + 1 }, (_, place) => place), values: (_chart, places) => places.map((place) => nameOf(place)) },
-                    { ...axis, size: 62, values: (_chart, ticks) => ticks.map((tick) => (tick === null ? "" : milliseconds(tick).replace(/\.0+ /, " "))) },
+                    log ? { ...axis, ...logAxis(milliseconds, axis.grid) } : { ...axis, ...levelAxis(milliseconds) },
                 ],
                 series: [
                     {},

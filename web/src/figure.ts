@@ -4,6 +4,7 @@ import type { Axis } from "./axis";
 import { el, setText } from "./dom";
 import { clock } from "./format";
 import { drawMarks } from "./marks";
+import { levelAxis, logAxis } from "./scales";
 import type { Run } from "./run";
 import { onTheme, palette, seriesColour } from "./theme";
 
@@ -128,7 +129,7 @@ export class Figure {
             },
             axes: [
                 { ...axis, size: 26, values: (_chart, ticks) => ticks.map((tick) => clock(tick, (ticks[1] ?? 1) - (ticks[0] ?? 0) < 1)) },
-                { ...axis, size: 62, values: (_chart, ticks) => ticks.map((tick) => (tick === null ? "" : spec.format(tick).replace(/\.0+ /, " "))) },
+                spec.log ? { ...axis, ...logAxis(spec.format, grid) } : { ...axis, ...levelAxis(spec.format) },
             ],
             series: [
                 {},
@@ -139,8 +140,6 @@ export class Figure {
                     width: line.width ?? 1.5,
                     ...(line.dash ? { dash: line.dash } : {}),
                     points: { show: this.times.length < 3 },
-                    // Above the highest finite value, where so many never ended.
-                    spanGaps: false,
                     scale: "y",
                     value: (_chart: uPlot, _raw: number, _series: number, at: number | null) => this.valueAt(index, at),
                 })),
@@ -208,18 +207,27 @@ export class Figure {
 
     private valueAt(index: number, at: number | null): string {
         const values = this.lines[index]?.values ?? [];
+        if (at === null && this.run.result) return "";
         const value = at === null ? this.last(values) : (values[at] ?? null);
         return value === null ? "–" : value === Infinity ? "∞" : this.spec.format(value);
     }
 
-    /** The last that is known: the end of a drain says nothing any more. */
+    /** The last that is known. Of a run that is over no moment is nearer than another. */
     private last(values: (number | null)[]): number | null {
         for (let index = values.length - 1; index >= 0; index--) if (values[index] !== null) return values[index] ?? null;
         return null;
     }
 
     private showLegend(): void {
-        if (this.spec.draw) return;
+        if (this.spec.draw) {
+            const steps = palette().heat.map((colour) => {
+                const step = el("i");
+                step.style.background = colour;
+                return step;
+            });
+            this.legend.replaceChildren(el("li", { class: "scale" }, "few", el("span", {}, ...steps), "most"));
+            return;
+        }
         this.legend.replaceChildren(
             ...this.lines.map((line, index) => {
                 const swatch = el("span", { class: line.dash ? "swatch dashed" : "swatch" });

@@ -70,8 +70,7 @@ function underWay(run: Run): FigureRow[] {
     const iterations = run.opening?.iterations ?? false;
     const offered = last("target_rate_per_s");
     const now = (name: string): string => rate(run.rates(`counts.${name}`).at(-1) ?? 0);
-    const failed = run.numbers("counts.failed", 0).reduce((sum, value) => sum + value, 0);
-    const sent = run.numbers("counts.sent", 0).reduce((sum, value) => sum + value, 0);
+    const [failed, sent] = [run.sum("counts.failed"), run.sum("counts.sent")];
     const busy = last("busy");
     return [
         [iterations ? "started" : "sent", now(iterations ? "iterations_started" : "sent"), offered === null ? "" : `of ${rate(offered)} offered`],
@@ -95,13 +94,13 @@ function ended(run: Run): FigureRow[] {
     const whole = iterations ? arrivals.sent : requests.total;
     const offered = result.target_rate_per_s;
     return [
-        [iterations ? "started" : "sent", rate(result.achieved_rate_per_s), offered === null ? count(arrivals.sent) : `${count(arrivals.sent)} of ${rate(offered)} offered`],
+        [iterations ? "started" : "sent", rate(result.achieved_rate_per_s), offered === null ? count(arrivals.sent) : `${count(arrivals.sent)}; offered ${rate(offered)}`],
         ["completed", result.completed_rate_per_s === null ? count(arrivals.completed) : rate(result.completed_rate_per_s), iterations ? `${counted(arrivals.completed, "iteration")}` : count(arrivals.completed)],
         ["failed", count(failed), whole ? percent(failed / whole) : ""],
         ["median response", milliseconds(response?.p50_ms), "from when due"],
         ["p99 response", milliseconds(response?.p99_ms), response ? `max ${milliseconds(response.max_ms)}` : ""],
         ["p99 service", milliseconds(latency["service"]?.p99_ms), "from when sent"],
-        ["p99 lateness", milliseconds(latency["lateness"]?.p99_ms), "of the generator and connections"],
+        ["p99 lateness", milliseconds(latency["lateness"]?.p99_ms), "sent after it was due"],
         ["generator busy", result.generator.busy === null ? "–" : percent(result.generator.busy), `${result.generator.cpu_s.toFixed(1)} s of CPU`],
     ];
 }

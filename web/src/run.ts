@@ -7,6 +7,20 @@ export type Connection = "embedded" | "connecting" | "live" | "lost" | "over";
 export type Part = "opening" | "moments" | "labels" | "checks" | "metrics" | "events" | "result" | "connection";
 type Listener = () => void;
 
+const SHORTEST_DRAIN_S = 0.25;
+
+export interface Counted {
+    column: string;
+    name: string;
+    sum: number;
+}
+
+/** Kinds of error, and statuses that are errors. */
+export function errorKinds(run: Run): Counted[] {
+    const statuses = run.counted("status.").filter(({ name }) => Number(name) >= 400);
+    return [...run.counted("errors."), ...statuses.map((one) => ({ ...one, name: `status ${one.name}` }))].sort((a, b) => b.sum - a.sum);
+}
+
 export class Run {
     opening: Introduction | null = null;
     moments: Record<string, Column> = {};
@@ -72,17 +86,26 @@ export class Run {
         return column.map((value) => (value === null ? missing : value === "inf" ? Infinity : (value as number)));
     }
 
-    /** A count, as a rate in each moment. */
-    rates(name: string): number[] {
+    /** A count, as a rate in each moment. The last wink of a drain is too short to have one. */
+    rates(name: string): (number | null)[] {
         const lengths = this.numbers("length_s", 1);
-        return this.numbers(name, 0).map((count, index) => count / Math.max(lengths[index] ?? 1, 1e-3));
+        const draining = this.numbers("draining", 0);
+        return this.numbers(name, 0).map((count, index) => {
+            const length = lengths[index] ?? 1;
+            return draining[index] && length < SHORTEST_DRAIN_S ? null : count / Math.max(length, 1e-3);
+        });
     }
 
-    /** The names behind a prefix, such as the kinds of error. */
-    names(prefix: string): string[] {
+    /** What is counted under names of its own, the most first. */
+    counted(prefix: string): Counted[] {
         return Object.keys(this.moments)
-            .filter((name) => name.startsWith(prefix))
-            .map((name) => name.slice(prefix.length));
+            .filter((column) => column.startsWith(prefix))
+            .map((column) => ({ column, name: column.slice(prefix.length), sum: this.sum(column) }))
+            .sort((a, b) => b.sum - a.sum);
+    }
+
+    sum(column: string): number {
+        return this.numbers(column, 0).reduce((sum, value) => sum + value, 0);
     }
 
     private append(columns: Record<string, Column>): void {

@@ -3,7 +3,7 @@ import { el, section } from "./dom";
 import type { ErrorRow, LabelRow, Latency, MetricRow, Milliseconds, ThresholdState, Told } from "./feed";
 import { clock, count, milliseconds, percent, plain } from "./format";
 import { marked, weightOf } from "./marks";
-import type { Part, Run } from "./run";
+import { errorKinds, type Part, type Run } from "./run";
 import { Table, type TableOptions } from "./table";
 
 const order = (value: Milliseconds): number => (value === null ? -1 : value === "inf" ? Infinity : value);
@@ -42,7 +42,7 @@ export function labelSection(run: Run): HTMLElement {
             sort: { column: 2, descending: true },
             filter: (row) => `${row[1]} ${row[2]}`,
             columns: [
-                { title: "Label", value: (row) => row[1] },
+                { title: "Label", wide: true, value: (row) => row[1] },
                 { title: "Kind", value: (row) => row[2] },
                 { title: "Count", numeric: true, value: (row) => row[3], show: (row) => count(row[3]) },
                 { title: "Failed", numeric: true, value: (row) => row[4], show: (row) => count(row[4]), tone: (row) => (row[4] ? "bad" : "") },
@@ -72,7 +72,7 @@ export function checkSection(run: Run): HTMLElement {
             sort: { column: 2, descending: true },
             filter: (row) => row[0],
             columns: [
-                { title: "Check", value: (row) => row[0] },
+                { title: "Check", wide: true, value: (row) => row[0] },
                 { title: "Passed", numeric: true, value: (row) => row[1], show: (row) => count(row[1]) },
                 { title: "Failed", numeric: true, value: (row) => row[2], show: (row) => count(row[2]), tone: (row) => (row[2] ? "bad" : "") },
                 { title: "Share failed", numeric: true, value: share, show: (row) => percent(share(row)) },
@@ -105,7 +105,7 @@ export function thresholdSection(run: Run): HTMLElement {
             key: (row) => row.expression,
             sort: { column: -1, descending: false },
             columns: [
-                { title: "Threshold", value: (row) => row.expression },
+                { title: "Threshold", wide: true, value: (row) => row.expression },
                 { title: "State", value: word, tone: (row) => (!run.result ? "" : row.passed ? "good" : "bad") },
                 { title: "Measured", numeric: true, value: (row) => order(row.value), show: (row) => (run.result ? measured(row) : "–") },
                 { title: "Ended the run", numeric: true, value: (row) => row.aborted_at_s ?? -1, show: (row) => (row.aborted_at_s === null ? "–" : `at ${clock(row.aborted_at_s)}`) },
@@ -117,7 +117,7 @@ export function thresholdSection(run: Run): HTMLElement {
 
 export function errorSection(run: Run): HTMLElement {
     const live = (): ErrorRow[] =>
-        run.names("errors.").map((kind) => ({ kind, words: "", examples: [], count: run.numbers(`errors.${kind}`, 0).reduce((sum, value) => sum + value, 0) }));
+        errorKinds(run).map(({ name, sum }) => ({ kind: name, words: "", examples: [], count: sum }));
     return tabled<ErrorRow>(
         run,
         "errors",
@@ -131,8 +131,8 @@ export function errorSection(run: Run): HTMLElement {
             columns: [
                 { title: "Kind", value: (row) => row.kind },
                 { title: "Count", numeric: true, value: (row) => row.count, show: (row) => count(row.count) },
-                { title: "Means", value: (row) => row.words },
-                { title: "Examples", value: (row) => row.examples.join("; "), tone: () => "code" },
+                { title: "Means", wide: true, value: (row) => row.words },
+                { title: "Examples", wide: true, value: (row) => row.examples.join("; "), tone: () => "code" },
             ],
         },
         () => run.result?.errors ?? live(),
@@ -161,7 +161,7 @@ export function metricSection(run: Run): HTMLElement {
             columns: [
                 { title: "Metric", value: (row) => row[0] },
                 { title: "Kind", value: (row) => row[1] },
-                { title: "Value", value: metricWords },
+                { title: "Value", wide: true, value: metricWords },
             ],
         },
         () => run.metrics,
@@ -187,7 +187,7 @@ export function latencySection(run: Run): HTMLElement {
             key: (row) => row[0],
             sort: { column: -1, descending: false },
             columns: [
-                { title: "Latency", value: (row) => row[0] },
+                { title: "Latency", wide: true, value: (row) => row[0].replaceAll("_", " ") },
                 { title: "Count", numeric: true, value: (row) => row[1].count, show: (row) => count(row[1].count) },
                 column("p50", "p50_ms"),
                 column("p90", "p90_ms"),
@@ -219,7 +219,7 @@ export function eventSection(run: Run): HTMLElement {
                 { title: "Time", numeric: true, value: (row) => row.told.at_s, show: (row) => clock(row.told.at_s, true) },
                 { title: "Mark", numeric: true, value: (row) => row.mark, show: (row) => (row.mark ? String(row.mark) : "") },
                 { title: "What", value: (row) => row.told.event.replaceAll("_", " "), tone: (row) => (weightOf(row.told.event) === "alert" ? "bad" : "") },
-                { title: "Text", value: (row) => row.told.text },
+                { title: "Text", wide: true, value: (row) => row.told.text },
             ],
         },
         () => {

@@ -9,6 +9,8 @@ export interface TableColumn<Row> {
     /** What is shown, where it is not the value. */
     show?: (row: Row) => string;
     numeric?: boolean;
+    /** Takes the room that is left. */
+    wide?: boolean;
     /** A class for the cell, by its state. */
     tone?: (row: Row) => string;
 }
@@ -23,13 +25,17 @@ export interface TableOptions<Row> {
 }
 
 /** Beyond these, rows are shown on demand. */
-const FIRST_ROWS = 100;
+const FIRST_ROWS = 20;
 /** Fewer are seen at a glance. */
 const ENOUGH_TO_FILTER = 6;
 
 interface Drawn {
     element: HTMLTableRowElement;
     cells: HTMLTableCellElement[];
+}
+
+function classOf<Row>(column: TableColumn<Row>): string {
+    return column.numeric ? "number" : column.wide ? "wide" : "";
 }
 
 export class Table<Row> {
@@ -53,7 +59,7 @@ export class Table<Row> {
         this.heads = options.columns.map((column, index) =>
             el(
                 "th",
-                { scope: "col", class: column.numeric ? "number" : "" },
+                { scope: "col", class: classOf(column) },
                 el("button", { type: "button", onclick: () => this.sortBy(index) }, column.title),
             ),
         );
@@ -115,7 +121,11 @@ export class Table<Row> {
         let drawn = this.drawn.get(key);
         if (!drawn) {
             const cells = columns.map((column, index) =>
-                index === 0 ? el("th", { scope: "row", dir: "auto" }) : el("td", { class: column.numeric ? "number" : "", dir: column.numeric ? undefined : "auto" }),
+                el(index === 0 ? "th" : "td", {
+                    scope: index === 0 ? "row" : undefined,
+                    class: classOf(column),
+                    dir: column.numeric ? undefined : "auto",
+                }),
             );
             drawn = { element: el("tr", {}, ...cells), cells };
             this.drawn.set(key, drawn);
@@ -123,7 +133,7 @@ export class Table<Row> {
         columns.forEach((column, index) => {
             const cell = drawn.cells[index] as HTMLTableCellElement;
             setText(cell, column.show ? column.show(row) : String(column.value(row)));
-            if (column.tone) cell.className = `${column.numeric ? "number " : ""}${column.tone(row)}`;
+            if (column.tone) cell.className = `${classOf(column)} ${column.tone(row)}`;
         });
         return drawn.element;
     }

@@ -1,6 +1,6 @@
 """The live page: serves it, and feeds whoever looks. It follows a run and never stops one.
 
-It has a thread and a loop of its own, so that no viewer, however slow, is in the way of the run's loop. One who
+It has a thread and a loop of its own, so that no viewer is in the way of the run, however slow. One who
 cannot keep up gets more at a time, and less often.
 """
 

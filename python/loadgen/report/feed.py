@@ -11,7 +11,10 @@ Texts are cut and made printable here, so that whoever shows them need not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -22,7 +25,7 @@ from loadgen.report.percentiles import Point
 from loadgen.report.series import Column
 from loadgen.report.shown import document, shown
 from loadgen.report.words import ERROR_WORDS, headline, trust
-from loadgen.result import LabelResult, Metric, Result
+from loadgen.result import LabelResult, Metric, Requests, Result
 from loadgen.snapshot import Latency, Milliseconds
 from loadgen.units import format_count
 
@@ -30,7 +33,9 @@ if TYPE_CHECKING:
     from loadgen.engine_plan import EnginePlan
 
 MOST_ROWS = 1000
+FIRST_FAILURE = 400  # of statuses
 _EXAMPLES = 3
+_STATUS_WORDS = {status.value: status.phrase.lower() for status in HTTPStatus}
 
 
 class Introduction(Struct, kw_only=True, frozen=True):
@@ -215,20 +220,28 @@ def _ending(result: Result) -> Ending:
 
 
 def _errors(result: Result) -> list[ErrorRow]:
-    """The commonest first: those of requests with the labels that had most of them, then a script's own."""
-    rows = []
-    for kind, count in sorted(result.requests.errors.items(), key=lambda item: -item[1])[:MOST_ROWS]:
-        had = sorted(result.labels, key=lambda row: -row.requests.errors.get(kind, 0))[:_EXAMPLES]
-        examples = [
-            f"{shown(row.label)} ({format_count(row.requests.errors[kind])})"
-            for row in had
-            if row.requests.errors.get(kind)
-        ]
-        rows.append(
-            ErrorRow(kind=shown(kind), words=ERROR_WORDS.get(kind, ""), count=count, examples=examples)
+    """Of requests, with the labels that had most of them; then a script's own."""
+    rows = [
+        ErrorRow(
+            kind=shown(kind),
+            words=ERROR_WORDS.get(kind, ""),
+            count=count,
+            examples=_labels_with(result, partial(_errors_of, kind)),
         )
+        for kind, count in result.requests.errors.items()
+    ]
+    rows += [
+        ErrorRow(
+            kind=f"status {status}",
+            words=_STATUS_WORDS.get(int(status), ""),
+            count=count,
+            examples=_labels_with(result, partial(_statuses_of, status)),
+        )
+        for status, count in result.requests.status.items()
+        if int(status) >= FIRST_FAILURE
+    ]
     for group in result.script.errors if result.script else []:
-        place = f"{group.file}:{group.line}  {group.code}" if group.file else ""
+        place = f"{PurePath(group.file).name}:{group.line}  {group.code}" if group.file else ""
         rows.append(
             ErrorRow(
                 kind="exception",
@@ -238,3 +251,18 @@ def _errors(result: Result) -> list[ErrorRow]:
             )
         )
     return rows
+
+
+def _errors_of(kind: str, requests: Requests) -> int:
+    return requests.errors.get(kind, 0)
+
+
+def _statuses_of(status: str, requests: Requests) -> int:
+    return requests.status.get(status, 0)
+
+
+def _labels_with(result: Result, count_of: Callable[[Requests], int]) -> list[str]:
+    """The labels that had most of something, and how much."""
+    found = [(count_of(row.requests), row.label) for row in result.labels if row.kind != "iteration"]
+    found.sort(key=lambda pair: -pair[0])
+    return [f"{shown(label)} ({format_count(count)})" for count, label in found[:_EXAMPLES] if count]
