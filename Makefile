@@ -19,6 +19,12 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
+# The page is one file, which the wheel takes along.
+PAGE := python/loadgen/report/page.html
+NPM := $(shell command -v npm)
+NODE_MODULES := web/node_modules/.package-lock.json
+WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print)
+
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust/engine rust/python rust/target -type f -print)
 
 # pyo3 must see the same interpreter in every cargo call, or each call rebuilds what the last one built.
@@ -37,7 +43,12 @@ run: build ## build, then run `loadgen blast --tps 5000` for ten seconds against
 	@$(BIN)/loadgen blast --tps 5000 --duration 10s
 
 .PHONY: build
-build: $(BUILT) ## build the engine and install loadgen into .venv, editable
+build: $(BUILT) $(if $(NPM),$(PAGE),page-missing) ## build the engine and the page, install loadgen into .venv, editable
+
+.PHONY: page-missing
+page-missing:
+	@[[ -f $(PAGE) ]] || echo "make: npm not found, so loadgen is built without its page: no --page, no report.html." \
+		"Install Node 18 or newer with npm" >&2
 
 .PHONY: test
 test: build ## set up what the tests need, then run them all; with CI set, then `make check` too
@@ -94,12 +105,13 @@ fuzz: cargo-present ## let a fuzzer loose on a parser: FUZZ=response|chunk|plan|
 EMPTY_VENV := target/empty-venv
 
 .PHONY: wheel
-wheel: $(TOOLS) cargo-present ## build the wheel users install, and run it where there is no Rust
+wheel: $(TOOLS) cargo-present $(PAGE) ## build the wheel users install, and run it where there is no Rust
 	rm -rf dist $(EMPTY_VENV)
 	$(BIN)/maturin build --profile wheel --locked --interpreter $(BIN)/python --out dist
 	$(BIN)/python -m venv $(EMPTY_VENV)
 	env PATH="$(CURDIR)/$(EMPTY_VENV)/bin" pip install --quiet --only-binary :all: dist/loadgen-*.whl
 	env PATH="$(CURDIR)/$(EMPTY_VENV)/bin" loadgen blast --tps 500 --duration 2s --out $(EMPTY_VENV)/run
+	test -s $(EMPTY_VENV)/run/report.html
 
 .PHONY: lock
 lock: $(BIN)/python ## pin the newest allowed versions of the Python tools in requirements-dev.txt
@@ -110,7 +122,7 @@ lock: $(BIN)/python ## pin the newest allowed versions of the Python tools in re
 
 .PHONY: clean
 clean: ## remove everything that was built, the environment too; runs/ stays
-	rm -rf $(VENV) target rust/fuzz/target dist python/loadgen/_engine.*.so
+	rm -rf $(VENV) target rust/fuzz/target dist python/loadgen/_engine.*.so $(PAGE) web/node_modules web/dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find python tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -127,6 +139,15 @@ $(BIN)/python:
 $(TOOLS): $(BIN)/python requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	@touch $@
+
+$(NODE_MODULES): web/package-lock.json
+	@command -v npm >/dev/null || { echo "make: npm not found. The page needs Node 18 or newer with npm" >&2; exit 1; }
+	cd web && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(PAGE): $(NODE_MODULES) $(WEB_SOURCES)
+	cd web && npm run --silent build
+	cp web/dist/index.html $@
 
 $(BUILT): $(TOOLS) $(RUST_SOURCES) pyproject.toml README.md | cargo-present
 	$(BIN)/maturin develop --release --locked

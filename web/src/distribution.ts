@@ -4,10 +4,11 @@ import { el, section } from "./dom";
 import { count, milliseconds } from "./format";
 import type { Run } from "./run";
 import { levelAxis, logAxis } from "./scales";
-import { onTheme, palette, seriesColour } from "./theme";
+import { onTheme, palette, seriesColour, widthOf } from "./theme";
 
 const KINDS = ["response", "service", "lateness"];
 const HEIGHT = 260;
+const PAPER_WIDTH = 630;
 const FONT = "11px system-ui, sans-serif";
 
 /** 0 at 0 %, 1 at 90 %, 2 at 99 %, ... */
@@ -43,7 +44,7 @@ export function distributionSection(run: Run): HTMLElement {
         const log = !linear.checked;
         chart = new uPlot(
             {
-                width: Math.max(plot.clientWidth, 200),
+                width: widthOf(plot, PAPER_WIDTH),
                 height: HEIGHT,
                 legend: { show: false },
                 padding: [8, 24, 0, 0],
@@ -98,7 +99,8 @@ export function distributionSection(run: Run): HTMLElement {
     onTheme(draw);
     run.on(["result"], draw);
     new ResizeObserver(() => {
-        if (chart && plot.clientWidth > 0 && chart.width !== plot.clientWidth) chart.setSize({ width: plot.clientWidth, height: HEIGHT });
+        const width = widthOf(plot, PAPER_WIDTH);
+        if (chart && plot.clientWidth > 0 && chart.width !== width) chart.setSize({ width, height: HEIGHT });
     }).observe(plot);
     element.hidden = true;
     return element;

@@ -6,7 +6,7 @@ import { clock } from "./format";
 import { drawMarks } from "./marks";
 import { levelAxis, logAxis } from "./scales";
 import type { Run } from "./run";
-import { onTheme, palette, seriesColour } from "./theme";
+import { onTheme, palette, seriesColour, widthOf } from "./theme";
 
 export interface Line {
     label: string;
@@ -36,6 +36,7 @@ export interface Spec {
 }
 
 const HEIGHT = 190;
+const PAPER_WIDTH = 300;
 const FONT = "11px system-ui, sans-serif";
 
 export class Figure {
@@ -115,7 +116,7 @@ export class Figure {
         const grid = { stroke: colours.grid, width: 1 };
         const axis = { font: FONT, stroke: colours.faint, grid, ticks: { show: false } };
         return {
-            width: Math.max(this.plot.clientWidth, 200),
+            width: widthOf(this.plot, PAPER_WIDTH),
             height: HEIGHT,
             legend: { show: false },
             padding: [8, 10, 0, 0],
@@ -201,8 +202,8 @@ export class Figure {
     }
 
     private resize(): void {
-        const width = this.plot.clientWidth;
-        if (this.chart && width > 0 && width !== this.chart.width) this.chart.setSize({ width, height: HEIGHT });
+        const width = widthOf(this.plot, PAPER_WIDTH);
+        if (this.chart && this.plot.clientWidth > 0 && width !== this.chart.width) this.chart.setSize({ width, height: HEIGHT });
     }
 
     private valueAt(index: number, at: number | null): string {

@@ -60,6 +60,11 @@ export function seriesColour(index: number): string {
     return series[index % series.length] as string;
 }
 
+/** How wide a plot is: on paper the layout comes too late to ask, and half a page is what all papers have. */
+export function widthOf(plot: HTMLElement, onPaper: number): number {
+    return printing ? onPaper : Math.max(plot.clientWidth, 200);
+}
+
 export function onTheme(listener: () => void): void {
     listeners.push(listener);
 }
