@@ -75,7 +75,7 @@ class RawServerFactory(Protocol):
     ) -> RawServer: ...
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def counterpart() -> Callable[[str], Path]:
     """Finds a real program to test against, or the file of a library by its whole path.
 

@@ -12,6 +12,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
+from loadgen.report.page import BUNDLE
 from tests.support.books import balanced
 from tests.support.command import Loadgen
 
@@ -211,9 +212,12 @@ def test_a_folder_of_its_own_is_made_where_none_is_named(loadgen: Loadgen, targe
     assert result.run_folder.name.isascii() and result.run_folder.name.isprintable()
     assert result.run_folder.name in result.stdout, "the last line says where"
     assert sorted(file.name for file in result.run_folder.iterdir()) == [
+        "distribution.json",
         "events.jsonl",
         "latency.hlog",
+        "machine.json",
         "plan.json",
+        *(["report.html"] if BUNDLE.exists() else []),  # built with Node
         "summary.json",
         "timeline.jsonl",
     ]

@@ -68,6 +68,11 @@ export class Axis {
         else this.show(this.end - (to - from), this.end);
     }
 
+    /** Point at a time, in all charts. */
+    point(time: number): void {
+        for (const chart of this.charts) chart.setCursor({ left: chart.valToPos(time, "x"), top: 10 });
+    }
+
     private apply(): void {
         const [min, max] = this.range;
         for (const chart of this.charts) chart.setScale("x", { min, max });

@@ -50,7 +50,7 @@ export function planSection(run: Run): HTMLElement {
         for (const name of ["timeout_ns", "drain_ns"]) if (typeof opening.plan[name] === "number") rows.push([name.replace("_ns", ""), `${plain((opening.plan[name] as number) / 1e9)} s`]);
         for (const [name, origin] of Object.entries((opening.plan["origins"] ?? {}) as Record<string, string>)) rows.push([`${name} from`, origin]);
         const whole = el("pre", { tabindex: "0" }, JSON.stringify(opening.plan, null, 2));
-        body.replaceChildren(pairs(rows), el("details", {}, el("summary", {}, "The whole plan, as plan.json has it"), whole));
+        body.replaceChildren(pairs(rows), el("details", { "aria-label": "The whole plan" }, el("summary", {}, "The whole plan, as plan.json has it"), whole));
     });
     return element;
 }

@@ -233,7 +233,7 @@ export class Figure {
             ...this.lines.map((line, index) => {
                 const swatch = el("span", { class: line.dash ? "swatch dashed" : "swatch" });
                 swatch.style.borderColor = seriesColour(line.colour);
-                const button = el("button", { type: "button", "aria-pressed": String(!this.hidden.has(line.label)) }, swatch, el("bdi", {}, line.label), " ", el("output", {}));
+                const button = el("button", { type: "button", "aria-pressed": String(!this.hidden.has(line.label)) }, swatch, el("bdi", {}, line.label), " ", el("span", { class: "value" }));
                 button.addEventListener("click", () => {
                     if (!this.hidden.delete(line.label)) this.hidden.add(line.label);
                     button.setAttribute("aria-pressed", String(!this.hidden.has(line.label)));
@@ -246,7 +246,7 @@ export class Figure {
     }
 
     private showValues(at: number | null): void {
-        this.legend.querySelectorAll("output").forEach((output, index) => setText(output, this.valueAt(index, at)));
+        this.legend.querySelectorAll(".value").forEach((place, index) => setText(place, this.valueAt(index, at)));
     }
 
     /** What the lines are like, in words. */
@@ -290,7 +290,7 @@ export class Figure {
         if (time === undefined || !this.chart) return;
         const [from, to] = this.axis.range;
         if (time < from || time > to) this.axis.show(time - (to - from) / 2, time + (to - from) / 2);
-        this.chart.setCursor({ left: this.chart.valToPos(time, "x"), top: 10 });
+        this.axis.point(time);
         const values = this.lines.map((line, number) => `${line.label} ${this.valueAt(number, index)}`);
         setText(this.said, `${clock(time)}: ${values.join(", ")}`);
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -73,7 +74,9 @@ class PageServer:
             self.url = ready.result()
         except OSError as error:
             where = f"{address.host}:{address.port}"
-            raise UsageError(f"--page: {where} cannot be listened on: {error.strerror or error}") from None
+            # asyncio says the address once more.
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+            raise UsageError(f"--page: {where} cannot be listened on: {why}") from None
 
     # What the run tells, on its own loop.
 

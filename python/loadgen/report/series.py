@@ -18,8 +18,8 @@ from loadgen.timeline import Moment, Spread
 MOST = 1200
 # Once moments had to be joined, there is room again for so large a part of them.
 _ENOUGH = 0.8
-# The last moments of a run are shorter, and none is exactly a second long.
-_TOLERANCE = 1.25
+# No moment is exactly a second long, and the last of a run is shorter.
+_TOLERANCE_S = 0.5
 _SPREADS = ("response", "service", "lateness")
 _PERCENTILES = ("p50", "p90", "p95", "p99", "p999", "max")
 _COUNTED = ("counts", "status", "errors", "tallies")
@@ -50,7 +50,7 @@ class Series:
     def even(self) -> None:
         """Make all points as long as the longest: what came last was not joined yet."""
         if self._length_s > 1:
-            self.moments = list(_in_groups(self.moments, self._length_s * _TOLERANCE))
+            self.moments = list(_in_groups(self.moments, self._length_s + _TOLERANCE_S))
 
 
 def _in_groups(moments: Sequence[Moment], most_s: float) -> Iterator[Moment]:

@@ -1,0 +1,91 @@
+"""What viewers are told: everything once, however late they come and however slow they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from loadgen.live.board import ROWS_A_SECOND, Board, Looker, Seen
+from loadgen.plan import Plan
+from loadgen.report.feed import Feed, Told, ending_parts, introduction
+from tests.support.shown_runs import make_moment
+from tests.unit.figures import Counted, Samples
+from tests.unit.results import make_result
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from loadgen._engine import Snapshot
+
+
+def open_board() -> Board:
+    plan = Plan(url="http://127.0.0.1:8000/", rate=100).compile()
+    return Board(opening=introduction(plan, "2026-01-02T03:04:05+00:00", []))
+
+
+def told(feed: Feed | None) -> dict[str, Any]:
+    assert feed is not None
+    found: dict[str, Any] = msgspec.json.decode(feed.encode())
+    return found
+
+
+def test_before_the_run_there_is_nothing_to_tell() -> None:
+    assert Board().news(Seen()) is None
+
+
+def test_each_thing_is_told_once() -> None:
+    board, seen = open_board(), Seen()
+    first = told(board.news(seen))
+    assert first["opening"]["target"] == "http://127.0.0.1:8000/"
+    assert board.news(seen) is None
+    board.add_moment(make_moment(1), None)
+    board.add_event(Told(1.0, "stage", "stage 2"))
+    second = told(board.news(seen))
+    assert "opening" not in second
+    assert second["moments"]["at_s"] == [1.001]
+    assert [one["text"] for one in second["events"]] == ["stage 2"]
+    assert board.news(seen) is None
+
+
+def test_who_comes_late_or_is_slow_gets_it_all() -> None:
+    board, slow = open_board(), Seen()
+    board.news(slow)
+    for second in range(1, 11):
+        board.add_moment(make_moment(second), None)
+    assert len(told(board.news(slow))["moments"]["at_s"]) == 10
+    assert len(told(board.news(Seen()))["moments"]["at_s"]) == 10
+
+
+def test_moments_that_were_joined_replace_those_known() -> None:
+    board, seen = open_board(), Seen()
+    for second in range(1, 1201):
+        board.add_moment(make_moment(second), None)
+    assert len(told(board.news(seen))["moments"]["at_s"]) == 1200
+    board.add_moment(make_moment(1201), None)
+    news = told(board.news(seen))
+    assert news["afresh"] is True
+    assert len(news["moments"]["at_s"]) == 601
+
+
+def test_the_end_is_told_to_everybody() -> None:
+    board, seen = open_board(), Seen()
+    board.news(seen)
+    board.ending = ending_parts(make_result())
+    assert told(board.news(seen))["result"]["verdict"] == "pass"
+    assert told(board.news(Seen()))["result"]["verdict"] == "pass"
+    assert board.news(seen) is None
+
+
+def test_many_labels_take_turns() -> None:
+    names = tuple(f"label {number}" for number in range(3 * ROWS_A_SECOND))
+    total = cast("Snapshot", Counted(response=Samples([1_000_000]), labels=names, counters={"sent": 1}))
+    looker, board, seen = Looker(), open_board(), Seen()
+    for second in range(1, 4):
+        look = looker.look(total)
+        assert len(look.labels) == ROWS_A_SECOND
+        board.add_moment(make_moment(second), look)
+    news = told(board.news(seen))
+    assert [row[1] for row in news["labels"]] == list(names)
+    board.add_moment(make_moment(4), looker.look(total))
+    assert [row[0] for row in told(board.news(seen))["labels"]] == list(range(ROWS_A_SECOND))
