@@ -34,14 +34,14 @@ HOSTILE = [
 TOP, HEIGHT = 8, 190 - 26 - 8
 
 
-def minute_of(second: int, sent: int) -> Moment:
-    return make_moment(second, sent=sent, counts={"sent": sent, "ok": sent // 2, "failed": sent - sent // 2})
+def half_answered(second: int, sent: int) -> Moment:
+    return make_moment(second, sent=sent, counts={"sent": sent, "ok": sent // 2, "failed": sent // 10})
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """100 a second for 30 s, then 300 a second; hostile labels, failures, a lost worker."""
-    moments = [minute_of(second, 100 if second <= 30 else 300) for second in range(1, 61)]
+    moments = [half_answered(second, 100 if second <= 30 else 300) for second in range(1, 61)]
     result = make_result(
         infinite=10,
         labels=make_labels([*HOSTILE, *(f"GET /items/{number}" for number in range(30))]),

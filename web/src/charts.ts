@@ -1,6 +1,6 @@
 // Which charts there are, and what each draws.
 import type { Line, Spec } from "./figure";
-import { count, milliseconds, percent, rate } from "./format";
+import { count, milliseconds, percent, perSecond } from "./format";
 import { drawHeat, heatRange } from "./heat";
 import { type Counted, errorKinds, type Run } from "./run";
 
@@ -74,9 +74,9 @@ function generator(run: Run): Line[] {
 }
 
 export const SPECS: Spec[] = [
-    { id: "rates", title: "Rates", unit: "per second", format: rate, numbered: true, lines: rates },
+    { id: "rates", title: "Rates", unit: "per second", format: perSecond, numbered: true, lines: rates },
     { id: "response", title: "Response time", unit: "from when it was due, log scale", format: milliseconds, log: true, lines: percentiles("response") },
-    { id: "requests", title: "Requests", unit: "per second", format: rate, lines: requests },
+    { id: "requests", title: "Requests", unit: "per second", format: perSecond, lines: requests },
     {
         id: "heat",
         title: "Heat map of response times",
@@ -89,8 +89,8 @@ export const SPECS: Spec[] = [
     },
     { id: "service", title: "Service time", unit: "from when it was sent, log scale", format: milliseconds, log: true, lines: percentiles("service") },
     { id: "lateness", title: "Lateness", unit: "sent after it was due, log scale", format: milliseconds, log: true, lines: percentiles("lateness") },
-    { id: "errors", title: "Errors by kind", unit: "per second", format: rate, lines: byName(errorKinds, 1) },
-    { id: "counted", title: "Counted by name", unit: "per second", format: rate, lines: byName((run) => run.counted("tallies."), 0) },
+    { id: "errors", title: "Errors by kind", unit: "per second", format: perSecond, lines: byName(errorKinds, 1) },
+    { id: "counted", title: "Counted by name", unit: "per second", format: perSecond, lines: byName((run) => run.counted("tallies."), 0) },
     { id: "held", title: "Users and connections", unit: "at each moment", format: count, lines: held },
     { id: "generator", title: "The generator's own CPU", unit: "all workers", format: percent, lines: generator },
 ];

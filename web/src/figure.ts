@@ -37,6 +37,9 @@ export interface Spec {
 
 const HEIGHT = 190;
 const PAPER_WIDTH = 300;
+const NEAR = "300px";
+/** Between ticks of the time axis: parts of minutes and hours, not of hundreds. */
+const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 const FONT = "11px system-ui, sans-serif";
 
 export class Figure {
@@ -49,6 +52,9 @@ export class Figure {
     private lines: Line[] = [];
     private hidden = new Set<string>();
     private times: number[] = [];
+    private drawn = "";
+    private seen = false;
+    private behind = false;
 
     constructor(
         private readonly spec: Spec,
@@ -69,6 +75,8 @@ export class Figure {
         this.words.id = `${id}-words`;
         this.element.addEventListener("keydown", (event) => this.key(event));
         new ResizeObserver(() => this.resize()).observe(this.plot);
+        // What nobody sees is not drawn each second, but when it comes near.
+        new IntersectionObserver(([entry]) => this.look(entry?.isIntersecting ?? false), { rootMargin: NEAR }).observe(this.element);
         onTheme(() => this.rebuild());
     }
 
@@ -78,13 +86,25 @@ export class Figure {
         this.times = run.numbers("at_s", 0);
         this.element.hidden = lines.length === 0 || this.times.length === 0;
         if (this.element.hidden) return;
-        const same = this.lines.length === lines.length && lines.every((line, index) => line.label === this.lines[index]?.label);
+        if (!this.seen) {
+            this.behind = true;
+            this.lines = lines;
+            if (this.run.result) this.describe(); // once: who hears the page does not scroll
+            return;
+        }
+        this.behind = false;
+        const same = this.drawn === lines.map((line) => line.label).join("\n");
         this.lines = lines;
         if (!same || this.chart === null) this.rebuild();
         else this.chart.setData(this.data(), false);
         const [min, max] = this.axis.range;
         this.chart?.setScale("x", { min, max });
         this.describe();
+    }
+
+    private look(seen: boolean): void {
+        this.seen = seen;
+        if (seen && this.behind) this.update();
     }
 
     /** Marks changed, or what is below the lines. */
@@ -105,6 +125,7 @@ export class Figure {
             this.chart = null;
         }
         if (this.element.hidden || this.lines.length === 0) return;
+        this.drawn = this.lines.map((line) => line.label).join("\n");
         this.chart = new uPlot(this.options(), this.data(), this.plot);
         this.axis.add(this.chart);
         this.showLegend();
@@ -129,7 +150,7 @@ export class Figure {
                 },
             },
             axes: [
-                { ...axis, size: 26, values: (_chart, ticks) => ticks.map((tick) => clock(tick, (ticks[1] ?? 1) - (ticks[0] ?? 0) < 1)) },
+                { ...axis, size: 26, incrs: STEPS_S, values: (_chart, ticks) => ticks.map((tick) => clock(tick, (ticks[1] ?? 1) - (ticks[0] ?? 0) < 1)) },
                 spec.log ? { ...axis, ...logAxis(spec.format, grid) } : { ...axis, ...levelAxis(spec.format) },
             ],
             series: [

@@ -28,6 +28,9 @@ export function rate(perSecond: number): string {
     return `${Number((perSecond * 3600).toPrecision(3))}/h`;
 }
 
+/** The same where several stand together, as on an axis. */
+export const perSecond = (value: number): string => `${plain(value)}/s`;
+
 export function bytes(value: number): string {
     for (const unit of ["B", "kB", "MB", "GB"]) {
         if (value < 999.5) return unit === "B" ? `${Math.round(value)} B` : `${threeDigits(value)} ${unit}`;
