@@ -195,8 +195,8 @@ class RunFolder:
             write_whole(self.path / report.NAME, report.make_report(self.path))
         except UsageError as error:
             self.missing_report = error.message
-        except OSError as error:
-            self.missing_report = error.strerror or str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the run
+            self.missing_report = str(error)
 
     def close(self) -> None:
         """After the end, or where a run ended before it had a result."""

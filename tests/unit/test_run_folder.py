@@ -18,6 +18,7 @@ from hdrh.log import HistogramLogReader
 from loadgen.errors import RunFolderError
 from loadgen.plan import Plan
 from loadgen.progress import Event, Opening, Phase, Progress
+from loadgen.report import page
 from loadgen.run_folder import LineFile, RunFolder, default_path, write_whole
 from tests.unit.figures import Counted, Samples
 from tests.unit.results import make_result
@@ -239,3 +240,23 @@ def test_a_scripts_own_values_are_no_responses(tmp_path: Path) -> None:
     folder.progress(tick(2.0, [MS], labels=("GET /",)))
     folder.close()
     assert {"trend:basket", "response:GET /"} <= set(read_log(tmp_path / "run/latency.hlog"))
+
+
+@pytest.mark.parametrize("bundle", ["missing", "directory"])
+def test_a_report_that_cannot_be_made_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: str
+) -> None:
+    if bundle == "directory":
+        (tmp_path / bundle).mkdir()
+    monkeypatch.setattr(page, "BUNDLE", tmp_path / bundle)
+    folder = RunFolder.create(tmp_path / "run")
+    folder.begin(opening(url="http://127.0.0.1:8000/", rate=10))
+    folder.progress(tick(1.0, [MS] * 5000))
+    folder.end(make_result())
+    folder.close()
+    assert folder.failure is None
+    words = {"missing": "built without the page", "directory": "Is a directory"}[bundle]
+    assert folder.missing_report is not None
+    assert words in folder.missing_report
+    assert json.loads((tmp_path / "run/distribution.json").read_text())["response"][-1] == [100.0, 1.0]
+    assert (tmp_path / "run/summary.json").exists()

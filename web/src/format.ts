@@ -29,7 +29,7 @@ export function rate(perSecond: number): string {
 }
 
 /** The same where several stand together, as on an axis. */
-export const perSecond = (value: number): string => `${plain(value)}/s`;
+export const perSecond = (value: number): string => `${value >= 100 ? count(value) : Number(value.toPrecision(3))}/s`;
 
 export function bytes(value: number): string {
     for (const unit of ["B", "kB", "MB", "GB"]) {
