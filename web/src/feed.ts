@@ -23,7 +23,6 @@ export interface Introduction {
     iterations: boolean;
     sockets: boolean;
     plan: Record<string, unknown>;
-    thresholds: string[];
     machine: Finding[];
 }
 
@@ -64,11 +63,10 @@ export interface Told {
     text: string;
 }
 
-export interface ThresholdState {
+export interface ThresholdRow {
     expression: string;
-    value: Milliseconds;
-    passed: boolean | null;
-    aborted_at_s: number | null;
+    outcome: "pass" | "fail" | "no data";
+    measured: string;
 }
 
 export interface Ending {
@@ -85,7 +83,6 @@ export interface Ending {
     requests: { total: number; ok: number; failed: number; bytes_sent: number; bytes_received: number; status: Record<string, number> };
     latency: Record<string, Latency>;
     errors: ErrorRow[];
-    thresholds: ThresholdState[];
     workers: { pid: number; exit: number | null; cpu_s: number; max_rss_mb: number }[];
     sockets: { connections: Record<string, unknown>; messages: Record<string, unknown>; delivery: Record<string, unknown> } | null;
     blocked: { text: string; file: string; line: number; code: string; longest_ms: number; count: number }[];
@@ -101,6 +98,7 @@ export interface Feed {
     afresh?: boolean;
     labels?: LabelRow[];
     label_count?: number;
+    thresholds?: ThresholdRow[];
     checks?: [string, number, number][];
     metrics?: MetricRow[];
     events?: Told[];

@@ -1,10 +1,10 @@
 // The run as far as it is known: feeds are added to it, and whoever shows it is told once a frame.
-import type { Column, Distribution, Ending, Feed, Introduction, LabelRow, MetricRow, Told } from "./feed";
+import type { Column, Distribution, Ending, Feed, Introduction, LabelRow, MetricRow, ThresholdRow, Told } from "./feed";
 
 export type Connection = "embedded" | "connecting" | "live" | "lost" | "over";
 
 /** Which parts changed since the last telling. */
-export type Part = "opening" | "moments" | "labels" | "checks" | "metrics" | "events" | "result" | "connection";
+export type Part = "opening" | "moments" | "labels" | "thresholds" | "checks" | "metrics" | "events" | "result" | "connection";
 type Listener = () => void;
 
 const SHORTEST_DRAIN_S = 0.25;
@@ -26,6 +26,7 @@ export class Run {
     moments: Record<string, Column> = {};
     labels = new Map<number, LabelRow>();
     labelCount = 0;
+    thresholds: ThresholdRow[] = [];
     checks: [string, number, number][] = [];
     metrics: MetricRow[] = [];
     events: Told[] = [];
@@ -58,6 +59,7 @@ export class Run {
                 for (const row of feed.labels ?? []) this.labels.set(row[0], row);
                 this.labelCount = Math.max(feed.label_count ?? 0, this.labels.size);
             });
+        if (feed.thresholds) this.set("thresholds", () => (this.thresholds = feed.thresholds ?? []));
         if (feed.checks) this.set("checks", () => (this.checks = feed.checks ?? []));
         if (feed.metrics) this.set("metrics", () => (this.metrics = feed.metrics ?? []));
         if (feed.events) this.set("events", () => (this.events = this.events.concat(feed.events ?? [])));

@@ -1,6 +1,6 @@
 // The tables: labels, checks, thresholds, errors, metrics, latencies, events.
 import { el, section } from "./dom";
-import type { ErrorRow, LabelRow, Latency, MetricRow, Milliseconds, ThresholdState, Told } from "./feed";
+import type { ErrorRow, LabelRow, Latency, MetricRow, Milliseconds, ThresholdRow, Told } from "./feed";
 import { clock, count, milliseconds, percent, plain } from "./format";
 import { marked, weightOf } from "./marks";
 import { errorKinds, type Part, type Run } from "./run";
@@ -82,23 +82,14 @@ export function checkSection(run: Run): HTMLElement {
     );
 }
 
-/** What a threshold measured is a time only where its metric is one. */
-function measured({ expression, value }: ThresholdState): string {
-    if (value === null) return "no data";
-    if (value === "inf") return "∞";
-    const metric = expression.replace(/ over .*| after .*| abort$/g, "");
-    if (/(ns|us|µs|ms|\d ?s|min)\s*$/.test(metric)) return milliseconds(value);
-    return metric.trim().endsWith("%") ? percent(value) : plain(value);
-}
-
 export function thresholdSection(run: Run): HTMLElement {
-    const states = { true: "met", false: "NOT MET", null: "no data" };
-    const word = (row: ThresholdState): string => (run.result ? states[String(row.passed) as "true"] : "judged at the end");
-    return tabled<ThresholdState>(
+    const words = { pass: ["holds", "met"], fail: ["fails", "NOT MET"], "no data": ["no data yet", "no data"] } as const;
+    const tones = { pass: "good", fail: "bad", "no data": "" };
+    return tabled<ThresholdRow>(
         run,
         "thresholds",
         "Thresholds",
-        ["opening", "result"],
+        ["thresholds", "result"],
         {
             name: "Thresholds",
             noun: "threshold",
@@ -106,12 +97,11 @@ export function thresholdSection(run: Run): HTMLElement {
             sort: { column: -1, descending: false },
             columns: [
                 { title: "Threshold", wide: true, value: (row) => row.expression },
-                { title: "State", value: word, tone: (row) => (!run.result ? "" : row.passed ? "good" : "bad") },
-                { title: "Measured", numeric: true, value: (row) => order(row.value), show: (row) => (run.result ? measured(row) : "–") },
-                { title: "Ended the run", numeric: true, value: (row) => row.aborted_at_s ?? -1, show: (row) => (row.aborted_at_s === null ? "–" : `at ${clock(row.aborted_at_s)}`) },
+                { title: "State", value: (row) => words[row.outcome][run.result ? 1 : 0], tone: (row) => tones[row.outcome] },
+                { title: "Measured", wide: true, value: (row) => row.measured },
             ],
         },
-        () => run.result?.thresholds ?? (run.opening?.thresholds ?? []).map((expression) => ({ expression, value: null, passed: null, aborted_at_s: null })),
+        () => run.thresholds,
     );
 }
 

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from loadgen.report.feed import Feed, Introduction, LabelRow, Told, metric_rows
+from loadgen.report.feed import (
+    Feed,
+    Introduction,
+    LabelRow,
+    ThresholdRow,
+    Told,
+    metric_rows,
+    standing,
+)
 from loadgen.report.series import Series, columns
 from loadgen.report.shown import shown
 from loadgen.result import Gauge, Metric
@@ -15,6 +23,7 @@ from loadgen.snapshot import Milliseconds, milliseconds, percentile_ns
 if TYPE_CHECKING:
     from loadgen._engine import Snapshot
     from loadgen.timeline import Moment
+    from loadgen.watch import State
 
 # Rows that are looked up each second: of a thousand labels each has its turn every ten.
 ROWS_A_SECOND = 100
@@ -23,7 +32,9 @@ MOST_EVENTS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at labels, checks and metrics."""
+    """One look at thresholds, labels, checks and metrics."""
+
+    thresholds: Sequence[ThresholdRow]
 
     labels: Sequence[LabelRow]
     label_count: int
@@ -37,13 +48,14 @@ class Looker:
     def __init__(self) -> None:
         self._next = 0
 
-    def look(self, total: Snapshot) -> Look:
+    def look(self, total: Snapshot, states: Sequence[State] = ()) -> Look:
         """What is there now."""
         names = [name for name in total.labels if total.role(name) != "trend"]
         first = self._next if self._next < len(names) else 0
         self._next = first + ROWS_A_SECOND
         tallies = total.tallies
         return Look(
+            thresholds=standing(states),
             labels=[
                 _row(number, name, total) for number, name in enumerate(names[first : self._next], first)
             ],
@@ -139,6 +151,7 @@ class Board:
         if self._look is not None and self._looks > seen.look and self.ending is None:
             parts["labels"] = [row for look, row in self._rows.values() if look > seen.look]
             parts["label_count"] = self._look.label_count
+            parts["thresholds"] = self._look.thresholds
             parts["checks"], parts["metrics"] = self._look.checks, self._look.metrics
         if self.ending is not None and not seen.ended:
             parts |= self.ending

@@ -94,7 +94,7 @@ class PageServer:
         if progress.interval_s <= 0:
             return
         moment = moment_of(progress)
-        look = self._looker.look(progress.total) if self._viewers else None
+        look = self._looker.look(progress.total, progress.thresholds) if self._viewers else None
         self._post(lambda: self._board.add_moment(moment, look))
 
     def event(self, event: Event) -> None:

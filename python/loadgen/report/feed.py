@@ -3,7 +3,7 @@
 opening      the run before it began
 moments      columns, one value for each moment; they are added to those known already, or replace them
 labels       rows by label, so far: each replaces the one with its number
-checks, metrics, events
+thresholds, checks, metrics, events
 result       when all is known; distribution comes with it
 
 Texts are cut and made printable here, so that whoever shows them need not.
@@ -24,15 +24,19 @@ from loadgen.machine import Finding
 from loadgen.report.percentiles import Point
 from loadgen.report.series import Column
 from loadgen.report.shown import document, shown
+from loadgen.report.text import measured
 from loadgen.report.words import ERROR_WORDS, headline, trust
 from loadgen.result import LabelResult, Metric, Requests, Result
 from loadgen.snapshot import Latency, Milliseconds
+from loadgen.thresholds import Outcome
 from loadgen.units import format_count
 
 if TYPE_CHECKING:
     from loadgen.engine_plan import EnginePlan
+    from loadgen.watch import State
 
 MOST_ROWS = 1000
+_OUTCOMES: dict[bool | None, Outcome] = {True: "pass", False: "fail", None: "no data"}
 FIRST_FAILURE = 400  # of statuses
 _EXAMPLES = 3
 _STATUS_WORDS = {status.value: status.phrase.lower() for status in HTTPStatus}
@@ -52,7 +56,6 @@ class Introduction(Struct, kw_only=True, frozen=True):
     iterations: bool  # arrivals are iterations, of any number of requests
     sockets: bool
     plan: Any
-    thresholds: list[str]
     machine: list[Finding]
 
 
@@ -68,6 +71,14 @@ class LabelRow(Struct, array_like=True, frozen=True):
     p95: Milliseconds
     p99: Milliseconds
     max: Milliseconds
+
+
+class ThresholdRow(Struct, frozen=True):
+    """How a threshold stands, or stood at the end."""
+
+    expression: str
+    outcome: Outcome
+    measured: str  # in words
 
 
 class ErrorRow(Struct, frozen=True, kw_only=True):
@@ -103,7 +114,6 @@ class Ending(Struct, kw_only=True, frozen=True):
     requests: Any
     latency: Mapping[str, Latency]
     errors: list[ErrorRow]
-    thresholds: Any
     workers: Any
     sockets: Any
     blocked: Any
@@ -118,6 +128,7 @@ class Feed(Struct, kw_only=True, frozen=True):
     afresh: bool | UnsetType = UNSET  # forget the moments before
     labels: Sequence[LabelRow] | UnsetType = UNSET
     label_count: int | UnsetType = UNSET  # where there are more than rows
+    thresholds: Sequence[ThresholdRow] | UnsetType = UNSET
     checks: Sequence[tuple[str, int, int]] | UnsetType = UNSET  # passed, failed
     metrics: Sequence[tuple[str, str, Metric]] | UnsetType = UNSET
     events: Sequence[Told] | UnsetType = UNSET
@@ -146,7 +157,6 @@ def introduction(
         iterations=plan.counts_iterations,
         sockets=plan.sockets is not None,
         plan=document(msgspec.to_builtins(plan)),
-        thresholds=[shown(one) for one in plan.thresholds],
         machine=list(machine),
     )
 
@@ -161,10 +171,28 @@ def ending_parts(result: Result) -> dict[str, Any]:
     return {
         "labels": [_label_row(number, row) for number, row in enumerate(result.labels[:MOST_ROWS])],
         "label_count": len(result.labels),
+        "thresholds": [
+            ThresholdRow(shown(one.expression), _OUTCOMES[one.passed], shown(measured(one, result)))
+            for one in result.thresholds
+        ],
         "checks": [(shown(one.name), one.passed, one.failed) for one in result.checks[:MOST_ROWS]],
         "metrics": metric_rows((name, kinds[name], value) for name, value in own.items()),
         "result": _ending(result),
     }
+
+
+def standing(states: Sequence[State]) -> list[ThresholdRow]:
+    """How thresholds stand while the run goes on."""
+    return [
+        ThresholdRow(
+            shown(state.threshold.expression),
+            state.outcome,
+            ""
+            if state.value is None
+            else state.threshold.show(state.value) + state.threshold.place(state.window_ends_at_s),
+        )
+        for state in states
+    ]
 
 
 def metric_rows(found: Iterable[tuple[str, str, Metric]]) -> list[tuple[str, str, Metric]]:
@@ -212,7 +240,6 @@ def _ending(result: Result) -> Ending:
         requests=document(msgspec.to_builtins(result.requests)),
         latency={name: row for name, row in latency.items() if row.count},
         errors=_errors(result),
-        thresholds=document(msgspec.to_builtins(result.thresholds)),
         workers=document(msgspec.to_builtins(result.workers)),
         sockets=document(msgspec.to_builtins(result.sockets)),
         blocked=document(msgspec.to_builtins(result.script.blocked)) if result.script else [],
