@@ -82,7 +82,6 @@ export interface Ending {
     arrivals: Record<"scheduled" | "sent" | "completed" | "failed" | "dropped" | "cancelled" | "unfinished", number>;
     requests: { total: number; ok: number; failed: number; bytes_sent: number; bytes_received: number; status: Record<string, number> };
     latency: Record<string, Latency>;
-    errors: ErrorRow[];
     workers: { pid: number; exit: number | null; cpu_s: number; max_rss_mb: number }[];
     sockets: { connections: Record<string, unknown>; messages: Record<string, unknown>; delivery: Record<string, unknown> } | null;
     blocked: { text: string; file: string; line: number; code: string; longest_ms: number; count: number }[];
@@ -99,6 +98,7 @@ export interface Feed {
     labels?: LabelRow[];
     label_count?: number;
     thresholds?: ThresholdRow[];
+    errors?: ErrorRow[];
     checks?: [string, number, number][];
     metrics?: MetricRow[];
     events?: Told[];

@@ -86,10 +86,9 @@ export class Figure {
         this.times = run.numbers("at_s", 0);
         this.element.hidden = lines.length === 0 || this.times.length === 0;
         if (this.element.hidden) return;
-        if (!this.seen) {
+        if (!this.seen && !run.result) {
             this.behind = true;
             this.lines = lines;
-            if (this.run.result) this.describe(); // once: who hears the page does not scroll
             return;
         }
         this.behind = false;
@@ -140,7 +139,7 @@ export class Figure {
             width: widthOf(this.plot, PAPER_WIDTH),
             height: HEIGHT,
             legend: { show: false },
-            padding: [8, 10, 0, 0],
+            padding: [8, 20, 0, 0],
             cursor: { y: false, sync: this.axis.sync, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
             scales: {
                 x: { time: false },
@@ -161,7 +160,7 @@ export class Figure {
                     stroke: seriesColour(line.colour),
                     width: line.width ?? 1.5,
                     ...(line.dash ? { dash: line.dash } : {}),
-                    points: { show: this.times.length < 3 },
+                    points: { show: (chart: uPlot) => chart.data[0].length < 3 },
                     scale: "y",
                     value: (_chart: uPlot, _raw: number, _series: number, at: number | null) => this.valueAt(index, at),
                 })),

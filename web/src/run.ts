@@ -1,10 +1,10 @@
 // The run as far as it is known: feeds are added to it, and whoever shows it is told once a frame.
-import type { Column, Distribution, Ending, Feed, Introduction, LabelRow, MetricRow, ThresholdRow, Told } from "./feed";
+import type { Column, Distribution, Ending, ErrorRow, Feed, Introduction, LabelRow, MetricRow, ThresholdRow, Told } from "./feed";
 
 export type Connection = "embedded" | "connecting" | "live" | "lost" | "over";
 
 /** Which parts changed since the last telling. */
-export type Part = "opening" | "moments" | "labels" | "thresholds" | "checks" | "metrics" | "events" | "result" | "connection";
+export type Part = "opening" | "moments" | "labels" | "thresholds" | "errors" | "checks" | "metrics" | "events" | "result" | "connection";
 type Listener = () => void;
 
 const SHORTEST_DRAIN_S = 0.25;
@@ -27,6 +27,7 @@ export class Run {
     labels = new Map<number, LabelRow>();
     labelCount = 0;
     thresholds: ThresholdRow[] = [];
+    errors: ErrorRow[] = [];
     checks: [string, number, number][] = [];
     metrics: MetricRow[] = [];
     events: Told[] = [];
@@ -60,6 +61,7 @@ export class Run {
                 this.labelCount = Math.max(feed.label_count ?? 0, this.labels.size);
             });
         if (feed.thresholds) this.set("thresholds", () => (this.thresholds = feed.thresholds ?? []));
+        if (feed.errors) this.set("errors", () => (this.errors = feed.errors ?? []));
         if (feed.checks) this.set("checks", () => (this.checks = feed.checks ?? []));
         if (feed.metrics) this.set("metrics", () => (this.metrics = feed.metrics ?? []));
         if (feed.events) this.set("events", () => (this.events = this.events.concat(feed.events ?? [])));

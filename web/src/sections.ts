@@ -3,7 +3,7 @@ import { el, section } from "./dom";
 import type { ErrorRow, LabelRow, Latency, MetricRow, Milliseconds, ThresholdRow, Told } from "./feed";
 import { clock, count, milliseconds, percent, plain } from "./format";
 import { marked, weightOf } from "./marks";
-import { errorKinds, type Part, type Run } from "./run";
+import type { Part, Run } from "./run";
 import { Table, type TableOptions } from "./table";
 
 const order = (value: Milliseconds): number => (value === null ? -1 : value === "inf" ? Infinity : value);
@@ -106,13 +106,11 @@ export function thresholdSection(run: Run): HTMLElement {
 }
 
 export function errorSection(run: Run): HTMLElement {
-    const live = (): ErrorRow[] =>
-        errorKinds(run).map(({ name, sum }) => ({ kind: name, words: "", examples: [], count: sum }));
     return tabled<ErrorRow>(
         run,
         "errors",
         "Errors",
-        ["moments", "result"],
+        ["errors", "result"],
         {
             name: "Errors",
             noun: "kind of error",
@@ -122,10 +120,10 @@ export function errorSection(run: Run): HTMLElement {
                 { title: "Kind", value: (row) => row.kind },
                 { title: "Count", numeric: true, value: (row) => row.count, show: (row) => count(row.count) },
                 { title: "Means", wide: true, value: (row) => row.words },
-                { title: "Examples", wide: true, value: (row) => row.examples.join("; "), tone: () => "code" },
+                { title: "Examples", wide: true, value: (row) => row.examples.join("; ") || (run.result ? "" : "come with the result"), tone: () => "code" },
             ],
         },
-        () => run.result?.errors ?? live(),
+        () => run.errors,
     );
 }
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from loadgen.report.feed import (
+    ErrorRow,
     Feed,
     Introduction,
     LabelRow,
     ThresholdRow,
     Told,
+    error_rows,
     metric_rows,
     standing,
 )
@@ -32,9 +34,10 @@ MOST_EVENTS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at thresholds, labels, checks and metrics."""
+    """One look at all that has rows."""
 
     thresholds: Sequence[ThresholdRow]
+    errors: Sequence[ErrorRow]
 
     labels: Sequence[LabelRow]
     label_count: int
@@ -56,6 +59,7 @@ class Looker:
         tallies = total.tallies
         return Look(
             thresholds=standing(states),
+            errors=error_rows(total.errors, {str(status): count for status, count in total.statuses.items()}),
             labels=[
                 _row(number, name, total) for number, name in enumerate(names[first : self._next], first)
             ],
@@ -151,7 +155,7 @@ class Board:
         if self._look is not None and self._looks > seen.look and self.ending is None:
             parts["labels"] = [row for look, row in self._rows.values() if look > seen.look]
             parts["label_count"] = self._look.label_count
-            parts["thresholds"] = self._look.thresholds
+            parts["thresholds"], parts["errors"] = self._look.thresholds, self._look.errors
             parts["checks"], parts["metrics"] = self._look.checks, self._look.metrics
         if self.ending is not None and not seen.ended:
             parts |= self.ending

@@ -3,7 +3,7 @@
 opening      the run before it began
 moments      columns, one value for each moment; they are added to those known already, or replace them
 labels       rows by label, so far: each replaces the one with its number
-thresholds, checks, metrics, events
+thresholds, errors, checks, metrics, events
 result       when all is known; distribution comes with it
 
 Texts are cut and made printable here, so that whoever shows them need not.
@@ -12,7 +12,6 @@ Texts are cut and made printable here, so that whoever shows them need not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from http import HTTPStatus
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -113,7 +112,6 @@ class Ending(Struct, kw_only=True, frozen=True):
     arrivals: Any
     requests: Any
     latency: Mapping[str, Latency]
-    errors: list[ErrorRow]
     workers: Any
     sockets: Any
     blocked: Any
@@ -129,6 +127,7 @@ class Feed(Struct, kw_only=True, frozen=True):
     labels: Sequence[LabelRow] | UnsetType = UNSET
     label_count: int | UnsetType = UNSET  # where there are more than rows
     thresholds: Sequence[ThresholdRow] | UnsetType = UNSET
+    errors: Sequence[ErrorRow] | UnsetType = UNSET
     checks: Sequence[tuple[str, int, int]] | UnsetType = UNSET  # passed, failed
     metrics: Sequence[tuple[str, str, Metric]] | UnsetType = UNSET
     events: Sequence[Told] | UnsetType = UNSET
@@ -175,6 +174,7 @@ def ending_parts(result: Result) -> dict[str, Any]:
             ThresholdRow(shown(one.expression), _OUTCOMES[one.passed], shown(measured(one, result)))
             for one in result.thresholds
         ],
+        "errors": _errors(result),
         "checks": [(shown(one.name), one.passed, one.failed) for one in result.checks[:MOST_ROWS]],
         "metrics": metric_rows((name, kinds[name], value) for name, value in own.items()),
         "result": _ending(result),
@@ -192,6 +192,35 @@ def standing(states: Sequence[State]) -> list[ThresholdRow]:
             else state.threshold.show(state.value) + state.threshold.place(state.window_ends_at_s),
         )
         for state in states
+    ]
+
+
+def _no_examples(_: str) -> list[str]:
+    return []
+
+
+def error_rows(
+    errors: Mapping[str, int],
+    statuses: Mapping[str, int],
+    labels_with_error: Callable[[str], list[str]] = _no_examples,
+    labels_with_status: Callable[[str], list[str]] = _no_examples,
+) -> list[ErrorRow]:
+    """Kinds of error, and statuses that are errors."""
+    rows = [
+        ErrorRow(
+            kind=shown(kind), words=ERROR_WORDS.get(kind, ""), count=count, examples=labels_with_error(kind)
+        )
+        for kind, count in errors.items()
+    ]
+    return rows + [
+        ErrorRow(
+            kind=f"status {status}",
+            words=_STATUS_WORDS.get(int(status), ""),
+            count=count,
+            examples=labels_with_status(status),
+        )
+        for status, count in statuses.items()
+        if int(status) >= FIRST_FAILURE
     ]
 
 
@@ -239,7 +268,6 @@ def _ending(result: Result) -> Ending:
         arrivals=result.arrivals,
         requests=document(msgspec.to_builtins(result.requests)),
         latency={name: row for name, row in latency.items() if row.count},
-        errors=_errors(result),
         workers=document(msgspec.to_builtins(result.workers)),
         sockets=document(msgspec.to_builtins(result.sockets)),
         blocked=document(msgspec.to_builtins(result.script.blocked)) if result.script else [],
@@ -248,25 +276,12 @@ def _ending(result: Result) -> Ending:
 
 def _errors(result: Result) -> list[ErrorRow]:
     """Of requests, with the labels that had most of them; then a script's own."""
-    rows = [
-        ErrorRow(
-            kind=shown(kind),
-            words=ERROR_WORDS.get(kind, ""),
-            count=count,
-            examples=_labels_with(result, partial(_errors_of, kind)),
-        )
-        for kind, count in result.requests.errors.items()
-    ]
-    rows += [
-        ErrorRow(
-            kind=f"status {status}",
-            words=_STATUS_WORDS.get(int(status), ""),
-            count=count,
-            examples=_labels_with(result, partial(_statuses_of, status)),
-        )
-        for status, count in result.requests.status.items()
-        if int(status) >= FIRST_FAILURE
-    ]
+    rows = error_rows(
+        result.requests.errors,
+        result.requests.status,
+        lambda kind: _labels_with(result, lambda requests: requests.errors.get(kind, 0)),
+        lambda status: _labels_with(result, lambda requests: requests.status.get(status, 0)),
+    )
     for group in result.script.errors if result.script else []:
         place = f"{PurePath(group.file).name}:{group.line}  {group.code}" if group.file else ""
         rows.append(
@@ -278,14 +293,6 @@ def _errors(result: Result) -> list[ErrorRow]:
             )
         )
     return rows
-
-
-def _errors_of(kind: str, requests: Requests) -> int:
-    return requests.errors.get(kind, 0)
-
-
-def _statuses_of(status: str, requests: Requests) -> int:
-    return requests.status.get(status, 0)
 
 
 def _labels_with(result: Result, count_of: Callable[[Requests], int]) -> list[str]:

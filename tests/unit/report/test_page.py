@@ -101,8 +101,8 @@ def test_failures_have_examples(tmp_path: Path) -> None:
         exit_code=1,
     )
     folder = write_run(tmp_path / "run", moments(), result=result)
-    found = data_of(page.make_report(folder))["result"]
-    assert found["errors"] == [
+    data = data_of(page.make_report(folder))
+    assert data["errors"] == [
         {
             "kind": "timeout",
             "words": "no complete response within the timeout",
@@ -110,7 +110,7 @@ def test_failures_have_examples(tmp_path: Path) -> None:
             "examples": ["GET /items (10)"],
         }
     ]
-    assert found["headline"] == "Failed: 1 of 1 threshold not met. 10 of 5,000 requests failed."
+    assert data["result"]["headline"] == "Failed: 1 of 1 threshold not met. 10 of 5,000 requests failed."
 
 
 def test_a_run_that_broke_has_a_report_without_result(tmp_path: Path) -> None:
