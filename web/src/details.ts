@@ -22,7 +22,7 @@ export function countSection(run: Run): HTMLElement {
             ["workers", workers.map((one) => `pid ${one.pid}: ${one.cpu_s.toFixed(2)} s CPU, ${plain(one.max_rss_mb)} MB${one.exit === 0 ? "" : `, exit ${one.exit}`}`).join("; ")],
         ];
         for (const [name, values] of Object.entries({ sockets: sockets?.connections, messages: sockets?.messages }))
-            if (values) rows.push([name, Object.entries(values).map(([key, value]) => `${key.replaceAll("_", " ")} ${typeof value === "number" ? count(value) : text(value)}`).join(", ")]);
+            if (values) rows.push([name, Object.entries(values).filter(([, value]) => typeof value === "number" || Object.keys(value ?? {}).length).map(([key, value]) => `${key.replaceAll("_", " ")} ${typeof value === "number" ? count(value) : text(value)}`).join(", ")]);
         for (const call of blocked ?? []) rows.push(["blocking call", `${call.file}:${call.line}  ${call.code}  (${counted(call.count, "time")}, longest ${plain(call.longest_ms)} ms)`]);
         body.replaceChildren(pairs(rows));
     });

@@ -138,10 +138,10 @@ export function metricSection(run: Run): HTMLElement {
     return tabled<MetricRow>(
         run,
         "metrics",
-        "Custom metrics",
+        "Metrics",
         ["metrics", "opening"],
         {
-            name: "Custom metrics",
+            name: "Metrics",
             noun: "metric",
             key: (row) => row[0],
             sort: { column: 0, descending: false },

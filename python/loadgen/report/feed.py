@@ -165,7 +165,12 @@ def ending_parts(result: Result) -> dict[str, Any]:
     kinds: Mapping[str, str] = result.script.metrics if result.script else {}
     own = {name: result.metrics[name] for name in sorted(kinds)}
     if result.sockets is not None:
-        own = {name: value for name, value in result.metrics.items() if isinstance(value, float)}
+        # What sockets count; the rates stand elsewhere.
+        own = {
+            name: value
+            for name, value in result.metrics.items()
+            if isinstance(value, float) and not name.endswith("_per_s")
+        }
         kinds = dict.fromkeys(own, "value")
     return {
         "labels": [_label_row(number, row) for number, row in enumerate(result.labels[:MOST_ROWS])],
