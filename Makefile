@@ -142,7 +142,7 @@ $(TOOLS): $(BIN)/python requirements-dev.txt
 
 $(NODE_MODULES): web/package-lock.json
 	@command -v npm >/dev/null || { echo "make: npm not found. The page needs Node 18 or newer with npm" >&2; exit 1; }
-	cd web && npm ci --silent --no-audit --no-fund
+	cd web && npm ci --loglevel error --no-audit --no-fund
 	@touch $@
 
 $(PAGE): $(NODE_MODULES) $(WEB_SOURCES)
