@@ -1,6 +1,6 @@
 // Which charts there are, and what each draws.
 import type { Line, Spec } from "./figure";
-import { count, milliseconds, percent, perSecond } from "./format";
+import { milliseconds, percent, perSecond, wholeOnly } from "./format";
 import { drawHeat, heatRange } from "./heat";
 import { type Counted, errorKinds, type Run } from "./run";
 
@@ -91,6 +91,6 @@ export const SPECS: Spec[] = [
     { id: "lateness", title: "Lateness", unit: "sent after it was due, log scale", format: milliseconds, log: true, lines: percentiles("lateness") },
     { id: "errors", title: "Errors by kind", unit: "per second", format: perSecond, lines: byName(errorKinds, 1) },
     { id: "counted", title: "Counted by name", unit: "per second", format: perSecond, lines: byName((run) => run.counted("tallies.").filter(({ name }) => !name.startsWith("bytes ")), 0) },
-    { id: "held", title: "Users and connections", unit: "at each moment", format: count, lines: held },
+    { id: "held", title: "Users and connections", unit: "at each moment", format: wholeOnly, lines: held },
     { id: "generator", title: "The generator's own CPU", unit: "all workers", format: percent, lines: generator },
 ];

@@ -5,6 +5,8 @@ const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 export const count = (value: number): string => whole.format(value);
 
+/** On an axis: there is no half of a connection, and 0.5 is not to be called 1. */
+export const wholeOnly = (value: number): string => (Number.isInteger(value) ? count(value) : "");
 export const counted = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 
 function threeDigits(value: number): string {
