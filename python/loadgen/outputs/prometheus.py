@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -117,12 +118,31 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], output: Prometheus) -> None:
         self.output = output
+        self._clients: set[socket.socket] = set()
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
         """Without HTTPServer's look-up of our own name, which may take seconds."""
         socketserver.TCPServer.server_bind(self)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Somebody came."""
+        request, address = super().get_request()
+        self._clients.add(request)
+        return request, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """Somebody goes."""
+        self._clients.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Who has not asked by now is not waited for."""
+        for client in list(self._clients):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RD)
+        super().server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no news."""
