@@ -33,6 +33,7 @@ class StatsD(Output):
 
     live = True
     kind = "statsd"
+    signs_are_steps = True  # a gauge of -5 is five less than before: it begins at 0 then
 
     def __init__(self, argument: str) -> None:
         self._host, self._port = parse_place(argument, HOST, PORT)
@@ -70,6 +71,8 @@ class StatsD(Output):
                             yield self.line(f"{name}.{which}", value, "g", point.labels)
                 elif math.isfinite(point.value) and (point.value or family.kind == "gauge"):
                     kind = "c" if family.kind == "counter" else "g"
+                    if self.signs_are_steps and kind == "g" and point.value < 0:
+                        yield self.line(name, 0, kind, point.labels)
                     yield self.line(name, point.value, kind, point.labels)
 
     def line(self, name: str, value: float, kind: str, labels: Mapping[str, str]) -> str:
@@ -87,6 +90,7 @@ class DogStatsD(StatsD):
     """Labels become tags."""
 
     kind = "dogstatsd"
+    signs_are_steps = False
 
     def line(self, name: str, value: float, kind: str, labels: Mapping[str, str]) -> str:
         """`name:value|kind|#tag:text,tag:text`; what would end a tag is written as `_`."""
