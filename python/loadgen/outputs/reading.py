@@ -27,6 +27,8 @@ MOST_LABELS = 100
 MOST_NAMES = 200
 LONGEST_NAME = 500
 OTHER = "(other)"
+# They are in the same families, where one name is one series.
+_OTHER_KINDS = {"operation": "request"}
 # Upper bounds of buckets, in seconds: three steps a decade, from a tenth of a millisecond on.
 BOUNDS_S = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
@@ -148,7 +150,7 @@ class _Names:
                 if len(self._known) < self._most:
                     self._known.add(key)
                 else:
-                    key = (kind, OTHER)
+                    key = (_OTHER_KINDS.get(kind, kind), OTHER)
             found.setdefault(key, []).append(name)
         return found
 

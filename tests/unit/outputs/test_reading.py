@@ -10,6 +10,7 @@ import pytest
 from loadgen.outputs.family import families
 from loadgen.outputs.reading import BOUNDS_S, LONGEST_NAME, MOST_LABELS, OTHER, Reader, Together, shown_name
 from loadgen.progress import Progress
+from loadgen.timeline import spread_of
 from tests.unit.figures import Counted, Samples
 
 if TYPE_CHECKING:
@@ -66,6 +67,15 @@ def test_who_came_first_keeps_its_series() -> None:
     assert (other.sent, other.ok, other.status, other.errors) == (6, 4, {"200": 4}, {"timeout": 2})
     assert other.response.count == 6 and other.response.at_most[-1] == 4
     assert later.at_ns == 1_000_000_002 * 10**9
+
+
+def test_others_of_two_kinds_in_the_same_families_are_one_series() -> None:
+    reader = Reader(0)
+    read(reader, *(f"m{number}" for number in range(MOST_LABELS)))
+    counted = Grown(response=Samples([MS]), labels=("GET /late", "operation"), counters={"sent": 3})
+    counted.role = lambda label: "operation" if label == "operation" else "request"  # type: ignore[method-assign]
+    (row,) = reader._figures(cast("Snapshot", counted), spread_of).labels
+    assert (row.label, row.kind, row.sent) == (OTHER, "request", 6)
 
 
 def test_names_that_look_the_same_are_one_series() -> None:
