@@ -38,6 +38,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -244,7 +245,10 @@ def write_whole(path: Path, data: bytes) -> None:
     """All of it or nothing: a reader never finds half a file. A device or a pipe is written to as it is."""
     path = path.resolve()
     if path.exists() and not path.is_file():
-        path.write_bytes(data)
+        with open_in_place(path) as file:
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
         return
     # Not mkstemp's, which are private: this one is a file like any other.
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
@@ -255,6 +259,19 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def open_in_place(path: Path, *, create: bool = False) -> FileIO:
+    """A file to be written as it is. A pipe that nobody reads is an error: to wait would be for ever."""
+    flags = os.O_WRONLY | os.O_NONBLOCK | (os.O_CREAT if create else 0)
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "nobody reads it") from None
+        raise
+    os.set_blocking(descriptor, True)
+    return FileIO(descriptor, "wb")
 
 
 def default_path(name: str, now: float | None = None) -> Path:

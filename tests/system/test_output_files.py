@@ -6,6 +6,7 @@ import contextlib
 import csv
 import html
 import json
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -157,6 +158,50 @@ def test_a_ci_summary_says_what_the_table_says(loadgen: Loadgen, target: Target,
     assert int(label["total"]) == int(total["ok"]) == result.summary["requests"]["total"]
     assert float(total["response_p50_ms"]) == result.summary["latency"]["response"]["p50_ms"]
     assert not (tmp_path / "never.xml").exists(), "what is typed stands for itself"
+
+
+def test_what_never_ended_has_its_lines(loadgen: Loadgen, target: Target, tmp_path: Path) -> None:
+    result = loadgen(
+        *("blast", f"{target.url}/delay/60000", "--tps", "10", "--duration", "1s", "--drain", "100ms"),
+        *("--workers", "1", "--output", f"jsonl={tmp_path}/l.jsonl"),
+    )
+    lines = [json.loads(line) for line in (tmp_path / "l.jsonl").read_text().splitlines()]
+    told = [line["response"] for line in lines if "response" in line]
+    assert sum(response["count"] for response in told) == 10, result
+    assert {response["max"] for response in told} == {"inf"}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv-live", "influx"])
+def test_a_run_that_is_refused_leaves_an_earlier_ones_lines(
+    loadgen: Loadgen, free_port: int, tmp_path: Path, kind: str
+) -> None:
+    file = tmp_path / "lines"
+    file.write_text("of the run before\n")
+    result = loadgen(
+        *("blast", f"http://127.0.0.1:{free_port}", "--output", f"{kind}={file}"),
+        *("--output", "csv=none/x"),
+    )
+    assert result.exit_code == 2 and "no folder" in result.stderr, result
+    assert file.read_text() == "of the run before\n"
+
+
+def test_a_pipe_that_nobody_reads_is_waited_for_by_nobody(
+    loadgen: Loadgen, target: Target, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = loadgen("blast", target.url, *LOAD, "--output", f"jsonl={pipe}")
+    assert result.exit_code == 2 and f"jsonl {pipe}: nobody reads it" in result.stderr, result
+    result = loadgen("blast", target.url, *LOAD, "--output", f"junit={pipe}")
+    assert result.exit_code == 2, result
+    assert f"junit {pipe} could not be written: nobody reads it" in result.stderr, result
+
+
+@pytest.mark.parametrize("kind", ["csv-live", "jsonl"])
+def test_a_full_device_is_named_and_costs_no_run(loadgen: Loadgen, target: Target, kind: str) -> None:
+    result = loadgen("blast", target.url, *LOAD, "--output", f"{kind}=/dev/full")
+    assert result.exit_code == 0, result
+    assert f"{kind} /dev/full does not take what it is sent: No space left" in result.stderr, result
 
 
 def test_a_report_that_cannot_be_written_is_told_and_the_run_has_not_passed(

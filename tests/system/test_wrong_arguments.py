@@ -67,6 +67,13 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "an output to no URL": (("--output", "influx=http://127.0.0.1:8086"), "--output", "/write?db="),
     "an output to no port": (("--output", "prometheus=localhost"), "--output", "HOST:PORT"),
     "a report in no folder": (("--output", "junit=none/report.xml"), "junit none/report.xml", "no folder"),
+    "an output to nobody's home": (("--output", "csv=~nobody-is-called-so/x"), "--output", "no such home"),
+    "an output to no host": (("--output", "statsd=a..b:1"), "--output", "HOST:PORT"),
+    "one file for two outputs": (
+        ("--output", "csv=x", "--output", "junit=./x"),
+        "junit ./x",
+        "csv x writes to this file too",
+    ),
     "an option nobody knows": (("--tsp", "5"), "--tsp", "--tps"),
     "an option without its value": (("--tps",), "--tps", "argument"),
 }

@@ -9,18 +9,18 @@ overwrites itself, because its points have the same times.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.outputs.family import families
 from loadgen.outputs.output import Output
-from loadgen.outputs.places import LineFile
+from loadgen.outputs.places import LineFile, parse_file
 from loadgen.outputs.post import Post
 from loadgen.outputs.reading import shown_name
 from loadgen.outputs.tokens import secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from loadgen.outputs.reading import Reading
     from loadgen.progress import Opening
@@ -44,11 +44,12 @@ class Influx(Output):
         if "://" in argument:
             self._post = Post(argument, EXAMPLE, token=secret("INFLUX_TOKEN"), scheme="Token")
         else:
-            self._path = Path(argument).expanduser()
-        super().__init__(f"influx {self._post.shown if self._post else argument}")
+            self._path = parse_file(argument)
+        files = [self._path] if self._path else []
+        super().__init__(f"influx {self._post.shown if self._post else argument}", *files)
 
     def open(self) -> None:
-        """A file is begun anew."""
+        """Whether a file can be written is known before the load."""
         if self._path is not None:
             self._file = LineFile(self._path)
 

@@ -70,6 +70,8 @@ def make_output(text: str, place: str) -> Output:
 
 
 def _unknown(name: str) -> str:
+    if "://" in name:  # a URL without its kind, which may have a password in it
+        name = f"{name.partition('://')[0]}://..."
     near = get_close_matches(name, KINDS, n=1)
     meant = f', did you mean "{near[0]}"?' if near else ":"
     return f"no output {quoted(name)}{meant} there are {', '.join(KINDS)}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from loadgen.outputs.cells import csv_line
 from loadgen.outputs.output import Output
-from loadgen.outputs.places import LineFile
+from loadgen.outputs.places import LineFile, parse_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,23 +34,27 @@ class JsonLines(Output):
     kind = "jsonl"
 
     def __init__(self, argument: str) -> None:
-        super().__init__(f"{self.kind} {argument}")
-        self._path = Path(argument).expanduser()
+        self._path = parse_file(argument)
+        super().__init__(f"{self.kind} {argument}", self._path)
+        self._head = ""
         self._file: LineFile | None = None
 
     def open(self) -> None:
-        """Begun anew."""
+        """Whether it can be written is known before the load."""
         self._file = LineFile(self._path)
 
     def send(self, readings: Sequence[Reading]) -> None:
         """Each second's lines, whole."""
         assert self._file is not None
+        head, self._head = self._head, ""
         self._file.append(
-            "".join(
+            head
+            + "".join(
                 self.line(reading, row)
                 for reading in readings
                 for row in reading.interval.labels
-                if row.sent or row.ok or row.failed
+                # At the end of a run there are samples of what never ended, and nothing else.
+                if row.sent or row.ok or row.failed or row.response
             )
         )
 
@@ -79,11 +82,9 @@ class CsvLines(JsonLines):
 
     kind = "csv-live"
 
-    def open(self) -> None:
-        """With its head."""
-        super().open()
-        assert self._file is not None
-        self._file.append(csv_line(CSV_COLUMNS))
+    def __init__(self, argument: str) -> None:
+        super().__init__(argument)
+        self._head = csv_line(CSV_COLUMNS)
 
     def line(self, reading: Reading, row: LabelFigures[Spread | None]) -> str:
         """One row."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.outputs.cells import csv_line
 from loadgen.outputs.output import Output
-from loadgen.outputs.places import check_writable
+from loadgen.outputs.places import check_writable, parse_file
 from loadgen.report.words import ERROR_WORDS
 from loadgen.run_folder import write_whole
 
@@ -48,11 +47,11 @@ class LocustCsv(Output):
     """Keeps a line a second, and writes all four when the run is over."""
 
     def __init__(self, argument: str) -> None:
-        super().__init__(f"locust-csv {argument}")
         self._paths = {
-            name: Path(f"{argument}_{name}.csv").expanduser()
+            name: parse_file(f"{argument}_{name}.csv")
             for name in ("stats", "stats_history", "failures", "exceptions")
         }
+        super().__init__(f"locust-csv {argument}", *self._paths.values())
         self._started_at = 0.0
         self._history = [csv_line(HISTORY)]
         self._window: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])  # at, requests, failures

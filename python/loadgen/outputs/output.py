@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from loadgen.units import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from loadgen.outputs.reading import Reading
     from loadgen.progress import Opening, Progress
@@ -26,8 +29,9 @@ class Output:
     live: ClassVar[bool] = False  # whether `send` is to be called
     linger_s: float = 0  # how long it may still be of use when all is sent
 
-    def __init__(self, name: str) -> None:
-        self.name = name  # the kind and the receiver, without secrets
+    def __init__(self, name: str, *files: Path) -> None:
+        self.name = printable(name)  # the kind and the receiver, without secrets
+        self.files = files  # what it writes, and nobody else
 
     def open(self) -> str | None:
         """Before the load: take hold of what is needed, or raise OSError. Returns what to tell."""

@@ -19,6 +19,7 @@ from loadgen.outputs.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from loadgen.outputs.output import Output
     from loadgen.progress import Event, Opening, Progress
@@ -40,6 +41,7 @@ class Outputs:
 
     def open(self) -> None:
         """Before the load. Raises UsageError where one cannot be had; those before it are closed."""
+        self._check_files()
         for outlet in self._outlets:
             try:
                 note = outlet.output.open()
@@ -48,6 +50,15 @@ class Outputs:
                 raise UsageError(f"{outlet.output.name}: {error.strerror or error}") from None
             if note:
                 self.notes.append(note)
+
+    def _check_files(self) -> None:
+        """A file is of one output: a second would write over it."""
+        writers: dict[Path, Output] = {}
+        for output in (outlet.output for outlet in self._outlets):
+            for path in (file.resolve() for file in output.files):
+                other = writers.setdefault(path, output)
+                if other is not output and (path.is_file() or not path.exists()):
+                    raise UsageError(f"{output.name}: {other.name} writes to this file too")
 
     def begin(self, opening: Opening) -> None:
         """The gate opens."""

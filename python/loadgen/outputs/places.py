@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
 
 from loadgen.outputs.output import Refused
+from loadgen.run_folder import open_in_place
 from loadgen.units import quoted
 
 
@@ -15,12 +17,31 @@ def parse_place(text: str, host: str, port: int) -> tuple[str, int]:
     if not text:
         return host, port
     before, _, number = text.rpartition(":")
-    if not number.isascii() or not number.isdigit() or int(number) > 65535:
-        raise ValueError(f"expected HOST:PORT such as {host}:{port}, got {quoted(text)}")
     before = before.removeprefix("[").removesuffix("]")
-    if any(not char.isprintable() or char in " /@?#" for char in before):
+    if (
+        not (number.isascii() and number.isdigit() and int(number) <= 65535)
+        or any(not char.isprintable() or char in " /@?#" for char in before)
+        or not can_be_host(before)
+    ):
         raise ValueError(f"expected HOST:PORT such as {host}:{port}, got {quoted(text)}")
     return before or host, int(number)
+
+
+def can_be_host(name: str) -> bool:
+    """Whether it can be looked up at all: a name such as `a..b` is an exception to whoever tries."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
+def parse_file(text: str) -> Path:
+    """A path, with `~` for somebody's home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no such home as in {quoted(text)}") from None
 
 
 def check_writable(path: Path) -> None:
@@ -41,10 +62,15 @@ class LineFile:
     """A file for lines. One that cannot be written any more takes nothing: a line is never there twice."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb", buffering=0)
+        self._file = open_in_place(path, create=True)
+        self._is_new = False
 
     def append(self, text: str) -> None:
-        """Whole lines."""
+        """Whole lines. The first begin the file anew: of a run that is refused, what was there stays."""
+        if not self._is_new:
+            self._is_new = True
+            with contextlib.suppress(OSError):  # a device or a pipe
+                self._file.truncate(0)
         left = memoryview(text.encode())
         try:
             while left:

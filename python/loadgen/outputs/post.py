@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from loadgen.discreet import REDACTED
 from loadgen.outputs.output import Refused
+from loadgen.outputs.places import can_be_host
 from loadgen.units import quoted
 
 TIMEOUT_S = 5.0
@@ -27,7 +28,8 @@ def read_url(url: str, example: str) -> tuple[SplitResult, str]:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
+    is_http = parts.scheme in ("http", "https") and parts.path.strip("/")
+    if not is_http or not parts.hostname or not can_be_host(parts.hostname):
         raise ValueError(f"expected a URL such as {example}, got {quoted(_without_secrets(url))}")
     if any(not 0x20 < ord(char) < 0x7F for char in url):
         raise ValueError(f"has characters in it that a URL cannot have: {quoted(_without_secrets(url))}")
@@ -118,4 +120,6 @@ class Post:
 
 
 def _without_secrets(url: str) -> str:
-    return url.partition("?")[0].rpartition("@")[2]
+    before, _, query = url.partition("?")
+    # Behind the last "@" is the host, unless a "?" of the password came before.
+    return REDACTED if "@" in query else before.rpartition("@")[2]

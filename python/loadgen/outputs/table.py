@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.outputs.cells import csv_line
 from loadgen.outputs.output import Output
-from loadgen.outputs.places import check_writable
+from loadgen.outputs.places import check_writable, parse_file
 from loadgen.run_folder import write_whole
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ class FileAtEnd(Output):
     kind = ""
 
     def __init__(self, argument: str) -> None:
-        super().__init__(f"{self.kind} {argument}")
-        self._path = Path(argument).expanduser()
+        self._path = parse_file(argument)
+        super().__init__(f"{self.kind} {argument}", self._path)
 
     def open(self) -> None:
         """Whether it can be written is known before the load."""

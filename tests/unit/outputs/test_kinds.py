@@ -27,6 +27,7 @@ from loadgen.outputs.kinds import KINDS, make_output
         ("otel=http://h:4318/own/path", "otel http://h:4318/own/path"),
         ("otel", "otel collector"),
         ("jsonl=a=b", "jsonl a=b"),
+        ("jsonl=\udcff\n", "jsonl \\udcff\\n"),
     ],
 )
 def test_a_name_says_kind_and_receiver_and_no_secret(text: str, name: str) -> None:
@@ -46,6 +47,9 @@ def test_a_name_says_kind_and_receiver_and_no_secret(text: str, name: str) -> No
         ("influx=ftp://u:secret@h/x", "such as http://127.0.0.1:8086/write"),
         ("influx=http://h:x/write?p=secret", "such as http"),
         ("influx=http://u:secret@h/a b", "characters"),
+        ("influx=http://u:secret?x@h/write", "such as http"),
+        ("http://u:secret@h/write", 'no output "http://..."'),
+        ("influx=http://a..b/write", "such as http"),
         ("remote-write=h:1", "such as http"),
     ],
 )
