@@ -113,11 +113,13 @@ def _all(figures: Figures[L], now: Mapping[str, float]) -> Iterator[Family[L]]:
 
 
 def _ends(row: LabelFigures[L]) -> Iterator[tuple[dict[str, str], int]]:
-    """Each request that ended has either a status or an error."""
+    """Each request that ended has a status or an error, or was well without either."""
     for code, count in row.status.items():
         yield {"status": code, "error": ""}, count
     for kind, count in row.errors.items():
         yield {"status": "", "error": kind}, count
+    if row.ok_without_status:
+        yield {"status": "", "error": ""}, row.ok_without_status
 
 
 def _around(kind: str, rows: list[LabelFigures[L]]) -> Iterator[Family[L]]:

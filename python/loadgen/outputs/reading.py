@@ -57,6 +57,7 @@ class LabelFigures(Generic[L_co]):
     kind: str
     sent: int
     ok: int
+    ok_without_status: int  # operations, messages: all that is no HTTP
     failed: int
     bytes_sent: int
     bytes_received: int
@@ -210,11 +211,13 @@ def _of_label(
     counters = _sum(snapshot.label_counters(name) for name in hidden)
     status = _sum(snapshot.label_statuses(name) for name in hidden)
     response = latency("response")
+    without_status = [name for name in hidden if not any(snapshot.label_statuses(name).values())]
     return LabelFigures(
         label=label,
         kind=kind,
         sent=counters["sent"] if kind != "trend" else response.count,
         ok=counters["ok"],
+        ok_without_status=sum(snapshot.label_counters(name)["ok"] for name in without_status),
         failed=counters["failed"],
         bytes_sent=counters["bytes_sent"],
         bytes_received=counters["bytes_received"],

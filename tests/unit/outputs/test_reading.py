@@ -114,6 +114,18 @@ def test_histograms_together_are_one(seed: int) -> None:
     assert together.mean_ns == pytest.approx(whole.mean_ns)
 
 
+def test_what_is_well_without_a_status_is_counted_too() -> None:
+    """Operations and messages: were only their errors there, each would seem to fail."""
+    reader = Reader(0)
+    counted = Grown(errors={"script_error": 1}, labels=("op",), counters={"ok": 2, "failed": 1})
+    found = reader._figures(cast("Snapshot", counted), spread_of)
+    ended = {family.name: family.points for family in families(found, {})}["loadgen_requests"]
+    assert [(point.labels, point.value) for point in ended] == [
+        ({"label": "op", "status": "", "error": "script_error"}, 1),
+        ({"label": "op", "status": "", "error": ""}, 2),
+    ]
+
+
 def test_families_have_each_request_once() -> None:
     reading = read(Reader(0), "a", "b")
     found = {family.name: family for family in families(reading.total, reading.now)}
