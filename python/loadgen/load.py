@@ -182,9 +182,14 @@ class Load:
     def _watch_thresholds(self, total: Snapshot, elapsed_ns: int) -> list[State]:
         """Look at all of them; returns those whose windows have begun to fail."""
         if self._at_gate is None:
-            return self._watch.look(total, elapsed_ns)
+            return self._watch.look(total, elapsed_ns, windows=not self._is_all_begun(total))
         self._watch.look_after(total, self._at_gate, max(self._load_ns, 1))
         return []
+
+    def _is_all_begun(self, total: Snapshot) -> bool:
+        """Whether a script has taken its last arrival: what it waits for now is no window of the load."""
+        wanted = self._plan.script.iterations if self._plan.script else None
+        return wanted is not None and not self._has_users and total.counters["scheduled"] >= wanted
 
     def _judge_thresholds(self, failed: list[State]) -> None:
         """One with `abort` that fails ends the run, as one interrupt does."""

@@ -78,9 +78,9 @@ class Watch:
             if after_ns == delay_ns:
                 windows.begin(mark)
 
-    def look(self, total: Snapshot, elapsed_ns: int) -> list[State]:
+    def look(self, total: Snapshot, elapsed_ns: int, *, windows: bool = True) -> list[State]:
         """Judge the run so far, and each window that ends now. Returns first failures among windows."""
-        begins = {span: windows.end(total, elapsed_ns) for span, windows in self._windows.items()}
+        begins = {span: each.end(total, elapsed_ns) for span, each in self._windows.items() if windows}
         failed = []
         for threshold, stretch in self._stretches(begins, total, total, elapsed_ns):
             before, value = self.states[threshold], threshold.measure(stretch)

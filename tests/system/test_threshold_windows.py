@@ -132,3 +132,23 @@ def test_windows_of_sockets(loadgen: Loadgen, target: Target) -> None:
     assert slow["value"] >= 300 and slow["aborted_at_s"] == slow["window_ends_at_s"] >= 1, result
     assert (connects["passed"], connects["value"]) == (True, 0), result
     assert summary["duration_s"] < 60 and result.exit_code == 1, result
+
+
+ENOUGH = """
+from loadgen import Plan, User, scenario
+
+@scenario
+async def ask(user: User) -> None:
+    await user.get("/delay/3200")
+
+plan = Plan(rate="20/s", duration="20s", iterations=20, workers=1, thresholds=["rate > 5/s over 1s"])
+"""
+
+
+def test_no_window_lies_behind_the_last_iteration(scripts: Scripts, target: Target) -> None:
+    """The second in which the twentieth begins is the last of the load; three more pass until its answer."""
+    told = scripts(ENOUGH, "--url", target.url)
+    told.assert_iterations_balance()
+    (threshold,) = told.summary["thresholds"]
+    assert threshold["passed"] is True and threshold["value"] > 10, told.result
+    assert events_in(told.result, "threshold_failed") == []
