@@ -1,6 +1,6 @@
-//! Which of this machine's ports a connection leaves from. Left to itself Linux tries every second port in turn: with
-//! half of them taken each connect would walk through 14,000, for a fifth of a second in the end. A port at random is
-//! free at once as often as there are free ones.
+//! Which of this machine's ports a connection leaves from. Left to itself Linux tries every second port in turn and
+//! leaves the others to servers: with half of them taken each connect would walk through 14,000, for a fifth of a second
+//! in the end. A port at random is free at once as often as there are free ones.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -17,15 +17,20 @@ use crate::random;
 /// Of Linux 6.3; an older one does not know it and chooses by itself.
 const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
 /// Tries before the system is left to search: by then nearly all are taken.
-const TRIES: u64 = 8;
+const TRIES: u64 = 12;
+/// The first of them are among those that servers are not given.
+const POLITE_TRIES: u64 = 6;
 
 /// Begins to connect.
 pub(super) fn connect(socket: &OwnedFd, to: &SocketAddr) -> Result<(), Errno> {
     if let Some(ports) = ports() {
         let now = now_ns();
-        let count = u64::from(ports.end() - ports.start()) + 1;
         for attempt in 0..TRIES {
-            let port = ports.start() + (random::bits(now, attempt) % count) as u16;
+            let port = choose(ports, random::bits(now, attempt), attempt < POLITE_TRIES);
+            // Where nobody listens there, a connection from there would reach itself.
+            if port == to.port() {
+                continue;
+            }
             choose_among(socket, port, port);
             let connected = rustix::net::connect(socket, to);
             if connected != Err(Errno::ADDRNOTAVAIL) {
@@ -35,6 +40,12 @@ pub(super) fn connect(socket: &OwnedFd, to: &SocketAddr) -> Result<(), Errno> {
         choose_among(socket, 0, 0);
     }
     rustix::net::connect(socket, to)
+}
+
+/// One of them; a polite choice leaves every second to servers.
+fn choose(ports: &RangeInclusive<u16>, random: u64, is_polite: bool) -> u16 {
+    let offset = (random % (u64::from(ports.end() - ports.start()) + 1)) as u16;
+    ports.start() + if is_polite { offset & !1 } else { offset }
 }
 
 /// What the system is to choose from; all of its ports where both are 0.
@@ -69,6 +80,15 @@ mod tests {
         for wrong in ["", "32768", "60999 32768", "a b"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn servers_keep_their_half_until_ours_is_full() {
+        let ports = 32768..=60999;
+        let all = |is_polite| (0..100_000).map(move |random| choose(&(32768..=60999), random, is_polite));
+        assert!(all(true).chain(all(false)).all(|port| ports.contains(&port)));
+        assert!(all(true).all(|port| port % 2 == 0) && all(false).any(|port| port % 2 == 1));
+        assert_eq!(choose(&(1..=1), 7, true), 1);
     }
 
     /// Catches a port that is asked for and not free, and is then not looked for elsewhere: 200 from one address.
