@@ -35,6 +35,7 @@ pub mod reactor;
 pub mod record;
 pub mod requests;
 pub mod schedule;
+pub mod slice;
 pub mod source;
 pub mod streamed;
 pub mod streams;

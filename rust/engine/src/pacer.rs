@@ -12,6 +12,7 @@ use std::num::NonZeroU64;
 use crate::clock::now_ns;
 use crate::plan::Pacing;
 use crate::reactor::Reactor;
+use crate::slice;
 
 /// The margin stays within these bounds: a lower one would miss, a higher one burns a core for nothing.
 const MARGIN_NS: (u64, u64) = (10_000, 200_000);
@@ -47,6 +48,7 @@ impl Pacer {
 
     /// Learns how late this machine wakes, before anything is due.
     pub fn calibrate(&mut self, reactor: &mut impl Reactor) -> io::Result<()> {
+        slice::ask_for_short_ones();
         if self.pacing == Pacing::Hybrid {
             for _ in 0..100 {
                 self.sleep(reactor, now_ns() + 100_000)?;
