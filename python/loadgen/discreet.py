@@ -10,8 +10,13 @@ from msgspec import NODEFAULT, Struct
 
 # Names, of headers and of what `--set` gives, whose values open doors: workers need them; the run folder, the
 # reports and what is shown must not have them.
-SECRET = re.compile(r"auth|cookie|token|secret|session|passw|credential|api-?key|\bkey$", re.IGNORECASE)
+SECRET = re.compile(
+    r"auth|cookie|token|secret|session|passw|credential|api[-_]?key|(?:\b|_)key$", re.IGNORECASE
+)
 REDACTED = "(redacted)"
+# A parameter of a query or a form, a text in a JSON object: what is before the value, and the name in it.
+_PARAMETER = re.compile(r'((?:^|[?&])([\w.%\[\]-]{1,64})=)[^&#\s"]+')
+_MEMBER = re.compile(r'("([^"\\]{1,64})"\s{0,8}:\s{0,8})"(?:[^"\\]|\\.)*"')
 # Of our own structs.
 _SECRET_FIELDS = frozenset({"auth", "password", "secret", "token", "userinfo"})
 _URL_FIELDS = frozenset({"base_url", "proxy", "url"})
@@ -39,6 +44,18 @@ class Discreet(Struct, frozen=True):
 def without_secrets(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Headers, or other names and values."""
     return [(name, REDACTED if SECRET.search(name) else value) for name, value in pairs]
+
+
+def without_secrets_in(text: str) -> str:
+    """A URL, a form or JSON; anything else stays as it is."""
+
+    def parameter(found: re.Match[str]) -> str:
+        return found[1] + REDACTED if SECRET.search(found[2]) else found[0]
+
+    def member(found: re.Match[str]) -> str:
+        return f'{found[1]}"{REDACTED}"' if SECRET.search(found[2]) else found[0]
+
+    return _MEMBER.sub(member, _PARAMETER.sub(parameter, text))
 
 
 def without_userinfo(url: str) -> str:

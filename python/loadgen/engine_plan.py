@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from loadgen.discreet import REDACTED, SECRET, Discreet, without_secrets
+from loadgen.discreet import REDACTED, SECRET, Discreet, without_secrets, without_secrets_in
 from loadgen.units import counted, format_duration, format_rate
 from loadgen.wire import USUAL, Wire, secretless
 
@@ -384,7 +384,7 @@ class EnginePlan(
         """The same plan without secrets: the copy that is stored and shown."""
         request, script, mix = self.request, self.script, self.mix
         if request is not None:
-            request = msgspec.structs.replace(request, headers=without_secrets(request.headers))
+            request = _without_secrets_of_request(request)
         if script is not None:
             arguments = {
                 name: REDACTED if SECRET.search(name) else value for name, value in script.arguments.items()
@@ -461,26 +461,41 @@ def _describe_iterations(script: ScriptPlan) -> str:
     return ", ".join(parts)
 
 
+def _without_secrets_of_request(request: Request) -> Request:
+    body = request.body
+    return msgspec.structs.replace(
+        request,
+        url=without_secrets_in(request.url),
+        headers=without_secrets(request.headers),
+        body=body and without_secrets_in(body.decode("latin-1")).encode("latin-1"),
+    )
+
+
 def _without_secrets_of(mix: Mix) -> Mix:
     """Rows may hold anything, so none is kept."""
     targets = [
-        msgspec.structs.replace(
-            target,
-            request=msgspec.structs.replace(target.request, headers=without_secrets(target.request.headers)),
-        )
+        msgspec.structs.replace(target, request=_without_secrets_of_request(target.request))
         for target in mix.targets[:MOST_STORED_TARGETS]
     ]
     return msgspec.structs.replace(mix, targets=targets, rows=[])
 
 
 def _stored(sockets: SocketPlan) -> SocketPlan:
-    """Without headers that open doors and without rows, and of very many messages the first."""
+    """Without what opens doors and without rows, and of very many messages the first."""
     some = {
-        name: getattr(sockets, name)[:MOST_STORED_TARGETS]
+        name: [
+            _without_secrets_of_message(message) for message in getattr(sockets, name)[:MOST_STORED_TARGETS]
+        ]
         for name in ("subscribe", "subscriptions", "listing", "unsubscribe", "messages")
     }
-    headers = without_secrets(sockets.headers)
-    return msgspec.structs.replace(sockets, headers=headers, rows=[], **some)
+    url, headers = without_secrets_in(sockets.url), without_secrets(sockets.headers)
+    return msgspec.structs.replace(sockets, url=url, headers=headers, rows=[], **some)
+
+
+def _without_secrets_of_message(message: Message) -> Message:
+    if message.binary:
+        return message
+    return msgspec.structs.replace(message, text=without_secrets_in(message.text))
 
 
 def basic_authorization(userinfo: str) -> str:

@@ -157,7 +157,7 @@ class StoredRun:
 
 def find_runs(path: Path) -> list[Path]:
     """The run folder itself, or all that a folder holds, by name. Raises UsageError where there is none."""
-    if (path / "summary.json").exists():
+    if any((path / name).exists() for name in ("summary.json", "plan.json")):
         return [path]
     try:
         found = sorted(one for one in path.iterdir() if (one / "plan.json").exists())

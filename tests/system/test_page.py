@@ -179,6 +179,13 @@ def test_an_address_that_is_taken_is_refused_before_the_run(loadgen: Loadgen, ta
     assert target.requests()["total"] == 0
 
 
+def test_a_host_that_is_no_name_is_refused(loadgen: Loadgen, target: Target) -> None:
+    result = loadgen("blast", target.url, "--tps", "20", "-d", "1s", "--page", "a..b:8080")
+    assert result.exit_code == 2, result
+    assert "--page: a..b:8080 cannot be listened on: this is no name of a host" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_url_behind_the_option_is_no_address(loadgen: Loadgen, target: Target) -> None:
     result = loadgen("blast", "--tps", "20", "--page", target.url)
     assert result.exit_code == 2, result

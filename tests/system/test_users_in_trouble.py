@@ -298,6 +298,17 @@ def test_a_metric_named_like_one_of_every_run_is_refused(scripts: Scripts, targe
     assert told.assert_iterations_balance()["failed"] == 3, told.result
 
 
+@pytest.mark.parametrize("line", ['user.counter("sold", float("inf"))', 'user.gauge("stock", float("nan"))'])
+def test_a_metric_that_is_no_number_fails_its_iteration_and_not_the_run(
+    scripts: Scripts, target: Target, line: str
+) -> None:
+    source = CANCELS.format(session="", line=line)
+    told = scripts(source, "--url", target.url, "--users", "1", "--iterations", "3", *ONE_WORKER)
+    told.assert_says("expected a finite number, got")
+    told.assert_points_at(line)
+    assert told.assert_iterations_balance()["failed"] == 3, told.result
+
+
 def test_a_request_that_its_script_gave_up_before_it_was_sent_is_never_sent(
     scripts: Scripts, target: Target
 ) -> None:

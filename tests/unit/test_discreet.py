@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 from rich.pretty import pprint
 
-from loadgen import Bearer, DigestAuth, Plan, PlanError
+from loadgen import Bearer, DigestAuth, Plan, PlanError, Sockets
+from loadgen.discreet import without_secrets_in
 from loadgen.loads import ScenarioWish
 from loadgen.url import parse_url
 
@@ -85,3 +86,34 @@ def test_a_mistake_beside_a_secret_does_not_tell_it(fields: dict[str, Any]) -> N
     with pytest.raises(PlanError) as caught:
         Plan(rate=5, **fields).compile() if "auth" not in fields else script(**fields).compile()
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://h/a?token=hush&b=2#c", "http://h/a?token=(redacted)&b=2#c"),
+        ("ws://h/?b=2&access_token=hush", "ws://h/?b=2&access_token=(redacted)"),
+        ("password=hush&user=me", "password=(redacted)&user=me"),
+        ('{"op": "auth", "token": "hu\\"sh", "b": [1]}', '{"op": "auth", "token": "(redacted)", "b": [1]}'),
+        ('[{"a": {"apiKey":"hush"}}]', '[{"a": {"apiKey":"(redacted)"}}]'),
+        ('{"max_tokens": 100, "text": "x=y&token"}', '{"max_tokens": 100, "text": "x=y&token"}'),
+        ('{"next": "/a?token=hush", "b": 1}', '{"next": "/a?token=(redacted)", "b": 1}'),
+        ("no secret, token = 5", "no secret, token = 5"),
+    ],
+)
+def test_secrets_within_a_text_are_known_by_their_names(text: str, expected: str) -> None:
+    assert without_secrets_in(text) == expected
+
+
+def test_the_stored_plan_has_no_secret_of_a_query_a_body_or_a_message() -> None:
+    secret = '{"token": "' + SECRET + '"}'
+    url = f"127.0.0.1:1/?api_key={SECRET}"
+    for plan in (
+        Plan(url=f"http://{url}", method="POST", body=secret, rate=5),
+        Plan(url=f"ws://{url}", sockets=Sockets(subscribe=[secret], send=[secret], unsubscribe=[secret])),
+    ):
+        compiled = plan.compile()
+        stored = compiled.redacted()
+        assert SECRET.encode() in compiled.encode()
+        assert SECRET.encode() not in stored.encode()
+        assert stored.request is None or SECRET.encode() not in (stored.request.body or b"")

@@ -46,6 +46,13 @@ def test_folders_without_a_result_are_counted(tmp_path: Path) -> None:
     assert found.unfinished == 2
 
 
+def test_a_run_folder_without_a_result_is_no_obstacle(tmp_path: Path) -> None:
+    """As the shell writes out `runs/*`."""
+    (store(tmp_path / "killed") / "summary.json").unlink()
+    found = read_history([store(tmp_path / "whole"), tmp_path / "killed"])
+    assert (len(found.groups), found.unfinished) == (1, 1)
+
+
 def test_a_run_folder_stands_for_itself(tmp_path: Path) -> None:
     folder = store(tmp_path / "run")
     assert read_history([folder]).groups[0].runs[0].folder == str(folder)

@@ -12,6 +12,7 @@ Ports are not compared: a tunnel (`ssh -L`) has another one at its other end.
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 import socket
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Address:
         if not colon:
             host = "127.0.0.1"
         host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isascii() or not port.isdigit() or int(port) > 65535 or "/" in host:
+        is_port = re.fullmatch("[0-9]{1,5}", port) and int(port) <= 65535
+        if not is_port or not host or "/" in host:
             raise UsageError(
                 f"{place}: expected HOST:PORT such as 127.0.0.1:8080, got {quoted(text)}",
                 hint=f"Where something else follows, write {place}={DEFAULT}.",

@@ -72,11 +72,9 @@ class PageServer:
         self._thread.start()
         try:
             self.url = ready.result()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             where = f"{address.host}:{address.port}"
-            # asyncio says the address once more.
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
-            raise UsageError(f"--page: {where} cannot be listened on: {why}") from None
+            raise UsageError(f"--page: {where} cannot be listened on: {_reason(error)}") from None
 
     # What the run tells, on its own loop.
 
@@ -130,7 +128,7 @@ class PageServer:
     def _work(self, ready: Future[str]) -> None:
         try:
             asyncio.run(self._serve(ready))
-        except OSError as error:
+        except BaseException as error:  # whoever waits must hear of it, whatever it is
             if ready.done():
                 raise
             ready.set_exception(error)
@@ -146,7 +144,7 @@ class PageServer:
             process_request=self._answer,
             compression=None,
             max_size=MOST_HEARD,
-            open_timeout=5,
+            open_timeout=PARTING_S,  # who has asked for nothing is waited for, too
             close_timeout=1,
             server_header=None,
             logger=silent,
@@ -202,6 +200,13 @@ class PageServer:
         finally:
             self._bells.discard(bell)
             self._viewers.discard(task)
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "this is no name of a host"
+    # asyncio says the address once more.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 def _response(status: HTTPStatus, body: bytes, kind: str) -> Response:

@@ -30,7 +30,8 @@ def test_addresses(text: str, host: str, port: int, loopback: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "host", "host:", ":80", "host:99999", "http://127.0.0.1:8000/x", "1:-1"]
+    "text",
+    ["", "host", "host:", ":80", "host:99999", "host:" + "9" * 5000, "http://127.0.0.1:8000/x", "1:-1"],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--page: expected HOST:PORT such as ") as caught:

@@ -114,6 +114,7 @@ impl Engine {
     }
 
     fn counter(&self, name: &str, amount: f64) -> PyResult<()> {
+        check_finite("counter", name, amount)?;
         let mut core = self.core()?;
         if let Some(tally) = core.tally(TallyKind::Counter, name) {
             core.recorder.tally_add(tally, 0, amount);
@@ -131,6 +132,7 @@ impl Engine {
     }
 
     fn gauge(&self, name: &str, value: f64) -> PyResult<()> {
+        check_finite("gauge", name, value)?;
         let mut core = self.core()?;
         if let Some(tally) = core.tally(TallyKind::Gauge, name) {
             core.recorder.tally_gauge(tally, value);
@@ -186,4 +188,12 @@ pub(super) fn unsent(label: usize, now: u64, end: End) -> Outcome {
         bytes_received: 0,
         end,
     }
+}
+
+/// Beyond the finite there are no sums, and no JSON.
+fn check_finite(kind: &str, name: &str, value: f64) -> PyResult<()> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!("{kind} {name:?}: expected a finite number, got {value}")))
 }
