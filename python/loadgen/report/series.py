@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from loadgen.report.shown import shown
 from loadgen.snapshot import Milliseconds
 from loadgen.timeline import Moment, Spread
 
@@ -136,7 +137,7 @@ def columns(moments: Sequence[Moment]) -> dict[str, Column]:
         for name, value in _cells(moment):
             column = found.setdefault(name, [])
             column += [None] * (index - len(column))
-            column.append(value)
+            column[index:] = [value]  # of names that look the same, one
     for column in found.values():
         column.extend([None] * (len(moments) - len(column)))
     return found
@@ -152,7 +153,7 @@ def _cells(moment: Moment) -> Iterator[tuple[str, object]]:
             yield name, _short(value)
     for group in (*_COUNTED, "now"):
         for key, count in getattr(moment, group).items():
-            yield f"{group}.{key}", count
+            yield f"{group}.{shown(key)}", count
     for kind in _SPREADS:
         spread: Spread | None = getattr(moment, kind)
         if spread is not None:

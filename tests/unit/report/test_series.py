@@ -76,3 +76,10 @@ def test_a_column_has_a_place_for_each_moment() -> None:
     assert found["counts.sent"] == [100, None, 100]
     assert found["response.p99"] == [19.74, None, 39.48]
     assert found["heat"][2] == [4, 1, 0, 2]
+
+
+def test_names_of_a_script_are_as_harmless_as_all_that_is_shown() -> None:
+    one = make_moment(1, tallies={"a\u202eb": 2, "a\\u202eb": 3})
+    found = columns([one, make_moment(2, tallies={"a\u202eb": 4})])
+    assert [name for name in found if name.startswith("tallies.")] == ["tallies.a\\u202eb"]
+    assert found["tallies.a\\u202eb"] == [3, 4]
