@@ -179,6 +179,17 @@ def test_the_picture_has_both_sides(loadgen: Loadgen, tmp_path: Path) -> None:
     assert "http" not in picture.read_text().replace("http://www.w3.org/2000/svg", "")
 
 
+def test_there_is_a_picture_where_nothing_can_be_told_and_nothing_is_tolerated(
+    loadgen: Loadgen, tmp_path: Path
+) -> None:
+    short = str(write_run(tmp_path / "short", seconds(1, {"GET /": 5.0})[:1]))
+    picture = tmp_path / "picture.svg"
+    ended = loadgen("compare", short, short, "--tolerance", "0%", "--picture", str(picture))
+    assert ended.exit_code == 3, ended
+    assert "Traceback" not in ended.stderr
+    ET.fromstring(picture.read_text())  # noqa: S314 - our own
+
+
 @pytest.mark.slow
 def test_a_run_is_compared_with_its_baseline_at_its_end(loadgen: Loadgen, tmp_path: Path) -> None:
     """Against a run that was a hundred times faster, and against one that was slower; both by far."""

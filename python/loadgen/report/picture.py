@@ -112,7 +112,7 @@ def _round_values(bottom: float, top: float) -> list[float]:
 def _shift(label: LabelComparison, tolerance: float) -> Iterator[str]:
     """The change at each percentile, as a dot in its interval, over a band that is the tolerance."""
     figures = [figure for figure in label.figures if figure.unit == "ms"]
-    reach = max([_reach(figure) for figure in figures] + [2 * tolerance])
+    reach = max([_reach(figure) for figure in figures] + [2 * tolerance]) or 1.0
 
     def y(change: float) -> float:
         return 34 + _PLOT / 2 * (1 - change / reach)
