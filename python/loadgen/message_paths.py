@@ -16,7 +16,7 @@ from loadgen.units import quoted
 
 ANY = "any"
 UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
-_PATH = re.compile(r"(?:\$\.?)?(?:[^.\[\]]+|\[\d+\])(?:\.[^.\[\]]+|\[\d+\])*")
+_PATH = re.compile(r"(?:\$\.?)?(?:[^.\[\]]+|\[[0-9]{1,9}\])(?:\.[^.\[\]]+|\[[0-9]{1,9}\])*")
 
 
 def parse_path(text: str) -> str:

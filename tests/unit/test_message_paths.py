@@ -17,7 +17,9 @@ def test_paths(text: str) -> None:
     assert parse_path(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "$", "$.", ".a", "a.", "a..b", "a[", "a[x]", "a.[0]", "a]", "[-1]"])
+@pytest.mark.parametrize(
+    "text", ["", "$", "$.", ".a", "a.", "a..b", "a[", "a[x]", "a.[0]", "a]", "[-1]", "[٣]", "a[9999999999]"]
+)
 @pytest.mark.parametrize("parse", [parse_path, parse_expected, parse_correlation, parse_stamp])
 def test_what_is_no_path_is_refused(parse: Callable[[str], object], text: str) -> None:
     with pytest.raises(ValueError, match="expected a path"):
