@@ -19,6 +19,7 @@ _COMMANDS = {
     "blast": "Send one request over and over, at a rate or by users.",
     "run": "Run the scenarios of a Python script.",
     "ws": "Open many WebSockets, hold them, send over them and listen.",
+    "find-max": "Find the highest rate that keeps a service level.",
     "init": "Write a script to start from.",
     "report": "Make the page of a run again, from its folder.",
     "history": "List past runs with their trends, by what was run.",
@@ -33,6 +34,7 @@ Examples:
   loadgen init                                   writes scenario.py
   loadgen run scenario.py --url http://host:8000
   loadgen ws ws://host:8000/feed -n 1000 --subscribe '{"op":"subscribe"}'
+  loadgen find-max http://host:8000/items --slo "p99 < 200ms, errors < 1%"
   loadgen doctor
 
 Every option also reads LOADGEN_<OPTION> from the environment.
@@ -48,7 +50,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"loadgen.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"loadgen.cli.{name}"), name)
         return command
 
     def resolve_command(

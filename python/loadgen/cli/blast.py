@@ -102,6 +102,11 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
     """The plan that the flags and the environment ask for."""
     found = origins(ctx)
     prefer_flags(values, found)
+    return plan_of(url, values, found)
+
+
+def plan_of(url: str | None, values: dict[str, Any], found: dict[str, str]) -> Plan:
+    """The plan of these values; `found` says where each came from."""
     headers = read_headers(values["headers"], found["headers"])
     body_file = take_large_body(url, values)
     body = read_body(values, found, headers)

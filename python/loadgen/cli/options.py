@@ -210,6 +210,12 @@ TOLERANCE = option(
     show_default=True,
     help="Than --baseline a figure may be worse by so much.",
 )
+_WHERE: list[Callable[[Any], Any]] = [
+    option("--name", metavar="TEXT", help="What to call the run."),
+    option("--out", metavar="DIR", help="The run folder. Default: runs/<time>-<name>."),
+    option("--summary-json", metavar="PATH", help="The summary also here; - is stdout."),
+]
+_QUIET = option("-q", "--quiet", is_flag=True, help="Nothing but the closing table.")
 _WHAT_OF_IT: list[Callable[[Any], Any]] = [
     option(
         "--threshold",
@@ -220,9 +226,7 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
         'After it "over 30s" asks it of every 30 s of the run, "after 10s" leaves out the first 10 s, '
         '"abort" stops the run once it fails. "burn(99.9%) < 10 over 1m" is of the error budget.',
     ),
-    option("--name", metavar="TEXT", help="What to call the run."),
-    option("--out", metavar="DIR", help="The run folder. Default: runs/<time>-<name>."),
-    option("--summary-json", metavar="PATH", help="The summary also here; - is stdout."),
+    *_WHERE,
     option(
         "--output",
         "outputs",
@@ -240,7 +244,7 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
         flag_value=DEFAULT,
         help="Serve the live page there. Default: a free port on loopback; elsewhere it has a token.",
     ),
-    option("-q", "--quiet", is_flag=True, help="Nothing but the closing table."),
+    _QUIET,
     option("--no-live", is_flag=True, help="Plain lines instead of the live view."),
 ]
 
@@ -255,6 +259,12 @@ def script_options(command: F) -> F:
     """Those that a script leaves open: what is sent, it says itself."""
     what = [_HEADER, _COMPRESSED, *_REDIRECTS, _TIMEOUT]
     return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, *_WIRE, *what, *_WHAT_OF_IT], command)
+
+
+def search_options(what: list[Callable[[Any], Any]]) -> Callable[[F], F]:
+    """Those of a blast without its load, after what only a search has."""
+    sent = [_METHOD, _HEADER, _COMPRESSED, *_AUTHORIZATION, _DIGEST, *_REDIRECTS, *_BODY, *_MANY]
+    return partial(_add, [*what, _SEED, *_HOW, *_WIRE, *sent, _TIMEOUT, *_WHERE, _QUIET])
 
 
 def socket_options(what: list[Callable[[Any], Any]]) -> Callable[[F], F]:

@@ -1,0 +1,257 @@
+"""The search for the highest rate that keeps a service level. A function makes the probes.
+
+    doubling      from the lowest rate until one fails, in short probes
+    bisection     until the bracket is within a quarter
+    repetition    long probes a little below and above the estimate of `crossing.py`, in turns, each of which
+                  moves it: until its interval is within 1 % either way, or the time is spent
+
+A probe that the generator limited says nothing and is made again; two in a row end the search, and so do two
+that find no target: what may have been a moment's trouble is no answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from loadgen.crossing import NEAR, Crossing, Piece, locate
+from loadgen.errors import ExitCode, Interrupted
+from loadgen.slo import Condition
+from loadgen.snapshot import Milliseconds
+from loadgen.verdict import GeneratorVerdict
+
+PIECE_S = 5.0
+SHORTEST_S = 2.0
+# Before so many long probes a narrow interval may be luck.
+FEWEST = 4
+NARROW = 0.01
+# Below and above the estimate, in logarithms of the odds: half as many over the limit, and three times.
+_BELOW, _ABOVE = -0.7, 1.0
+_FURTHEST = math.log(1.15)
+
+Outcome = Literal["found", "at-least", "fails", "client-limited", "unreachable", "interrupted"]
+
+EXIT_CODES: dict[Outcome, ExitCode] = {
+    "found": ExitCode.PASSED,
+    "at-least": ExitCode.PASSED,
+    "fails": ExitCode.THRESHOLD_FAILED,
+    "client-limited": ExitCode.INVALID,
+    "unreachable": ExitCode.UNREACHABLE,
+    "interrupted": ExitCode.INTERRUPTED,
+}
+
+
+def settle_s(seconds: float) -> float:
+    """How long a probe runs before its seconds begin to count."""
+    return max(1.0, min(2.0, seconds / 5))
+
+
+def pieces_of(seconds: float) -> int:
+    """Into how many pieces a probe is cut: shorter ones would depend on each other too much."""
+    return max(1, int(seconds / PIECE_S))
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """What one run at one rate showed, after it had settled."""
+
+    rate_per_s: float
+    achieved_per_s: float
+    seconds: float  # that count
+    took_s: float  # with all around it
+    passed: bool
+    exit_code: int
+    generator: GeneratorVerdict
+    reasons: list[str]
+    p50_ms: Milliseconds
+    p99_ms: Milliseconds
+    errors: float
+    over: list[float]  # by condition: the share that was over its limit
+    pieces: list[list[Piece]]  # by condition
+    folder: str
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something about the target."""
+        return self.exit_code in (ExitCode.PASSED, ExitCode.THRESHOLD_FAILED, ExitCode.UNUSABLE)
+
+
+class Bounds(Struct, frozen=True, kw_only=True):
+    """Where to look, and how long."""
+
+    lowest: float
+    highest: float
+    probe_s: float
+    budget_s: float
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """The answer. `low` and `high` are its 95 % interval; without a crossing, what passed and what failed."""
+
+    outcome: Outcome
+    rate_per_s: float | None
+    low_per_s: float | None
+    high_per_s: float | None
+    why: str | None
+    probes: list[Probe]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """How the command ends."""
+        return EXIT_CODES[self.outcome]
+
+
+class _Over(Exception):
+    """Why there are no more probes."""
+
+    def __init__(self, outcome: Outcome, why: str | None = None) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+        self.why = why
+
+
+class Search:
+    """One search. `make_probe` is asked for a rate and for how many seconds of it count."""
+
+    def __init__(
+        self, make_probe: Callable[[float, float], Probe], conditions: Sequence[Condition], bounds: Bounds
+    ) -> None:
+        self._make_probe = make_probe
+        self._conditions = conditions
+        self._bounds = bounds
+        self._spent_s = 0.0
+        self._passed: float | None = None
+        self._failed: float | None = None
+        self._crossing: Crossing | None = None
+        self.probes: list[Probe] = []
+
+    def run(self) -> Found:
+        """To its end, whichever it is."""
+        try:
+            self._double()
+            self._bisect()
+            self._repeat()
+        except _Over as over:
+            return self._found(over.outcome, over.why)
+        except (Interrupted, KeyboardInterrupt):
+            return self._found("interrupted", None)
+        return self._found("found", None)
+
+    def _double(self) -> None:
+        rate = self._bounds.lowest
+        while self._probe(rate, self._short_s(rate)).passed:
+            if rate >= self._bounds.highest:
+                raise _Over("at-least", "no higher rate was asked for (--up-to)")
+            if self._is_spent:
+                raise _Over("at-least", "the time was spent (--budget)")
+            rate = min(2 * rate, self._bounds.highest)
+        if self._passed is None:
+            raise _Over("fails", None)
+
+    def _bisect(self) -> None:
+        assert self._passed and self._failed
+        while self._failed / self._passed > NEAR:
+            if self._is_spent:
+                raise _Over("found", "the time was spent before the search came near (--budget)")
+            rate = math.sqrt(self._passed * self._failed)
+            self._probe(rate, self._short_s(rate))
+
+    def _repeat(self) -> None:
+        for number in itertools.count():
+            found = self._crossing = self._locate()
+            if (found.width <= NARROW and number >= FEWEST) or self._is_spent:
+                return
+            step = (_ABOVE if number % 2 else _BELOW) / found.steepness
+            rate = found.rate * math.exp(max(-_FURTHEST, min(_FURTHEST, step)))
+            self._probe(min(rate, self._bounds.highest), self._long_s(rate))
+
+    def _locate(self) -> Crossing:
+        """Of the condition that is the first to fail."""
+        assert self._passed and self._failed
+        middle = self._crossing.rate if self._crossing else math.sqrt(self._passed * self._failed)
+        found = []
+        for index, condition in enumerate(self._conditions):
+            pieces = [piece for probe in self.probes if probe.counts for piece in probe.pieces[index]]
+            first = locate(pieces, condition.allowed, middle)
+            found.append(locate(pieces, condition.allowed, first.rate))
+        return Crossing(
+            min(one.low for one in found),
+            min(one.rate for one in found),
+            min(one.high for one in found),
+            min(found, key=lambda one: one.rate).steepness,
+        )
+
+    def _probe(self, rate: float, seconds: float) -> Probe:
+        """One that counts."""
+        probe = self._make(rate, seconds)
+        if not probe.counts:
+            if probe.exit_code == ExitCode.UNREACHABLE and self._passed is None:
+                raise _Over("unreachable")
+            probe = self._make(rate, seconds)
+        if probe.exit_code == ExitCode.UNREACHABLE:
+            raise _Over("unreachable")
+        if not probe.counts:
+            raise _Over("client-limited", "; ".join(probe.reasons) or None)
+        if probe.passed:
+            self._passed = max(rate, self._passed or 0.0)
+        else:
+            self._failed = min(rate, self._failed or math.inf)
+        return probe
+
+    def _make(self, rate: float, seconds: float) -> Probe:
+        probe = self._make_probe(rate, seconds)
+        self._spent_s += probe.took_s
+        self.probes.append(probe)
+        if probe.exit_code == ExitCode.INTERRUPTED:
+            raise _Over("interrupted")
+        return probe
+
+    def _short_s(self, rate: float) -> float:
+        if rate >= self._bounds.highest:
+            return self._long_s(rate)
+        return max(min(SHORTEST_S, self._bounds.probe_s), self._needed_s(rate))
+
+    def _long_s(self, rate: float) -> float:
+        return max(self._bounds.probe_s, self._needed_s(rate))
+
+    def _needed_s(self, rate: float) -> float:
+        return max(condition.samples for condition in self._conditions) / rate
+
+    @property
+    def _is_spent(self) -> bool:
+        return self._spent_s >= self._bounds.budget_s
+
+    def _found(self, outcome: Outcome, why: str | None) -> Found:
+        crossing = self._crossing
+        return Found(
+            outcome=outcome,
+            rate_per_s=crossing.rate if crossing else self._passed,
+            low_per_s=crossing.low if crossing else self._passed,
+            high_per_s=crossing.high if crossing else self._failed,
+            why=why,
+            probes=self.probes,
+        )
+
+
+def knee(probes: Sequence[Probe]) -> float | None:
+    """Where the curve of p99 over rate bends most: the point furthest below the line between its ends.
+
+    It depends on how far the curve was followed, and is no limit: a description, and no answer.
+    """
+    points = sorted(
+        (probe.rate_per_s, float(probe.p99_ms))
+        for probe in probes
+        if probe.counts and probe.p99_ms is not None and probe.p99_ms != "inf"
+    )
+    if len(points) < 3:
+        return None
+    (left, bottom), (right, top) = points[0], max(points, key=lambda point: point[1])
+    if right <= left or top <= bottom:
+        return None
+    return max(
+        (point for point in points if point[0] <= right),
+        key=lambda point: (point[0] - left) / (right - left) - (point[1] - bottom) / (top - bottom),
+    )[0]

@@ -1,0 +1,136 @@
+"""A search in 80 columns of text: its probes, the curve, the answer in words. Decides nothing."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loadgen.find_max import Found, Probe, knee
+from loadgen.report.columns import cut_middle, fitted
+from loadgen.snapshot import nanoseconds
+from loadgen.units import counted, format_ns, format_percent, format_rate, printable
+
+WIDTH = 80
+_PLOT_WIDTH, _PLOT_HEIGHT = 60, 12
+
+
+def search_json(found: Found, slo: str) -> bytes:
+    """For programs."""
+    document = {
+        "schema": "loadgen/find-max/1",
+        "exit_code": int(found.exit_code),
+        "slo": slo,
+        **{
+            name: getattr(found, name) for name in ("outcome", "rate_per_s", "low_per_s", "high_per_s", "why")
+        },
+        "knee_per_s": knee(found.probes),
+        "probes": [_without_pieces(probe) for probe in found.probes],
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def _without_pieces(probe: Probe) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(probe)
+    del fields["pieces"]
+    return fields
+
+
+def probe_line(probe: Probe) -> str:
+    """One probe, in columns."""
+    return (
+        f"{format_rate(probe.rate_per_s):>11}{format_rate(probe.achieved_per_s):>11}"
+        f"{probe.seconds:>8.3g} s{format_ns(nanoseconds(probe.p50_ms)):>10}"
+        f"{format_ns(nanoseconds(probe.p99_ms)):>10}{format_percent(probe.errors):>9}  {_outcome(probe)}"
+    )
+
+
+def _outcome(probe: Probe) -> str:
+    if probe.counts:
+        return "kept" if probe.passed else "failed"
+    return {3: "not judged", 4: "no target"}.get(probe.exit_code, "interrupted")
+
+
+def render_search(found: Found, slo: str, folder: Path) -> str:
+    """All of it."""
+    head = f"{'rate':>11}{'achieved':>11}{'counted':>10}{'p50':>10}{'p99':>10}{'errors':>9}  outcome"
+    counting = [probe for probe in found.probes if probe.counts]
+    blocks = [
+        [head, *map(probe_line, found.probes)] if found.probes else [],
+        _curve(counting, found),
+        _answer(found, slo),
+        [
+            f"run folders: {cut_middle(printable(str(folder)), WIDTH - 13)}",
+            f"exit code {int(found.exit_code)}",
+        ],
+    ]
+    return "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks if block) + "\n"
+
+
+def _answer(found: Found, slo: str) -> list[str]:
+    level = fitted(slo, 60)
+    rate, low, high = found.rate_per_s, found.low_per_s, found.high_per_s
+    known = f"{format_rate(low)} kept it" if low else "no rate is known to keep it"
+    if high:
+        known += f", {format_rate(high)} did not"
+    texts = {
+        "at-least": f"{level}: at least {format_rate(rate or 0)}; {found.why}.",
+        "fails": f"{level}: even {format_rate(high or 0)} fails. A lower --from may not.",
+        "client-limited": f"No answer: the generator was the limit ({found.why}). {known}.",
+        "unreachable": f"No answer: the target could not be reached. {known}.",
+        "interrupted": f"Interrupted. {known}." if not rate else "",
+    }
+    if texts.get(found.outcome):
+        return textwrap.wrap(texts[found.outcome], WIDTH)
+    assert low and high
+    if found.why:
+        return textwrap.wrap(
+            f"{level}: between {format_rate(low)} and {format_rate(high)}; {found.why}.", WIDTH
+        )
+    assert rate
+    what = "Interrupted; so far: " if found.outcome == "interrupted" else ""
+    lines = textwrap.wrap(
+        f"{what}{level}: up to {format_rate(rate)}, and with 95 % confidence between {format_rate(low)} and "
+        f"{format_rate(high)} ({counted(len(found.probes), 'probe')}).",
+        WIDTH,
+    )
+    if (bend := knee(found.probes)) is not None:
+        lines += textwrap.wrap(
+            f"The curve bends at about {format_rate(bend)}: what is seen there depends on how far it was "
+            "followed, and is no limit.",
+            WIDTH,
+        )
+    return lines
+
+
+def _curve(probes: list[Probe], found: Found) -> list[str]:
+    """p99 over rate, both on logarithmic scales; the answer's column is dotted."""
+    points = [
+        (math.log(probe.rate_per_s), math.log(float(probe.p99_ms)), probe.passed)
+        for probe in probes
+        if probe.p99_ms not in (None, "inf", 0)
+    ]
+    if len({point[0] for point in points}) < 3:
+        return []
+    left, right = min(point[0] for point in points), max(point[0] for point in points)
+    bottom, top = min(point[1] for point in points), max(point[1] for point in points)
+    rows = [[" "] * (_PLOT_WIDTH + 1) for _ in range(_PLOT_HEIGHT + 1)]
+    if found.rate_per_s:
+        column = round((math.log(found.rate_per_s) - left) / (right - left) * _PLOT_WIDTH)
+        for row in rows:
+            row[max(0, min(_PLOT_WIDTH, column))] = ":"
+    for x, y, passed in points:
+        place = round((y - bottom) / max(top - bottom, 1e-9) * _PLOT_HEIGHT)
+        rows[_PLOT_HEIGHT - place][round((x - left) / (right - left) * _PLOT_WIDTH)] = "o" if passed else "x"
+    names = {0: format_ns(math.exp(top) * 1e6), _PLOT_HEIGHT: format_ns(math.exp(bottom) * 1e6)}
+    lines = [f"{names.get(index, ''):>9} |{''.join(row)}" for index, row in enumerate(rows)]
+    first, last = format_rate(math.exp(left)), format_rate(math.exp(right))
+    return [
+        "p99 over rate (o kept, x failed, : the answer)",
+        *lines,
+        f"{'':>10}+{'-' * (_PLOT_WIDTH + 1)}",
+        f"{'':>11}{first}{last:>{_PLOT_WIDTH + 1 - len(first)}}",
+    ]
