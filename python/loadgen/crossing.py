@@ -36,7 +36,8 @@ LEVEL = 0.95
 # What is further away than this factor says little of the crossing, and the curve is another one there.
 NEAR = 1.25
 _STEPS = 241
-_STEEPNESS = np.geomspace(3, 1000, 25)
+# To where a curve is a step.
+_STEEPNESS = np.geomspace(3, 30_000, 25)
 
 
 class Piece(NamedTuple):

@@ -218,7 +218,8 @@ class Search:
         return max(self._bounds.probe_s, self._needed_s(rate))
 
     def _needed_s(self, rate: float) -> float:
-        return max(condition.samples for condition in self._conditions) / rate
+        # Poisson arrivals may be fewer than on average.
+        return 1.2 * max(condition.samples for condition in self._conditions) / rate
 
     @property
     def _is_spent(self) -> bool:
