@@ -35,9 +35,9 @@ from loadgen.hlog import Real
 LEVEL = 0.95
 # What is further away than this factor says little of the crossing, and the curve is another one there.
 NEAR = 1.25
-_STEPS = 241
-# To where a curve is a step.
-_STEEPNESS = np.geomspace(3, 30_000, 25)
+_STEPS = 161
+# The last are all but steps.
+_STEEPNESS = np.append(np.geomspace(3, 1000, 28), [3_000, 30_000])
 
 
 class Piece(NamedTuple):
@@ -70,8 +70,8 @@ def locate(pieces: Sequence[Piece], allowed: float, around: float) -> Crossing:
     crossings = around * np.geomspace(1 / NEAR, NEAR, _STEPS)
     slopes = _STEEPNESS[:, None, None] * np.log(rates / crossings[None, :, None])
     odds = math.log(allowed / (1 - allowed)) + slopes
-    # Logarithms of the share and of what is not in it, without overflow at either end.
-    expected = -(over * np.logaddexp(0, -odds) + (count - over) * np.logaddexp(0, odds))
+    # With the logarithms of the share and of the rest, which do not overflow at either end.
+    expected = -count * np.logaddexp(0, -odds) - (count - over) * odds
     shares = np.clip(over / count, 1e-12, 1 - 1e-12)
     best = over * np.log(shares) + (count - over) * np.log1p(-shares)
     deviance = 2 * np.maximum(0, best - expected).sum(axis=2)

@@ -89,12 +89,13 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """The answer. `low` and `high` are its 95 % interval; without a crossing, what passed and what failed."""
+    """The answer. `low` and `high` are its 95 % interval, or only what was kept and what was not."""
 
     outcome: Outcome
     rate_per_s: float | None
     low_per_s: float | None
     high_per_s: float | None
+    is_interval: bool
     why: str | None
     probes: list[Probe]
 
@@ -175,8 +176,10 @@ class Search:
         found = []
         for index, condition in enumerate(self._conditions):
             pieces = [piece for probe in self.probes if probe.counts for piece in probe.pieces[index]]
-            first = locate(pieces, condition.allowed, middle)
-            found.append(locate(pieces, condition.allowed, first.rate))
+            one = locate(pieces, condition.allowed, middle)
+            if abs(math.log(one.rate / middle)) > _FURTHEST / 4:
+                one = locate(pieces, condition.allowed, one.rate)
+            found.append(one)
         return Crossing(
             min(one.low for one in found),
             min(one.rate for one in found),
@@ -226,12 +229,14 @@ class Search:
         return self._spent_s >= self._bounds.budget_s
 
     def _found(self, outcome: Outcome, why: str | None) -> Found:
-        crossing = self._crossing
+        crossing = self._crossing if outcome in ("found", "interrupted") else None
+        answered = outcome in ("found", "at-least", "interrupted")
         return Found(
             outcome=outcome,
-            rate_per_s=crossing.rate if crossing else self._passed,
+            rate_per_s=crossing.rate if crossing else self._passed if answered else None,
             low_per_s=crossing.low if crossing else self._passed,
             high_per_s=crossing.high if crossing else self._failed,
+            is_interval=crossing is not None,
             why=why,
             probes=self.probes,
         )

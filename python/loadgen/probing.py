@@ -11,6 +11,7 @@ import msgspec
 
 from loadgen.crossing import Piece
 from loadgen.find_max import Probe, pieces_of, settle_s
+from loadgen.loads import MAX_SEED
 from loadgen.outputs.outputs import Outputs
 from loadgen.plan import Plan
 from loadgen.run import conduct
@@ -85,7 +86,7 @@ class Prober:
             rate=round(rate, 3),
             duration=round(before_s + seconds, 3),
             # Other arrivals in each: the same ones again would be the same chance again.
-            seed=int(self._plan.seed) + self._number,
+            seed=(int(self._plan.seed) + self._number) % (MAX_SEED + 1),
             thresholds=thresholds,
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +15,7 @@ from loadgen.cli.options import option, origins, search_options
 from loadgen.errors import ExitCode, UsageError
 from loadgen.shapes import check_duration, check_rate
 from loadgen.slo import parse_slo
+from loadgen.units import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,14 +46,7 @@ asked, 3 no answer: the generator was the limit, 4 the target could not be
 reached, 130 interrupted.
 """
 # Of a blast: its load, which is the search's here.
-_LOAD: dict[str, Any] = {
-    "users": None,
-    "duration": None,
-    "stage": (),
-    "preset": None,
-    "drop_late": None,
-    "thresholds": (),
-}
+_LOAD: dict[str, Any] = {"users": None, "duration": None, "stage": (), "preset": None, "drop_late": None}
 _OPTIONS = [
     option("--slo", metavar="EXPR", required=True, help='Such as "p99 < 200ms, errors < 1%".'),
     option(
@@ -89,10 +82,13 @@ def find_max(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     highest = _read(check_rate, values["highest"] or "10M", found["highest"])
     if lowest > highest:
         raise UsageError(f"{found['highest']}: expected a rate above that of --from, {lowest:g}/s")
+    load = {**_LOAD, "tps": lowest}
     plan = plan_of(
-        url, {**values, **_LOAD, "tps": lowest}, {**found, **dict.fromkeys((*_LOAD, "tps"), "default")}
+        url,
+        {**values, **load, "thresholds": [condition.threshold.expression for condition in conditions]},
+        {**found, **dict.fromkeys(load, "default"), "thresholds": found["slo"]},
     )
-    probe_ns = _read(partial(check_duration, at_least_ns=1_000_000_000), values["probe"], found["probe"])
+    probe_ns = _read(_probe_ns, values["probe"], found["probe"])
     budget_ns = _read(check_duration, values["budget"], found["budget"])
 
     # numpy takes a tenth of a second, and the engine is a large file: not for --help.
@@ -129,6 +125,13 @@ def find_max(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     except OSError as error:
         return exit_code or give_up_stdout(error)
     return exit_code
+
+
+def _probe_ns(text: str) -> int:
+    length_ns = check_duration(text)
+    if length_ns < 1_000_000_000:
+        raise ValueError(f'expected at least "1s", got {quoted(text)}')
+    return length_ns
 
 
 def _read(parse: Callable[[str], T], text: str, place: str) -> T:

@@ -25,7 +25,8 @@ def search_json(found: Found, slo: str) -> bytes:
         "exit_code": int(found.exit_code),
         "slo": slo,
         **{
-            name: getattr(found, name) for name in ("outcome", "rate_per_s", "low_per_s", "high_per_s", "why")
+            name: getattr(found, name)
+            for name in ("outcome", "rate_per_s", "low_per_s", "high_per_s", "is_interval", "why")
         },
         "knee_per_s": knee(found.probes),
         "probes": [_without_pieces(probe) for probe in found.probes],
@@ -71,38 +72,27 @@ def render_search(found: Found, slo: str, folder: Path) -> str:
 
 
 def _answer(found: Found, slo: str) -> list[str]:
-    level = fitted(slo, 60)
-    rate, low, high = found.rate_per_s, found.low_per_s, found.high_per_s
-    known = f"{format_rate(low)} kept it" if low else "no rate is known to keep it"
-    if high:
-        known += f", {format_rate(high)} did not"
-    texts = {
-        "at-least": f"{level}: at least {format_rate(rate or 0)}; {found.why}.",
-        "fails": f"{level}: even {format_rate(high or 0)} fails. A lower --from may not.",
-        "client-limited": f"No answer: the generator was the limit ({found.why}). {known}.",
-        "unreachable": f"No answer: the target could not be reached. {known}.",
-        "interrupted": f"Interrupted. {known}." if not rate else "",
-    }
-    if texts.get(found.outcome):
-        return textwrap.wrap(texts[found.outcome], WIDTH)
-    assert low and high
-    if found.why:
-        return textwrap.wrap(
-            f"{level}: between {format_rate(low)} and {format_rate(high)}; {found.why}.", WIDTH
-        )
-    assert rate
-    what = "Interrupted; so far: " if found.outcome == "interrupted" else ""
-    lines = textwrap.wrap(
-        f"{what}{level}: up to {format_rate(rate)}, and with 95 % confidence between {format_rate(low)} and "
-        f"{format_rate(high)} ({counted(len(found.probes), 'probe')}).",
-        WIDTH,
+    level, count = fitted(slo, 60), counted(len(found.probes), "probe")
+    rate, low, high = (
+        "-" if value is None else format_rate(value)
+        for value in (found.rate_per_s, found.low_per_s, found.high_per_s)
     )
-    if (bend := knee(found.probes)) is not None:
-        lines += textwrap.wrap(
-            f"The curve bends at about {format_rate(bend)}: what is seen there depends on how far it was "
-            "followed, and is no limit.",
-            WIDTH,
-        )
+    known = "no rate is known to keep it" if found.low_per_s is None else f"{low} kept it"
+    if found.high_per_s is not None:
+        known += f", {high} did not"
+    interval = f"{level}: up to {rate}, and with 95 % confidence between {low} and {high} ({count})."
+    text = {
+        "found": interval if found.is_interval else f"{level}: between {low} and {high}; {found.why}.",
+        "at-least": f"{level}: at least {rate}; {found.why}.",
+        "fails": f"{level}: even {high} fails. A lower --from may not.",
+        "client-limited": f"No answer, because the generator was the limit ({found.why}): {known}.",
+        "unreachable": f"No answer, because the target could not be reached: {known}.",
+        "interrupted": f"Interrupted; so far: {interval if found.is_interval else f'{known}.'}",
+    }[found.outcome]
+    lines = textwrap.wrap(text, WIDTH)
+    bend = knee(found.probes) if found.is_interval else None
+    if bend is not None:
+        lines += ["", f"The curve bends at about {format_rate(bend)}: the knee, a description and no limit."]
     return lines
 
 

@@ -164,7 +164,8 @@ def test_a_body_comes_from_a_file_as_it_is(tmp_path: Path) -> None:
         (["blst"], 'no command "blst", did you mean "blast"?'),
         (
             ["quux"],
-            'no command "quux": there are blast, run, ws, init, report, history, compare, target, doctor',
+            'no command "quux": there are blast, run, ws, find-max, init, report, history, compare, target, '
+            "doctor",
         ),
         (["blast", "--tps"], "requires an argument"),
         (["target", "--log", "/nope/x"], "--log: /nope/x cannot be written: No such file"),
@@ -192,7 +193,10 @@ def test_a_schedule_is_printed_and_not_played(capsys: pytest.CaptureFixture[str]
     "arguments",
     [
         ["--help"],
-        *([name, "-h"] for name in ("blast", "run", "ws", "init", "history", "compare", "target", "doctor")),
+        *(
+            [name, "-h"]
+            for name in ("blast", "run", "ws", "init", "history", "compare", "target", "doctor", "find-max")
+        ),
     ],
 )
 def test_help_has_examples_and_fits_the_page(
