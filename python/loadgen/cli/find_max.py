@@ -94,13 +94,13 @@ def find_max(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     # numpy takes a tenth of a second, and the engine is a large file: not for --help.
     from loadgen.find_max import Bounds, Search
     from loadgen.probing import Prober
-    from loadgen.report.find_max import probe_line, render_search, search_json
+    from loadgen.report.find_max import HEAD, probe_line, render_search, search_json
     from loadgen.run_folder import default_path, write_whole
 
     def tell(probe: Probe) -> Probe:
         if not values["quiet"]:
             with contextlib.suppress(OSError):
-                click.echo(probe_line(probe), err=True)
+                click.echo(probe_line(probe) if search.probes else f"{HEAD}\n{probe_line(probe)}", err=True)
         return probe
 
     folder = Path(values["out"]) if values["out"] else default_path(f"find-max {plan.compile().name}")
@@ -111,7 +111,8 @@ def find_max(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     document, table = search_json(answer, values["slo"]), render_search(answer, values["slo"], folder)
     exit_code = int(answer.exit_code)
     path: str | None = values["summary_json"]
-    for place in (folder / "find-max.json", *([Path(path)] if path not in (None, "-") else [])):
+    places = [folder / "find-max.json"] if answer.probes else []
+    for place in [*places, *([Path(path)] if path not in (None, "-") else [])]:
         try:
             write_whole(place, document)
         except OSError as error:
@@ -123,7 +124,8 @@ def find_max(ctx: click.Context, /, url: str | None, **values: Any) -> int:
             sys.stdout.buffer.write(document)
         sys.stdout.flush()
     except OSError as error:
-        return exit_code or give_up_stdout(error)
+        failed = give_up_stdout(error)
+        return exit_code or failed
     return exit_code
 
 

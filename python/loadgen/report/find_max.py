@@ -16,6 +16,7 @@ from loadgen.units import counted, format_ns, format_percent, format_rate, print
 
 WIDTH = 80
 _PLOT_WIDTH, _PLOT_HEIGHT = 60, 12
+HEAD = f"{'rate':>11}{'achieved':>11}{'counted':>10}{'p50':>10}{'p99':>10}{'errors':>9}  outcome"
 
 
 def search_json(found: Found, slo: str) -> bytes:
@@ -57,10 +58,9 @@ def _outcome(probe: Probe) -> str:
 
 def render_search(found: Found, slo: str, folder: Path) -> str:
     """All of it."""
-    head = f"{'rate':>11}{'achieved':>11}{'counted':>10}{'p50':>10}{'p99':>10}{'errors':>9}  outcome"
     counting = [probe for probe in found.probes if probe.counts]
     blocks = [
-        [head, *map(probe_line, found.probes)] if found.probes else [],
+        [HEAD, *map(probe_line, found.probes)] if found.probes else [],
         _curve(counting, found),
         _answer(found, slo),
         [
@@ -97,9 +97,9 @@ def _answer(found: Found, slo: str) -> list[str]:
 
 
 def _curve(probes: list[Probe], found: Found) -> list[str]:
-    """p99 over rate, both on logarithmic scales; the answer's column is dotted."""
+    """p99, on a logarithmic scale, over rate; the answer's column is dotted."""
     points = [
-        (math.log(probe.rate_per_s), math.log(float(probe.p99_ms)), probe.passed)
+        (probe.rate_per_s, math.log(float(probe.p99_ms)), probe.passed)
         for probe in probes
         if probe.p99_ms not in (None, "inf", 0)
     ]
@@ -109,7 +109,7 @@ def _curve(probes: list[Probe], found: Found) -> list[str]:
     bottom, top = min(point[1] for point in points), max(point[1] for point in points)
     rows = [[" "] * (_PLOT_WIDTH + 1) for _ in range(_PLOT_HEIGHT + 1)]
     if found.rate_per_s:
-        column = round((math.log(found.rate_per_s) - left) / (right - left) * _PLOT_WIDTH)
+        column = round((found.rate_per_s - left) / (right - left) * _PLOT_WIDTH)
         for row in rows:
             row[max(0, min(_PLOT_WIDTH, column))] = ":"
     for x, y, passed in points:
@@ -117,7 +117,7 @@ def _curve(probes: list[Probe], found: Found) -> list[str]:
         rows[_PLOT_HEIGHT - place][round((x - left) / (right - left) * _PLOT_WIDTH)] = "o" if passed else "x"
     names = {0: format_ns(math.exp(top) * 1e6), _PLOT_HEIGHT: format_ns(math.exp(bottom) * 1e6)}
     lines = [f"{names.get(index, ''):>9} |{''.join(row)}" for index, row in enumerate(rows)]
-    first, last = format_rate(math.exp(left)), format_rate(math.exp(right))
+    first, last = format_rate(left), format_rate(right)
     return [
         "p99 over rate (o kept, x failed, : the answer)",
         *lines,
