@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from loadgen.errors import ExitCode
+from loadgen.outputs.file_at_end import FileAtEnd
 from loadgen.outputs.reading import shown_name
-from loadgen.outputs.table import FileAtEnd
 from loadgen.report.text import measured, render
 
 if TYPE_CHECKING:

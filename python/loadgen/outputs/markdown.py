@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadgen.outputs.cells import markdown_text
-from loadgen.outputs.table import FileAtEnd
+from loadgen.outputs.file_at_end import FileAtEnd
 from loadgen.report.text import measured
 from loadgen.report.words import ERROR_WORDS
 from loadgen.snapshot import nanoseconds

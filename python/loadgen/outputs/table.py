@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadgen.outputs.cells import csv_line
-from loadgen.outputs.output import Output
-from loadgen.outputs.places import check_writable, parse_file
-from loadgen.run_folder import write_whole
+from loadgen.outputs.file_at_end import FileAtEnd
 
 if TYPE_CHECKING:
     from loadgen.result import Latencies, Requests, Result
@@ -19,28 +17,6 @@ COLUMNS = (
     *("label", "kind", *_COUNTS),
     *(f"{latency}_{statistic}_ms" for latency in _LATENCIES for statistic in _STATISTICS),
 )
-
-
-class FileAtEnd(Output):
-    """A file that is written when all is known, whole or not at all."""
-
-    kind = ""
-
-    def __init__(self, argument: str) -> None:
-        self._path = parse_file(argument)
-        super().__init__(f"{self.kind} {argument}", self._path)
-
-    def open(self) -> None:
-        """Whether it can be written is known before the load."""
-        check_writable(self._path)
-
-    def finish(self, result: Result) -> None:
-        """All of it or nothing."""
-        write_whole(self._path, self.render(result).encode())
-
-    def render(self, result: Result) -> str:
-        """Its text."""
-        raise NotImplementedError
 
 
 class Table(FileAtEnd):

@@ -68,6 +68,21 @@ fn a_body_that_is_cut_breaks_the_rules() {
 }
 
 #[test]
+fn a_control_frame_without_an_end_breaks_the_rules() {
+    let mut pair = pair(SETTINGS);
+    assert!(ask(&mut pair, 7));
+    pair.exchange();
+    // One of a kind that nobody knows, and a gigabyte long.
+    let control = pair.control(0).unwrap();
+    pair.write(control, &[0x21, 0xc0, 0, 0, 0, 0x40, 0, 0, 0]);
+    for _ in 0..20 {
+        pair.write(control, &[0; 8192]);
+    }
+    assert_eq!(results(&pair), [(7, Err(Failure::Protocol))]);
+    assert!(pair.client.is_done());
+}
+
+#[test]
 fn heads_that_the_peer_does_not_take_use_none_of_its_streams() {
     let mut pair = pair(TINY_HEADS);
     for token in 0..3 * u64::from(TAKES.requests) {

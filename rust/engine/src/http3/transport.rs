@@ -16,6 +16,10 @@ use quinn_proto::{Dir, StreamId};
 use super::frames::Frames;
 use super::quic::{Quic, Read};
 
+/// What a peer may say on a stream of its own, in all: settings, and that it goes. The library keeps such a frame until
+/// it is whole, however long it is.
+const MOST_CONTROL_BYTES: usize = 64 * 1024;
+
 /// See the module. Clones are ends of the same connection.
 #[derive(Clone)]
 pub(super) struct Transport(pub(super) Rc<RefCell<Quic>>);
@@ -25,12 +29,23 @@ pub(super) struct Stream {
     quic: Rc<RefCell<Quic>>,
     id: StreamId,
     frames: Frames,
+    received: usize,
     is_over: bool,
 }
 
 impl Transport {
     fn stream(&self, id: StreamId) -> Stream {
-        Stream { quic: Rc::clone(&self.0), id, frames: Frames::default(), is_over: false }
+        Stream { quic: Rc::clone(&self.0), id, frames: Frames::default(), received: 0, is_over: false }
+    }
+}
+
+impl Stream {
+    /// The peer broke the rules: the connection ends.
+    fn give_up(&self, code: Code, reason: &[u8]) -> StreamErrorIncoming {
+        let error_code = code.value();
+        self.quic.borrow_mut().close(error_code, reason);
+        let connection_error = ConnectionErrorIncoming::ApplicationClose { error_code };
+        StreamErrorIncoming::ConnectionErrorIncoming { connection_error }
     }
 }
 
@@ -109,15 +124,16 @@ impl RecvStream for Stream {
         match read {
             Read::Nothing => Poll::Pending,
             Read::Data(bytes) => {
+                self.received += bytes.len();
+                if self.id.dir() == Dir::Uni && self.received > MOST_CONTROL_BYTES {
+                    return Poll::Ready(Err(self.give_up(Code::H3_EXCESSIVE_LOAD, b"too much on a control stream")));
+                }
                 self.frames.follow(&bytes);
                 Poll::Ready(Ok(Some(bytes)))
             }
             // The library takes it for a whole one, and breaks.
             Read::End if self.id.dir() == Dir::Bi && self.frames.is_within_data() => {
-                let error_code = Code::H3_FRAME_ERROR.value();
-                self.quic.borrow_mut().close(error_code, b"received incomplete frame");
-                let connection_error = ConnectionErrorIncoming::ApplicationClose { error_code };
-                Poll::Ready(Err(StreamErrorIncoming::ConnectionErrorIncoming { connection_error }))
+                Poll::Ready(Err(self.give_up(Code::H3_FRAME_ERROR, b"received incomplete frame")))
             }
             Read::End => Poll::Ready(Ok(None)),
             Read::Reset(error_code) => Poll::Ready(Err(StreamErrorIncoming::StreamTerminated { error_code })),

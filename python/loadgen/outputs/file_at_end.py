@@ -1,0 +1,35 @@
+"""What the reports have in common: a file that is written when all is known."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from loadgen.outputs.output import Output
+from loadgen.outputs.places import check_writable, parse_file
+from loadgen.run_folder import write_whole
+
+if TYPE_CHECKING:
+    from loadgen.result import Result
+
+
+class FileAtEnd(Output, ABC):
+    """A file that is written whole or not at all."""
+
+    kind = ""
+
+    def __init__(self, argument: str) -> None:
+        self._path = parse_file(argument)
+        super().__init__(f"{self.kind} {argument}", self._path)
+
+    def open(self) -> None:
+        """Whether it can be written is known before the load."""
+        check_writable(self._path)
+
+    def finish(self, result: Result) -> None:
+        """All of it or nothing."""
+        write_whole(self._path, self.render(result).encode())
+
+    @abstractmethod
+    def render(self, result: Result) -> str:
+        """Its text."""
