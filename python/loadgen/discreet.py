@@ -21,6 +21,7 @@ _MEMBER = re.compile(r'("([^"\\]{1,64})"\s{0,8}:\s{0,8})"(?:[^"\\]|\\.)*"')
 _SECRET_FIELDS = frozenset({"auth", "password", "secret", "token", "userinfo"})
 _URL_FIELDS = frozenset({"base_url", "proxy", "url"})
 _PAIR_FIELDS = frozenset({"arguments", "headers"})
+_NESTED_FIELDS = frozenset({"import_options"})
 
 
 class Discreet(Struct, frozen=True):
@@ -44,6 +45,17 @@ class Discreet(Struct, frozen=True):
 def without_secrets(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Headers, or other names and values."""
     return [(name, REDACTED if SECRET.search(name) else value) for name, value in pairs]
+
+
+def without_secrets_within(value: Any, name: str = "") -> Any:
+    """Lists and mappings, however deep: what stands there under a name that tells of a secret is left out."""
+    if isinstance(value, Mapping):
+        return {key: without_secrets_within(one, str(key)) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_secrets_within(one, name) for one in value]
+    if value is None or not SECRET.search(name):
+        return without_secrets_in(value) if isinstance(value, str) else value
+    return REDACTED
 
 
 def without_secrets_in(text: str) -> str:
@@ -75,4 +87,6 @@ def _shown(name: str, value: Any) -> Any:
         return without_userinfo(value)
     if name in _PAIR_FIELDS:
         return without_secrets(list(value.items()) if isinstance(value, Mapping) else value)
+    if name in _NESTED_FIELDS:
+        return without_secrets_within(value)
     return value

@@ -6,7 +6,7 @@ These structs are the JSON document `loadgen/plan/1`, field for field; the engin
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from loadgen.discreet import REDACTED, SECRET, Discreet, without_secrets, without_secrets_in
+from loadgen.discreet import (
+    REDACTED,
+    SECRET,
+    Discreet,
+    without_secrets,
+    without_secrets_in,
+    without_secrets_within,
+)
 from loadgen.units import counted, format_duration, format_rate
 from loadgen.wire import USUAL, Wire, secretless
 
@@ -178,6 +185,8 @@ class ScriptPlan(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True
     auth: AuthPlan | None = None  # for the base alone
     follow_redirects: bool = False
     max_redirects: int = MAX_REDIRECTS
+    import_options: Mapping[str, Any] = {}  # of a file of another tool: what that tool's flags said
+    notes: Sequence[str] = ()  # and what of it cannot be kept
 
 
 class Message(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -393,6 +402,7 @@ class EnginePlan(
                 script,
                 headers=without_secrets(script.headers),
                 arguments=arguments,
+                import_options=without_secrets_within(script.import_options),
                 auth=script.auth and AuthPlan(script.auth.kind, REDACTED, REDACTED),
             )
         if mix is not None:

@@ -165,6 +165,8 @@ class Plan(Discreet, frozen=True, kw_only=True):
     # Set by Script.plan_with: the file, and what of it runs.
     script: str | None = None
     scenarios: Sequence[ScenarioWish] = ()
+    import_options: Mapping[str, Any] = {}  # of a file of another tool: what its flags said
+    notes: Sequence[str] = ()  # and what of it cannot be kept
     # Field to where its value came from (`--tps`, `LOADGEN_TPS`); fields not named were set in a script or
     # not at all.
     origins: Mapping[str, str] = {}
@@ -219,7 +221,10 @@ class Plan(Discreet, frozen=True, kw_only=True):
         return _compile(self, whole=True)
 
 
-_DEFAULTS = dict(zip(Plan.__struct_fields__, Plan.__struct_defaults__, strict=True)) | {"arguments": {}}
+_DEFAULTS = dict(zip(Plan.__struct_fields__, Plan.__struct_defaults__, strict=True)) | {
+    "arguments": {},
+    "import_options": {},
+}
 
 
 def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
@@ -292,6 +297,8 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
             headers=request.headers,
             scenarios=scenarios,
             arguments=dict(plan.arguments),
+            import_options=dict(plan.import_options),
+            notes=tuple(plan.notes),
             seed=int(plan.seed),
             **script_fields,
         )
@@ -321,7 +328,7 @@ def _compile(plan: Plan, *, whole: bool) -> EnginePlan:
 
 def _origins_of_values(plan: Plan) -> dict[str, str]:
     """Where each value came from that is not a default."""
-    unspoken = ("command", "script", "scenarios", "origins")
+    unspoken = ("command", "script", "scenarios", "import_options", "notes", "origins")
     fields = [field for field in Plan.__struct_fields__ if field not in unspoken]
     found = {field: origin for field in fields if (origin := plan.origin(field)) != "default"}
     if plan.sockets is not None:

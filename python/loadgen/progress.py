@@ -32,6 +32,7 @@ EventKind = (
     Literal[
         "start",
         "stage",
+        "imported",
         "gate_shut",
         "interrupted",
         "worker_lost",

@@ -149,6 +149,7 @@ class Conductor:
                 note = f"no URL given: {note}"
             asked = asked.at(target.url)
         plan = asked.compile()
+        self._early += [("imported", note) for note in plan.script.notes] if plan.script else []
         schedule = make_schedule(plan)
         plan = await find_addresses(plan)
         check_capacity(plan)

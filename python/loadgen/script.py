@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from loadgen.errors import Mistake, PlanError, UsageError
+from loadgen.importers import TOOL, load_foreign, tool_of
 from loadgen.loads import ScenarioWish
 from loadgen.plan import Plan
 from loadgen.scenario import Once, Scenario, Session
@@ -46,6 +47,10 @@ class Script:
     onces: tuple[Once, ...]
     feeds: dict[str, Any]  # data.Feed by the name of its variable
     plan: Plan | None
+    # Of a file that was written for another tool: what its flags said, and what of it cannot be kept.
+    options: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    closings: tuple[Once, ...] = ()  # what each worker runs when its last user has left
 
     def plan_with(
         self,
@@ -77,6 +82,7 @@ class Script:
             overrides["arguments"] = {**plan.arguments, **overrides["arguments"]}
         fields |= overrides
         fields |= {"command": "run", "script": str(self.path), "scenarios": wishes}
+        fields |= {"import_options": self.options, "notes": self.notes}
         return Plan(**fields | {"origins": {**plan.origins, **origins}})
 
     def _wishes(self, only: Sequence[str]) -> list[ScenarioWish]:
@@ -102,9 +108,19 @@ class Script:
                 raise UsageError(f"{place}: the script has no argument {quoted(name)}: {there}")
 
 
-def load_script(path: str | Path) -> Script:
-    """Execute a file and collect what it defines. A UsageError names the user's own line and the remedy."""
+def load_script(path: str | Path, options: Mapping[str, Any] | None = None) -> Script:
+    """Execute a file and collect what it defines. A UsageError names the user's own line and the remedy.
+
+    A file of another tool is imported; `options` are what that tool's flags said.
+    """
     path = _find(path)
+    tool = (options or {}).get(TOOL) or tool_of(path)
+    if tool is not None:
+        return load_foreign(path, tool, options or {})
+    if path.suffix != ".py":
+        raise UsageError(
+            f"{shown(path)}: expected a script, a .py file, or a test of Locust's or Artillery's"
+        )
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -136,8 +152,6 @@ def _find(given: str | Path) -> Path:
             f"Did you mean {shown(path.with_name(near[0]))}?" if near else '"loadgen init" writes a script.'
         )
         raise UsageError(f"{given}: no such file", hint=hint)
-    if path.suffix != ".py":
-        raise UsageError(f"{given}: expected a script, a .py file")
     return path
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 LOOK_S = 0.02
 # What is broken off may still clean up for so long, and what is told to stop at once for so long.
 TEARDOWN_S, STOP_S = 2.0, 1.0
+# What a script wants done after its last user has left may take so long.
+CLOSING_S = 10.0
 # Sessions that fail in a row, none having stood yet, before the run is stopped; and the rest after each.
 HOPELESS, SESSION_REST_S = 10, 0.1
 # What a script says to leave the program. It stops the run.
@@ -49,7 +51,7 @@ def main(document: bytes, block_fd: int, index: int, control_fd: int, report_fd:
     plan = msgspec.json.decode(document, type=EnginePlan)
     share = plan.script
     assert share is not None
-    script = load_script(share.path)
+    script = load_script(share.path, share.import_options)
     engine = Engine(
         document,
         block_fd=block_fd,
@@ -118,6 +120,8 @@ class Troupe:
         self._engine.report("ready")
         await self._until_over()
         await self._leave()
+        for closing in self._script.closings:
+            await self._close_with(closing)
         self._blocking.end()
         self._report_leaks()
         self._report()
@@ -129,6 +133,15 @@ class Troupe:
             await once.run(user)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the script's
             raise ScriptFailed(self._mishaps.describe(f"@once {once.name}", error)) from None
+        user._leave_sockets()
+
+    async def _close_with(self, closing: Once) -> None:
+        """What a script wants done after the load. Where it fails, the load was what it was."""
+        user = self._user(NOWHERE, NOBODY)
+        try:
+            await asyncio.wait_for(closing.run(user), CLOSING_S)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the script's
+            self._mishaps.add(closing.name, error)
         user._leave_sockets()
 
     def _user(self, place: int, number: int) -> User:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +24,7 @@ from loadgen.cli.options import (
     script_options,
 )
 from loadgen.cli.running import print_schedule, run_and_report
+from loadgen.importers import tool_of
 from loadgen.plan import Plan
 from loadgen.script import Script, load_script
 
@@ -64,7 +67,20 @@ stopped the run, 130 interrupted.
 """
 
 
-@click.command(epilog=_EPILOG)
+class _ByKind(click.Command):
+    """Hands the whole command line on where it names a file of another tool: its flags are that tool's."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        tool = next((tool for word in args if (tool := tool_of(Path(word))) is not None), None)
+        if tool is None:
+            return super().make_context(info_name, args, parent, **extra)
+        command: click.Command = getattr(import_module(f"loadgen.cli.{tool}"), tool)
+        return command.make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=_ByKind, epilog=_EPILOG)
 @click.argument("file")
 @option("--url", "--host", metavar="BASE", help="What paths in the script are put behind, over its base_url.")
 @option(
