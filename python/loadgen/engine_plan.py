@@ -186,7 +186,7 @@ class ScriptPlan(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True
     follow_redirects: bool = False
     max_redirects: int = MAX_REDIRECTS
     import_options: Mapping[str, Any] = {}  # of a file of another tool: what that tool's flags said
-    notes: Sequence[str] = ()  # and what of it cannot be kept
+    notes: tuple[str, ...] = ()  # and what of it cannot be kept
 
 
 class Message(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
