@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from loadgen._engine import monotonic_ns
 
 PROC = Path("/proc")
 CGROUP = Path("/sys/fs/cgroup")
+# Steps of nice: a tenth of a worker's weight, which is still enough to follow a run on a busy machine.
+POLITENESS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,26 +144,21 @@ def raise_descriptor_limit() -> int:
     return wanted
 
 
-@contextlib.contextmanager
-def workers_first() -> Iterator[None]:
-    """When this thread wakes it does not break in on a worker. What it starts meanwhile inherits that.
+def let_workers_go_first() -> None:
+    """This thread, and what it starts from here on, waits where a worker wants the same core.
 
-    Where they share a core, what the parent does each second would keep a worker from sending for some ms.
+    What the parent does each second would otherwise keep a worker from sending for some ms. There is no way
+    back without privileges: the thread should end with the run.
     """
     # What the user has chosen stands.
     if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
-        yield
         return
-    _schedule(os.SCHED_BATCH)
-    try:
-        yield
-    finally:
-        _schedule(os.SCHED_OTHER)
-
-
-def _schedule(policy: int) -> None:
+    thread = threading.get_native_id()
     with contextlib.suppress(OSError):  # a sandbox may forbid it
-        os.sched_setscheduler(0, policy, os.sched_param(0))
+        # The first: it does not break in when it wakes. The second: a worker that spins does, before it has
+        # waited for a fair share of the core.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + POLITENESS)
 
 
 def descriptor_limits() -> tuple[int, int]:

@@ -53,7 +53,7 @@ def conduct(plan: Plan, out: Path | None, outputs: Outputs, observers: Sequence[
     """The same, with outputs that are there already."""
     conductor = Conductor(plan, out, outputs, observers)
     with _signals(conductor):
-        return _run_beside(conductor) if _loop_is_running() else asyncio.run(conductor.conduct())
+        return _run_beside(conductor)
 
 
 @contextlib.contextmanager
@@ -77,16 +77,8 @@ def _signals(conductor: Conductor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _loop_is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 def _run_beside(conductor: Conductor) -> Result:
-    """In a thread of its own, because this one has a loop (a notebook has)."""
+    """In a thread of its own: this one may have a loop (a notebook has), and keeps its place among others."""
     outcome: list[Result] = []
     problem: list[BaseException] = []
 
@@ -163,8 +155,8 @@ class Conductor:
         crew = Crew(plan, self._tell, listener)
         stack.push_async_callback(crew.close)
         await self._start(crew)
-        with health.workers_first():
-            return await self._play(plan, schedule, crew, note)
+        health.let_workers_go_first()
+        return await self._play(plan, schedule, crew, note)
 
     async def _start(self, crew: Crew) -> None:
         """Bring the workers up; where the user's own code did not let them, that is said."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.bench.measure import available_cores, machine, start_pinned
 from tests.bench.peers import PEERS, Task, loadgen, loadgen_summary
 from tests.support.nginx import Nginx
+from tests.support.processes import children_of
 
 CONNECTIONS = 1_000
 MEGABYTE_KB = 1024
@@ -53,10 +54,9 @@ def resident_mb(pid: int) -> float | None:
 
 def workers_of(pid: int) -> list[int]:
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [
             child
-            for child in map(int, children)
+            for child in children_of(pid)
             if b"worker_main" in Path(f"/proc/{child}/cmdline").read_bytes()
         ]
     except (FileNotFoundError, ProcessLookupError):

@@ -32,6 +32,7 @@ from typing import Any
 from tests.bench.alone import alone, stats, target
 from tests.bench.crowd import crowd
 from tests.bench.measure import available_cores, machine, run_pinned, start_pinned
+from tests.support.processes import children_of
 
 MESSAGE = '{"op":"echo","text":"0123456789012345678901234567890123456789"}'
 BATCH = 500
@@ -140,7 +141,7 @@ def tree_rss_mb(pid: int) -> float:
     while left:
         one = left.pop()
         try:
-            left += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+            left += children_of(one)
             for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
                     total += int(line.split()[1]) / 1024

@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tests.support.processes import children_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -90,7 +92,7 @@ class RunningCommand:
         """Its worker processes that are alive now."""
         return [
             pid
-            for pid in map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
+            for pid in children_of(self.pid)
             if b"worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
         ]
 

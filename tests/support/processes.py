@@ -34,4 +34,13 @@ def state_of(pid: int) -> str:
 
 
 def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """What it started, by whichever of its threads."""
+    found = [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in _words(file)]
+    return sorted(found)
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # that thread has ended meanwhile
+        return []

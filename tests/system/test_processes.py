@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -308,6 +309,9 @@ def test_the_parent_gives_way_to_its_workers(loadgen: Loadgen, target: Target) -
     started = loadgen.start("blast", target.url, "--tps", "100", "--duration", "1m", "--workers", "1")
     target.wait_for_requests(1)
     (worker,) = started.worker_pids()
-    assert [os.sched_getscheduler(pid) for pid in (started.pid, worker)] == [os.SCHED_BATCH, os.SCHED_OTHER]
+    threads = [int(thread.name) for thread in Path(f"/proc/{started.pid}/task").iterdir()]
+    first, *others = sorted(threads)
+    assert [os.sched_getscheduler(thread) for thread in (first, worker)] == [os.SCHED_OTHER] * 2
+    assert os.SCHED_BATCH in [os.sched_getscheduler(thread) for thread in others]
     started.interrupt()
     balanced(started.wait())

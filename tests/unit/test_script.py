@@ -232,7 +232,9 @@ def test_files_that_are_none(write: Write, tmp_path: Path) -> None:
     )
     assert "loadgen run FILE.py --url http://h/" in refusal("http://h/")
     write("", "shop.txt")
-    assert refusal("shop.txt") == "shop.txt: expected a script, a .py file, or a test of Locust's or Artillery's"
+    assert (
+        refusal("shop.txt") == "shop.txt: expected a script, a .py file, or a test of Locust's or Artillery's"
+    )
 
 
 def test_a_module_in_the_working_folder_is_not_in_the_scripts(write: Write, tmp_path: Path) -> None:
