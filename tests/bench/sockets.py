@@ -9,6 +9,8 @@ by the target, for all alike.
     memory     resident memory of the whole tool with 1,000 idle sockets, less that with 10, for each socket
     messages   500 sockets whose messages come back, more of them than the tool can send: CPU time for each
     connects   sockets that are opened, then closed: CPU time for each
+    events     500 sockets that have subscribed, and read what comes: CPU time for each that is delivered
+    bare       what the system alone takes of that: `cargo build --release --example ws_floor` makes its rows
     crowd      loadgen alone: sockets that are held and pinged. Where one process may not have descriptors
                enough, several workers hold them, to several processes of Node's `ws` on one port
     fan-out    loadgen alone: 100 messages a second to 1,000 subscribers
@@ -36,6 +38,7 @@ from tests.support.processes import children_of
 
 MESSAGE = '{"op":"echo","text":"0123456789012345678901234567890123456789"}'
 BATCH = 500
+FLOOR = Path(__file__).parents[2] / "target/release/examples/ws_floor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Task:
     hold_s: int
     each_per_s: int
     folder: Path
+    subscribe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Tool:
     command: Callable[[str, Task], list[str]]
     each_per_s: int
     """Messages from each of 500 sockets: more than a core of it can send."""
+    events_per_s: int
+    """Events to each of 500 sockets: less than a core of it can read."""
     connects: tuple[int, int]
     """Sockets, and how many of them in a second: not more than it can open."""
 
@@ -77,6 +83,7 @@ def loadgen(binary: str, task: Task) -> list[str]:
         *(binary, "ws", task.url, "--connections", str(task.sockets)),
         *("--connect-rate", f"{task.connect_rate_per_s}/s", "--hold", f"{task.hold_s}s"),
         *(sends if task.each_per_s else []),
+        *(["--subscribe", task.subscribe] if task.subscribe else []),
         *("--workers", "1", "--no-live", "--out", str(task.folder / "run")),
     ]
 
@@ -89,6 +96,8 @@ def k6(binary: str, task: Task) -> list[str]:
         if task.each_per_s
         else ""
     )
+    if task.subscribe:
+        sends = f"socket.send({task.subscribe!r});"
     script = task.folder / "script.js"
     options = {
         "vus": task.sockets,
@@ -117,6 +126,8 @@ def artillery(binary: str, task: Task) -> list[str]:
     if task.each_per_s:
         step = [{"send": MESSAGE}, {"think": 1 / task.each_per_s}]
         flow = [{"loop": step, "count": task.hold_s * task.each_per_s}]
+    if task.subscribe:
+        flow.insert(0, {"send": task.subscribe})
     script = task.folder / "script.json"
     ramp_s = max(1, round(task.sockets / task.connect_rate_per_s))
     phases = [{"duration": ramp_s, "arrivalRate": task.sockets / ramp_s}]
@@ -129,9 +140,9 @@ def artillery(binary: str, task: Task) -> list[str]:
 
 
 TOOLS = [
-    Tool("loadgen", "loadgen", loadgen, 400, (10_000, 2000)),
-    Tool("k6", "k6", k6, 200, (1000, 500)),
-    Tool("Artillery", "artillery", artillery, 50, (1000, 200)),
+    Tool("loadgen", "loadgen", loadgen, 400, 200, (10_000, 2000)),
+    Tool("k6", "k6", k6, 200, 40, (1000, 500)),
+    Tool("Artillery", "artillery", artillery, 50, 20, (1000, 200)),
 ]
 
 
@@ -174,6 +185,19 @@ def messages(tool: Tool, binary: str, url: str, duration_s: int) -> tuple[float,
         return cost.cpu_s / max(1, done) * 1e6, done / cost.cpu_s
 
 
+def event_us(tool: Tool, binary: str, duration_s: int) -> float:
+    """CPU time for each event that was delivered. Until all have subscribed, others have events already."""
+    feed = [f"--feed=blocks={tool.events_per_s}/s", "--feed=transactions=0", "--feed=network_stats=0"]
+    with tempfile.TemporaryDirectory() as folder, target(available_cores()[-1], *feed) as url:
+        subscribe = '{"op":"subscribe","id":"1","channel":"blocks"}'
+        task = Task(
+            f"{url.replace('http', 'ws')}/ws/feed", BATCH, 500, duration_s, 0, Path(folder), subscribe
+        )
+        cost = run_pinned(tool.command(binary, task), available_cores()[:1])
+        done: int = stats(url)["channels"]["blocks"]["delivered"]
+        return cost.cpu_s / max(1, done) * 1e6
+
+
 def connect_us(tool: Tool, binary: str, url: str) -> float:
     """CPU time for each socket that was opened and closed."""
     with tempfile.TemporaryDirectory() as folder:
@@ -201,8 +225,15 @@ def compare(pairs: int, duration_s: int) -> None:
                     ("CPU for a message and its echo, µs", message_us),
                     ("messages and echoes, per second of CPU", message_rate),
                     ("CPU for a socket opened and closed, µs", connect_us(tool, binary, url)),
+                    ("CPU for an event delivered, µs", event_us(tool, binary, duration_s)),
                 ):
                     figures.setdefault((what, tool.name), []).append(figure)
+            if FLOOR.exists():
+                bare = run_pinned([str(FLOOR), url.partition("//")[2]], available_cores()[:1]).output.split()
+                figures.setdefault(("CPU for a message and its echo, µs", "bare"), []).append(float(bare[0]))
+                figures.setdefault(("CPU for a socket opened and closed, µs", "bare"), []).append(
+                    float(bare[1])
+                )
     own = {what: statistics.median(values) for (what, name), values in figures.items() if name == "loadgen"}
     print(f"{'':44}{'median':>10}{'least':>10}{'most':>10}   of loadgen's")
     for (what, name), values in sorted(figures.items()):
