@@ -32,6 +32,9 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 # maturin asks pip for an editable install; an activated environment elsewhere must not catch it.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONHOME PYTHONPATH CONDA_PREFIX
+# Most tests wait most of the time, so several go at once. Those that time things have the machine to themselves.
+BESIDE := $(BIN)/python -m pytest -m "not alone and not bench" --numprocesses 3 --dist loadfile
+ALONE := $(BIN)/python -m pytest -m "alone and not bench"
 CARGO_TEST := cargo test --release --locked --package loadgen-engine --package loadgen-target
 
 .PHONY: help
@@ -53,7 +56,8 @@ page-missing:
 .PHONY: test
 test: build ## set up what the tests need, then run them all; with CI set, then `make check` too
 	$(CARGO_TEST)
-	$(BIN)/python -m pytest
+	$(BESIDE)
+	$(ALONE)
 	@[[ -z "$${CI:-}" ]] || $(MAKE) --no-print-directory check
 
 .PHONY: test-rust

@@ -7,6 +7,7 @@ import signal
 import time
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from tests.support.books import balanced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.support.command import Loadgen, RunningCommand
 
@@ -143,3 +143,11 @@ def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
 def oracle(loadgen: Loadgen, tmp_path: Path, tell: Callable[[str], None]) -> Oracle:
     """`oracle(check, path, *options)`: run, compare, and say so when a disturbed run is repeated."""
     return Oracle(loadgen, tmp_path, tell)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever is timed here has the machine to itself."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.alone)
