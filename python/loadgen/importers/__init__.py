@@ -60,4 +60,7 @@ def _has_scenarios(path: Path) -> bool:
         return path.suffix.lower() != ".json"
     except OSError:
         return False
-    return isinstance(document, dict) and ("scenarios" in document or "config" in document)
+    if not isinstance(document, dict) or "kind" in document:  # Kubernetes has many a file with a config
+        return False
+    config = document.get("config")
+    return isinstance(document.get("scenarios"), list) or (isinstance(config, dict) and "phases" in config)
