@@ -2,10 +2,10 @@
 
     python -m tests.corpus FOLDER [--only TEXT] [--seconds 3]
 
-FOLDER holds a checkout of a repository in each of its folders. Each file runs unchanged, cut short by the flags
-that its own tool has for that, and with the embedded target for its host. Many name other hosts too: all of it
-runs where there is no network but the loopback (`unshare`, Linux). The table goes to stdout; what each run said,
-to stderr.
+FOLDER holds a checkout of a repository in each of its folders. Each file runs unchanged, cut short by the
+flags that its own tool has for that, and with the embedded target for its host. Many name other hosts too:
+all of it runs where there is no network but the loopback (`unshare`, Linux). The table goes to stdout; what
+each run said, to stderr.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def cut_off_from_all_hosts() -> None:
     lonely = 'ip link set lo up && exec "$@"'
     again = [sys.executable, "-m", "tests.corpus", *sys.argv[1:]]
     os.environ[_LONELY] = "1"
-    os.execvp("unshare", ["unshare", "--net", "--map-root-user", "sh", "-c", lonely, "sh", *again])
+    os.execvp("unshare", ["unshare", "--net", "--map-root-user", "sh", "-c", lonely, "sh", *again])  # noqa: S606
 
 
 def files_below(folder: Path, only: str) -> list[tuple[Path, str]]:
