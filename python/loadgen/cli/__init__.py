@@ -21,6 +21,7 @@ _COMMANDS = {
     "ws": "Open many WebSockets, hold them, send over them and listen.",
     "find-max": "Find the highest rate that keeps a service level.",
     "init": "Write a script to start from.",
+    "convert": "Write a script from HAR, OpenAPI, Postman, curl or vegeta files.",
     "report": "Make the page of a run again, from its folder.",
     "history": "List past runs with their trends, by what was run.",
     "compare": "Compare runs with earlier ones: what differs, and how surely.",

@@ -1,0 +1,55 @@
+"""`loadgen convert`: writes a script from a file of requests, and says what could not be kept."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from loadgen.convert.kinds import KINDS, read_file
+from loadgen.convert.writing import write
+from loadgen.errors import UsageError
+from loadgen.units import counted, printable
+
+_EPILOG = """\b
+Examples:
+  loadgen convert shop.har -o scenario.py       what a browser has saved
+  loadgen convert openapi.yaml -o scenario.py   each operation a scenario
+  loadgen convert collection.json               of Postman's, to stdout
+  loadgen convert commands.txt --from curl      curl's command lines
+  loadgen convert targets.txt                   what vegeta reads
+
+Passwords, tokens and cookies are not copied: the script takes them from
+the environment.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="SCRIPT", help="Where to write it; default: stdout.")
+@click.option("--from", "kind", type=click.Choice(KINDS), help="What the file is. Default: by what is in it.")
+@click.option("--force", is_flag=True, help="Write over a script that is there.")
+def convert(file: Path, output: str | None, kind: str | None, force: bool) -> int:
+    """Rewrite a file of requests as a script for `loadgen run`.
+
+    It takes HAR files, OpenAPI documents, Postman collections, lists of curl commands and vegeta's targets.
+    """
+    draft = read_file(file, kind)
+    script = write(draft)
+    for note in draft.notes:
+        click.echo(f"note: {printable(note)}", err=True)
+    if output is None:
+        click.echo(script, nl=False)
+        return 0
+    try:
+        with Path(output).open("w" if force else "x", encoding="utf-8") as written:
+            written.write(script)
+    except FileExistsError:
+        raise UsageError(f"{output} is there already", hint="--force writes over it.") from None
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
+    requests = counted(len(draft.calls()), "request")
+    click.echo(f"{output}: {requests} in {counted(len(draft.parts), 'scenario')}. Next:", file=sys.stderr)
+    click.echo(f"  loadgen run {output}", file=sys.stderr)
+    return 0

@@ -1,0 +1,131 @@
+"""Writes a draft as a script: scenarios, then the plan. What all calls have in common goes to the plan."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping
+from textwrap import wrap
+
+from loadgen.convert.draft import Call, Draft, Part
+from loadgen.convert.source import WIDTH, Code, Invoke, lay
+
+_VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+# As docs have them: where it goes, what it says, what is in it.
+_ORDER = (
+    "path",
+    "params",
+    "headers",
+    "cookies",
+    "auth",
+    "json",
+    "data",
+    "files",
+    "content",
+    "timeout",
+    "name",
+)
+
+
+def write(draft: Draft) -> str:
+    """The whole file."""
+    _gather_headers(draft)
+    lines = [*_docstring(draft), ""]
+    lines += [f"import {module}" for module in sorted(draft.modules)]
+    lines += [""] if draft.modules else []
+    lines += ["from loadgen import Plan, User, scenario", ""]
+    for name, code in draft.constants.items():
+        lines += lay(f"{name} = ", code)
+    lines += [""] if draft.constants else []
+    taken: set[str] = {"plan", "user", "scenario"}
+    for part in draft.parts:
+        lines += ["", *_scenario(part, taken), ""]
+    return "\n".join([*lines, "", *_plan(draft)]) + "\n"
+
+
+def _docstring(draft: Draft) -> list[str]:
+    about = draft.about.replace("\\", "\\\\").replace('"""', "'''")
+    if not draft.notes:
+        return [f'"""{about}"""']
+    lines = [f'"""{about}', "", "What could not be kept:"]
+    for note in draft.notes:
+        text = note.replace("\\", "\\\\").replace('"""', "'''")
+        lines += wrap(text, WIDTH, initial_indent="- ", subsequent_indent="  ")
+    return [*lines, '"""']
+
+
+def _scenario(part: Part, taken: set[str]) -> list[str]:
+    name = identifier(part.name, taken)
+    lines = ["@scenario", f"async def {name}(user: User) -> None:"]
+    if part.about:
+        about = part.about.replace("\\", "\\\\").replace('"""', "'''")
+        lines += [f'    """{about}"""']
+    for call in part.calls:
+        lines += _call(call)
+    return lines
+
+
+def _call(call: Call) -> list[str]:
+    lines = []
+    if call.pause_s:
+        lines.append(f"    await user.pause({call.pause_s:g})")
+    if call.comment:
+        lines += wrap(call.comment, WIDTH - 4, initial_indent="    # ", subsequent_indent="    # ")
+    named = tuple((name, call.options[name]) for name in _ORDER if name in call.options)
+    named += tuple((name, value) for name, value in call.options.items() if name not in _ORDER)
+    if call.method in _VERBS:
+        made = Invoke(f"user.{call.method.lower()}", (call.url,), named)
+    else:
+        made = Invoke("user.request", (call.method, call.url), named)
+    if call.status is None:
+        return lines + lay("await ", made, indent=4)
+    lines += lay("response = await ", made, indent=4)
+    check = f"{call.options.get('name') or f'{call.method} {call.url}'}: {call.status}"
+    return lines + lay(
+        "", Invoke("user.expect", (Code(f"response.status == {call.status}"), check)), indent=4
+    )
+
+
+def _plan(draft: Draft) -> list[str]:
+    fields: dict[str, object] = {}
+    if draft.base_url:
+        fields["base_url"] = draft.base_url
+    if draft.arguments:
+        fields["arguments"] = dict(draft.arguments)
+    fields |= draft.plan
+    return lay("plan = ", Invoke("Plan", (), tuple(fields.items())))
+
+
+def _gather_headers(draft: Draft) -> None:
+    """Headers that every call has alike are said once."""
+    calls = draft.calls()
+    if len(calls) < 2:
+        return
+    first = calls[0].options.get("headers")
+    shared = dict(first) if isinstance(first, Mapping) else {}
+    for call in calls:
+        headers = call.options.get("headers")
+        has = headers if isinstance(headers, Mapping) else {}
+        shared = {name: value for name, value in shared.items() if has.get(name) == value}
+    if not shared:
+        return
+    draft.plan["headers"] = shared
+    for call in calls:
+        headers = call.options["headers"]
+        assert isinstance(headers, Mapping)
+        call.options["headers"] = {name: value for name, value in headers.items() if name not in shared}
+        if not call.options["headers"]:
+            del call.options["headers"]
+
+
+def identifier(text: str, taken: set[str]) -> str:
+    """A name for Python, in snake case, that nobody has yet."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
+    name = re.sub(r"[^0-9a-zA-Z]+", "_", words).strip("_").lower()[:50].strip("_") or "journey"
+    if name[0].isdigit() or keyword.iskeyword(name):
+        name = f"do_{name}"
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    taken.add(free)
+    return free

@@ -1,0 +1,289 @@
+"""`loadgen convert`: the scripts that it writes are formatted, and ask what the files ask."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.site import Asked, Site, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import RawServerFactory
+    from tests.support.command import Loadgen
+
+    Convert = Callable[..., Path]
+
+RUFF = Path(sys.executable).with_name("ruff")
+SECRET = "s3cr3t-and-nobody-else"  # noqa: S105
+
+
+@pytest.fixture
+def site(raw_server: RawServerFactory) -> Site:
+    return Site(raw_server, lambda asked: answer(201 if asked.method == "POST" else 200))
+
+
+@pytest.fixture
+def converted(loadgen: Loadgen, tmp_path: Path) -> Convert:
+    """The script of a file's text: formatted, and without the secret."""
+
+    def convert(name: str, text: str, *options: str) -> Path:
+        file, script = tmp_path / name, tmp_path / "script.py"
+        file.write_text(text, encoding="utf-8")
+        result = loadgen("convert", str(file), "-o", str(script), *options)
+        assert result.exit_code == 0, result
+        assert SECRET not in script.read_text(encoding="utf-8") + result.stderr
+        for command in (
+            ["format", "--check", "--line-length", "88"],
+            ["check", "--select", "E,F,I,UP", "--ignore", "E501"],
+        ):
+            looked = subprocess.run(
+                [RUFF, *command, "--isolated", script], capture_output=True, text=True, check=False
+            )
+            assert looked.returncode == 0, f"{looked.stdout}\n{script.read_text(encoding='utf-8')}"
+        return script
+
+    return convert
+
+
+def asked_by(
+    loadgen: Loadgen, script: Path, site: Site, scenarios: int = 1, environment: dict[str, str] | None = None
+) -> list[Asked]:
+    """What one iteration of each scenario asks; every check has passed."""
+    options = ["--users", "1", "--iterations", str(20 * scenarios if scenarios > 1 else 1), "--workers", "1"]
+    result = loadgen("run", str(script), "--url", site.url, *options, environment=environment)
+    assert result.exit_code == 0, result
+    assert not [check for check in result.summary["checks"] if check["failed"]], result.summary["checks"]
+    return site.asked
+
+
+def test_a_har_file_is_a_journey_with_its_pauses(loadgen: Loadgen, converted: Convert, site: Site) -> None:
+    def entry(
+        second: float, method: str, url: str, status: int, kind: str, **more: object
+    ) -> dict[str, object]:
+        headers = [
+            {"name": "Accept", "value": "application/json"},
+            {"name": "Authorization", "value": SECRET},
+            {"name": ":authority", "value": "x"},
+            {"name": "sec-fetch-mode", "value": "cors"},
+            {"name": "Cookie", "value": f"a={SECRET}"},
+        ]
+        return {
+            "startedDateTime": f"2026-01-01T10:00:{second:06.3f}Z",
+            "time": 100,
+            "request": {"method": method, "url": url, "headers": headers} | more,
+            "response": {"status": status, "content": {"mimeType": kind}},
+        }
+
+    body = {"mimeType": "application/json", "text": json.dumps({"item": 7, "note": 'it\'s "fine" \u05d0'})}
+    entries = [
+        entry(0, "GET", "http://shop.example/items?q=tea&q=mate&empty=", 200, "application/json"),
+        entry(0.2, "GET", "http://shop.example/logo.png", 200, "image/png"),
+        entry(0.2, "GET", "http://ads.example/", 200, "text/html"),
+        entry(0.7, "POST", "http://shop.example/orders/42/lines", 201, "application/json", postData=body),
+    ]
+    script = converted("shop.har", json.dumps({"log": {"entries": entries}}))
+    assert "await user.pause(0.6)" in script.read_text(encoding="utf-8")
+    first, second = asked_by(loadgen, script, site, environment={"AUTHORIZATION": "mine"})
+    assert (first.target, second.target) == ("/items?q=tea&q=mate&empty=", "/orders/42/lines")
+    assert json.loads(second.body) == {"item": 7, "note": 'it\'s "fine" א'}
+    for asked in (first, second):
+        assert asked.headers["authorization"] == "mine"
+        assert asked.headers["accept"] == "application/json"
+        assert not {"cookie", "sec-fetch-mode"} & asked.headers.keys()
+
+
+def test_command_lines_of_curl_ask_the_same(
+    loadgen: Loadgen, converted: Convert, site: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "file.bin").write_bytes(b"\x00\x01")
+    text = rf"""# from a wiki
+$ curl 'http://h.example/a?x=1' -H 'X-One: two words' --compressed; curl -I http://h.example/head
+curl -XPUT http://h.example/json \
+  -H 'Content-Type: application/json' --data-raw '{{"a": "b\n", "c": [1, 2.5, null, true]}}'
+curl http://h.example/form -d a=1 --data-urlencode 'b=x y&z' -u 'me:{SECRET}' -b 'sid={SECRET}'
+curl -G http://h.example/search -d q=tea && curl --json '{{"x": 1}}' http://h.example/short
+curl -T- --data-binary @file.bin -H 'Content-Type: application/octet-stream' http://h.example/bytes -sS
+curl -F name=value -F 'photo=@file.bin;type=image/png' http://h.example/upload
+"""
+    script = converted("commands.txt", text)
+    asked = asked_by(loadgen, script, site, environment={"PASSWORD": "p", "COOKIE_SID": "7"})
+    assert [(one.method, one.target) for one in asked] == [
+        ("GET", "/a?x=1"),
+        ("HEAD", "/head"),
+        ("PUT", "/json"),
+        ("POST", "/form"),
+        ("GET", "/search?q=tea"),
+        ("POST", "/short"),
+        ("POST", "/bytes"),
+        ("POST", "/upload"),
+    ]
+    assert asked[0].headers["x-one"] == "two words"
+    assert json.loads(asked[2].body) == {"a": "b\n", "c": [1, 2.5, None, True]}
+    assert asked[3].body == b"a=1&b=x+y%26z"
+    assert asked[3].headers["authorization"] == "Basic " + base64.b64encode(b"me:p").decode()
+    assert asked[3].cookies == "sid=7"
+    assert json.loads(asked[5].body) == {"x": 1}
+    assert (asked[6].body, asked[6].headers["content-type"]) == (b"\x00\x01", "application/octet-stream")
+    assert b'name="name"' in asked[7].body
+    assert b'filename="file.bin"' in asked[7].body
+
+
+def test_an_openapi_document_is_a_scenario_for_each_operation(
+    loadgen: Loadgen, converted: Convert, site: Site
+) -> None:
+    document = """
+openapi: 3.1.0
+info: {title: "Shop \\"quoted\\"", version: "1"}
+servers: [{url: "https://{where}.example/v1", variables: {where: {default: test}}}]
+components:
+  securitySchemes: {token: {type: http, scheme: bearer}}
+  schemas:
+    Item:
+      allOf:
+        - {type: object, required: [name], properties: {name: {type: string, example: tea}}}
+        - type: object
+          required: [price, kind, again]
+          properties:
+            price: {type: number, minimum: 2}
+            kind: {enum: [black, green]}
+            again: {type: array, items: {$ref: "#/components/schemas/Item"}}
+paths:
+  /items:
+    get:
+      operationId: listItems
+      parameters: [{in: query, name: limit, required: true, example: 10}, {in: query, name: other}]
+      responses: {"200": {description: ok}}
+    post:
+      security: [{token: []}]
+      requestBody: {content: {application/json: {schema: {$ref: "#/components/schemas/Item"}}}}
+      responses: {"201": {description: made}}
+  /items/{id}:
+    parameters: [{in: path, name: id, required: true, schema: {type: string, format: uuid}}]
+    get: {responses: {"2XX": {description: ok}}}
+"""
+    script = converted("api.yaml", document)
+    asked = asked_by(loadgen, script, site, scenarios=3, environment={"TOKEN": "t"})
+    targets = {(one.method, one.target.rsplit("-", 1)[0]) for one in asked}
+    assert targets == {
+        ("GET", "/items?limit=10"),
+        ("POST", "/items"),
+        ("GET", "/items/123e4567-e89b-12d3-a456"),
+    }
+    made = next(one for one in asked if one.method == "POST")
+    item = json.loads(made.body)
+    assert (item["name"], item["price"], item["kind"]) == ("tea", 2, "black")
+    assert made.headers["authorization"] == "Bearer t"
+
+
+def test_a_collection_of_postman_keeps_its_variables(
+    loadgen: Loadgen, converted: Convert, site: Site
+) -> None:
+    def header(name: str, value: str) -> dict[str, str]:
+        return {"key": name, "value": value}
+
+    raw = '{"n": {{size}}, "id": "{{$guid}}", "t": "a {{size}} b", "u": "{{unknown}}"}'
+    listing = {
+        "name": "list",
+        "event": [{"listen": "test", "script": {"exec": ["pm.response.to.have.status(200);"]}}],
+        "request": {
+            "method": "GET",
+            "header": [header("X-Size", "{{size}}")],
+            "url": {"raw": "{{base}}/items/:id?limit={{size}}", "variable": [header("id", "5")]},
+        },
+    }
+    making = {
+        "name": "make",
+        "request": {
+            "method": "POST",
+            "header": [header("Content-Type", "application/json")],
+            "body": {"mode": "raw", "raw": raw},
+            "url": "{{base}}/items",
+        },
+    }
+    document = {
+        "info": {"name": "Shop"},
+        "variable": [header("base", "shop.example"), header("size", "10")],
+        "auth": {"type": "bearer", "bearer": [header("token", SECRET)]},
+        "item": [{"name": "Items", "item": [listing, {"name": "deep", "item": [making]}]}],
+    }
+    first, second = asked_by(
+        loadgen, converted("shop.json", json.dumps(document)), site, environment={"TOKEN": "mine"}
+    )
+    assert (first.target, first.headers["x-size"]) == ("/items/5?limit=10", "10")
+    assert first.headers["authorization"] == second.headers["authorization"] == "Bearer mine"
+    made = json.loads(second.body)
+    assert (made["n"], made["t"], made["u"], len(made["id"])) == (10, "a 10 b", "", 36)
+
+
+@pytest.mark.parametrize("form", ["blocks", "lines"])
+def test_targets_of_vegeta_are_scenarios(
+    loadgen: Loadgen, converted: Convert, site: Site, tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "body.json").write_text('{"a": 1}')
+    blocks = """# a comment
+GET http://h.example/
+X-Account: 8675309
+
+POST http://h.example/things
+Content-Type: application/json
+@body.json
+"""
+    lines = [
+        {"method": "GET", "url": "http://h.example/", "header": {"X-Account": ["8675309"]}},
+        {
+            "method": "POST",
+            "url": "http://h.example/things",
+            "header": {"Content-Type": ["application/json"]},
+            "body": base64.b64encode(b'{"a": 1}').decode(),
+        },
+    ]
+    text = blocks if form == "blocks" else "\n".join(json.dumps(line) for line in lines)
+    asked = asked_by(loadgen, converted("targets.txt", text), site, scenarios=2)
+    got = next(one for one in asked if one.method == "GET")
+    posted = next(one for one in asked if one.method == "POST")
+    assert (got.target, got.headers["x-account"]) == ("/", "8675309")
+    assert (posted.target, json.loads(posted.body)) == ("/things", {"a": 1})
+    assert posted.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("empty.txt", "", "nothing that loadgen can rewrite"),
+        ("words.txt", "these are only words", "nothing that loadgen can rewrite"),
+        ("empty.har", '{"log": {"entries": []}}', "there is no request in it"),
+        ("broken.har", '{"log": {"entries": [{"request": {}}]}}', "not har as loadgen knows it"),
+        ("open.txt", "curl 'http://h.example/", "the command lines cannot be read"),
+        ("none.txt", "curl -H 'A: b'", "there is no URL"),
+        ("targets.txt", "GET http://h.example/\nnonsense\n", 'line 2: expected "METHOD URL"'),
+    ],
+)
+def test_what_cannot_be_rewritten_is_said(
+    loadgen: Loadgen, tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    result = loadgen("convert", str(file))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_script_that_is_there_is_not_written_over(loadgen: Loadgen, tmp_path: Path) -> None:
+    file, script = tmp_path / "commands.txt", tmp_path / "script.py"
+    file.write_text("curl http://h.example/")
+    script.write_text("mine")
+    result = loadgen("convert", str(file), "-o", str(script))
+    assert result.exit_code == 2
+    assert "--force" in result.stderr
+    assert script.read_text() == "mine"
+    assert loadgen("convert", str(file), "-o", str(script), "--force").exit_code == 0
+    assert "user.get" in script.read_text()
