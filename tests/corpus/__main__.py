@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from loadgen.importers import tool_of
 from tests.bench.alone import LOADGEN, target
 from tests.bench.measure import available_cores
 
-LONGEST_S = 60
+PATIENCE_S = 12
 _LONELY = "LOADGEN_CORPUS_IS_CUT_OFF"
 # Not tests, though they look like it: parts of other files, and what the tools' own test suites are made of.
 LEFT_OUT = ("node_modules", "package", "/locust/", "/.github/")
@@ -86,28 +87,37 @@ def command(path: Path, tool: str, url: str, seconds: int) -> list[str]:
 def run(path: Path, tool: str, url: str, seconds: int) -> Ran:
     """One file; in its own folder, where the files that it names are."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "LOADGEN_OUT": f"{folder}/run", "LOADGEN_NO_LIVE": "1"}
+        started = subprocess.Popen(
+            [*command(path, tool, url, seconds), "--out", f"{folder}/run", "--no-live"],
+            cwd=path.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         try:
-            ended = subprocess.run(
-                command(path, tool, url, seconds),
-                cwd=path.parent,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=LONGEST_S,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
+            stdout, stderr = _ended(started, seconds)
         except subprocess.TimeoutExpired:
-            return Ran(path, tool, "hangs", f"no end after {LONGEST_S} s", 0)
-        print(f"--- {path}: exit code {ended.returncode}\n{ended.stdout}{ended.stderr}", file=sys.stderr)
-        return judge(path, tool, ended, Path(folder) / "run")
+            started.kill()
+            started.communicate()
+            return Ran(path, tool, "hangs", f"no end {PATIENCE_S} s after Ctrl-C", 0)
+        print(f"--- {path}: exit code {started.returncode}\n{stdout}{stderr}", file=sys.stderr)
+        return judge(path, tool, stderr, Path(folder) / "run")
 
 
-def judge(path: Path, tool: str, ended: subprocess.CompletedProcess[str], folder: Path) -> Ran:
+def _ended(started: subprocess.Popen[str], seconds: int) -> tuple[str, str]:
+    """What it said. One that has shaped its load itself goes on for longer, until Ctrl-C."""
+    try:
+        return started.communicate(timeout=seconds + PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        started.send_signal(signal.SIGINT)
+        return started.communicate(timeout=PATIENCE_S)
+
+
+def judge(path: Path, tool: str, stderr: str, folder: Path) -> Ran:
     """What the run's folder says of it; where there is none, it was refused."""
     if not (folder / "summary.json").exists():
-        lines = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
+        lines = [line.strip() for line in stderr.splitlines() if line.strip()]
         first = next((line for line in lines if line.startswith("loadgen: ")), lines[-1] if lines else "")
         return Ran(path, tool, "refused", first.removeprefix("loadgen: "), 0)
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
