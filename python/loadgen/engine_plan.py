@@ -370,7 +370,7 @@ class EnginePlan(
     @property
     def duration_ns(self) -> int:
         """From the start to the end of the last stage, when the gate shuts. Iterations may end it sooner."""
-        return max(_duration_ns(load) for load in self.loads)
+        return max(length_ns(load) for load in self.loads)
 
     def describe_load(self) -> str:
         """In words: `5,000/s for 10s`, `up to 300 users for 5m`, `5/s and 20 users for 1m`."""
@@ -383,7 +383,7 @@ class EnginePlan(
         parts = []
         for kind, words in ((OpenLoad, format_rate), (ClosedLoad, lambda users: counted(users, "user"))):
             if same := [load for load in loads if isinstance(load, kind)]:
-                parts.append(words(_peak(same)))
+                parts.append(words(peak(same)))
         flat = all(len(set(_levels(load))) == 1 for load in loads)
         top = f"{'' if flat else 'up to '}{' and '.join(parts)}"
         duration = format_duration(self.duration_ns)
@@ -419,10 +419,11 @@ class EnginePlan(
 
     def users_at(self, ns: int) -> int:
         """Planned users at `ns` since the start; 0 in the open model and after the end."""
-        return sum(round(_level_at(load, ns)) for load in self.loads if isinstance(load, ClosedLoad))
+        return sum(round(level_at(load, ns)) for load in self.loads if isinstance(load, ClosedLoad))
 
 
-def _duration_ns(load: OpenLoad | ClosedLoad) -> int:
+def length_ns(load: OpenLoad | ClosedLoad) -> int:
+    """From its start to its end."""
     stages: Sequence[OpenStage | ClosedStage] = load.stages
     return sum(stage.duration_ns for stage in stages)
 
@@ -438,7 +439,7 @@ def _levels(load: OpenLoad | ClosedLoad) -> list[float]:
     return [level for stage in load.stages for level in _ends(stage)]
 
 
-def _level_at(load: OpenLoad | ClosedLoad, ns: int) -> float:
+def level_at(load: OpenLoad | ClosedLoad, ns: int) -> float:
     """Planned rate or users at `ns` since the start; 0 after the end."""
     for stage in load.stages:
         if ns < stage.duration_ns:
@@ -448,7 +449,7 @@ def _level_at(load: OpenLoad | ClosedLoad, ns: int) -> float:
     return 0
 
 
-def _peak(loads: Sequence[OpenLoad | ClosedLoad]) -> float:
+def peak(loads: Sequence[OpenLoad | ClosedLoad]) -> float:
     """The most that loads of one kind ask for together; it lies at a corner of one, or just before."""
     if len(loads) == 1:  # exactly: just before its end a ramp is not quite there
         return max(_levels(loads[0]))
@@ -456,9 +457,7 @@ def _peak(loads: Sequence[OpenLoad | ClosedLoad]) -> float:
     for load in loads:
         corners.update(accumulate(stage.duration_ns for stage in load.stages))
     return max(
-        sum(_level_at(load, ns) for load in loads)
-        for corner in corners
-        for ns in (max(corner - 1, 0), corner)
+        sum(level_at(load, ns) for load in loads) for corner in corners for ns in (max(corner - 1, 0), corner)
     )
 
 

@@ -8,6 +8,7 @@ LoadgenError                  the run is broken (a failed request is data, never
 ├── ScriptFailed              5    the script's own code failed before the load began
 ├── WorkerError               3    the workers could not be started
 ├── TargetError               4    the target cannot be reached at all
+├── ControlRefused                 what was asked of a load that is on cannot be done; the load goes on
 └── Interrupted               130  Ctrl-C or SIGTERM before the load began
 
 What is raised in a scenario fails one iteration, and never a run:
@@ -95,6 +96,10 @@ class TargetError(LoadgenError):
     """The target cannot be reached at all."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class ControlRefused(LoadgenError):
+    """What was asked of a load that is on cannot be done; the load goes on."""
 
 
 class Interrupted(LoadgenError):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from loadgen._engine import Snapshot
+    from loadgen.control import Control
     from loadgen.engine_plan import EnginePlan
     from loadgen.result import Result
     from loadgen.watch import State
@@ -33,6 +34,10 @@ EventKind = (
         "start",
         "stage",
         "imported",
+        "rate_changed",
+        "users_changed",
+        "paused",
+        "resumed",
         "gate_shut",
         "interrupted",
         "worker_lost",
@@ -62,6 +67,7 @@ class Opening:
     note: str | None  # something to know, such as what takes the load
     started_at: float  # epoch
     monotonic_ns: int  # the same instant on the clock of all stamps
+    control: Control | None = None  # of a load that people may change
 
 
 @dataclass(frozen=True, slots=True)
