@@ -77,6 +77,11 @@ class Schedule:
         """Arrivals due before `ns` since the start."""
     def rate_at(self, ns: int) -> float:
         """Planned arrivals per second at `ns` since the start."""
+    def changed(self, at_ns: int, load: bytes) -> Schedule:
+        """The same up to an instant since the start, and from there on those of an open load.
+
+        The load is laid from the start of the run, too; arrivals keep their numbers.
+        """
     def arrivals(self, worker: int = 0, workers: int = 1) -> Iterator[tuple[int, int]]:
         """(k, due in ns since the start) for the share of one worker, in order."""
 

@@ -12,6 +12,7 @@ from loadgen.engine_plan import EnginePlan
 from loadgen.ledger import Ledger, of_labels
 from loadgen.load import Evidence
 from loadgen.result import (
+    ChangeResult,
     Ending,
     GeneratorResult,
     Requests,
@@ -148,6 +149,10 @@ def conclude_run(
         ),
         script=script_result(evidence, ledger, cpu_share, news) if scripted else None,
         sockets=socket_result(plan, ledger, deliveries) if plan.sockets and deliveries else None,
+        changes=[
+            ChangeResult(at_s=round(change.at_ns / 1e9, 6), event=change.kind, text=change.text)
+            for change in evidence.changes
+        ],
     )
     return result, ledger.errors
 

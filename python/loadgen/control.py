@@ -19,7 +19,8 @@ from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from loadgen.engine_plan import ClosedLoad, EnginePlan, OpenLoad, length_ns, level_at, peak
+from loadgen._engine import monotonic_ns
+from loadgen.engine_plan import ClosedLoad, EnginePlan, OpenLoad, length_ns, level_at, peak, users_at
 from loadgen.errors import ControlRefused
 from loadgen.levels import delayed, flat, silent, whole
 from loadgen.shapes import check_rate, check_users
@@ -63,8 +64,8 @@ class Steered(Protocol):
         """Whether the gate is open, and nothing has shut it yet."""
 
     @property
-    def elapsed_ns(self) -> int:
-        """Since the gate opened."""
+    def monotonic_ns(self) -> int:
+        """When the gate opened: what every instant of the load counts from."""
 
     def change(self, change: Change) -> None:
         """Let the workers know, and everybody else."""
@@ -93,20 +94,19 @@ class Control:
     @property
     def state(self) -> ControlState:
         """As of now, with what has been asked for."""
-        ns = self._steered.elapsed_ns
+        ns = self._elapsed_ns()
         rates, users = self._levels(OpenLoad, ns), self._levels(ClosedLoad, ns)
-        can_change: list[Ability] = ["stop"]
-        if self._steered.is_on:
-            can_change.append("pause")
-            if rates:
-                can_change.append("rate")
-            if users:
-                can_change.append("users")
+        possible: dict[Ability, bool] = {
+            "rate": bool(rates) and self._steered.is_on,
+            "users": bool(users) and self._steered.is_on,
+            "pause": self._steered.is_on,
+            "stop": True,
+        }
         return ControlState(
             paused=self._paused_ns is not None,
             rate_per_s=sum(rates.values()) if rates else None,
-            users=sum(round(level) for level in users.values()) if users else None,
-            can_change=tuple(can_change),
+            users=self.users_at(ns) if users else None,
+            can_change=tuple(name for name, can in possible.items() if can),
         )
 
     def change_rate(self, per_s: str | float) -> None:
@@ -133,8 +133,8 @@ class Control:
             was = self._levels(ClosedLoad, at_ns)
             if not was:
                 raise ControlRefused("this load has no users to change: its arrivals come at a rate")
-            before = sum(round(level) for level in was.values())
-            text = f"users were changed from {format_count(before)} to {format_count(wanted)}"
+            before, after = format_count(self.users_at(at_ns)), format_count(wanted)
+            text = f"users were changed from {before} to {after}"
             levels = whole(self._shares(was, wanted, at_ns))
             self._hold(at_ns, levels, "users_changed", text)
 
@@ -171,7 +171,10 @@ class Control:
 
     def users_at(self, ns: int) -> int:
         """Users that there should be at `ns` since the start, as changed."""
-        return sum(round(level) for level in self._levels(ClosedLoad, ns).values())
+        return users_at(self._loads, ns)
+
+    def _elapsed_ns(self) -> int:
+        return max(0, monotonic_ns() - self._steered.monotonic_ns)
 
     def _levels(self, kind: type[OpenLoad | ClosedLoad], ns: int) -> dict[int, float]:
         """The level of each load that can be changed, by its place."""
@@ -191,7 +194,7 @@ class Control:
 
     def _next_instant(self, *, running: bool) -> int:
         """When a change can begin, if there can be one."""
-        at_ns = max(self._steered.elapsed_ns + LEAD_NS, self._last_ns + 1)
+        at_ns = max(self._elapsed_ns() + LEAD_NS, self._last_ns + 1)
         if not self._steered.is_on:
             raise ControlRefused("the load is over")
         if at_ns >= self._plan.duration_ns:

@@ -417,10 +417,6 @@ class EnginePlan(
             digest=self.digest and Credentials(REDACTED, REDACTED),
         )
 
-    def users_at(self, ns: int) -> int:
-        """Planned users at `ns` since the start; 0 in the open model and after the end."""
-        return sum(round(level_at(load, ns)) for load in self.loads if isinstance(load, ClosedLoad))
-
 
 def length_ns(load: OpenLoad | ClosedLoad) -> int:
     """From its start to its end."""
@@ -447,6 +443,11 @@ def level_at(load: OpenLoad | ClosedLoad, ns: int) -> float:
             return start + (end - start) * ns / stage.duration_ns
         ns -= stage.duration_ns
     return 0
+
+
+def users_at(loads: Sequence[OpenLoad | ClosedLoad], ns: int) -> int:
+    """Planned users of the closed loads at `ns` since the start; 0 after the end."""
+    return sum(round(level_at(load, ns)) for load in loads if isinstance(load, ClosedLoad))
 
 
 def peak(loads: Sequence[OpenLoad | ClosedLoad]) -> float:

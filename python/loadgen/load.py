@@ -17,6 +17,7 @@ from operator import itemgetter
 
 from loadgen import health
 from loadgen._engine import Snapshot, monotonic_ns
+from loadgen.control import Change, Control
 from loadgen.engine_plan import ClosedLoad, ClosedStage, EnginePlan, MaxErrors, OpenLoad, OpenStage
 from loadgen.health import Health, Strain
 from loadgen.progress import Event, EventKind, Phase, Progress
@@ -57,6 +58,7 @@ class Evidence:
         default_factory=dict
     )  # by the span: where they begin
     stopped: str | None = None  # why the script's own errors, or the script itself, stopped the run
+    changes: Sequence[Change] = ()  # what people made of the load while it was on
 
 
 class Load:
@@ -75,6 +77,8 @@ class Load:
         self._crew = crew
         self._progress = progress
         self._event = event
+        self.control = Control(plan, self)
+        self._changes: list[Change] = []
         self._has_users = any(isinstance(load, ClosedLoad) for load in plan.loads)
         self._pairs = max(1, len(plan.wire.bind)) * max(1, len(plan.addresses))
         self._begin = 0
@@ -99,6 +103,7 @@ class Load:
 
     def open(self) -> float:
         """Let all workers begin at one instant; returns it as wall time."""
+        self.control.attach(asyncio.get_running_loop())
         self._begin = self._crew.open_gate()
         self._started_at = time.time() + (self._begin - monotonic_ns()) / 1e9
         self._last = Snapshot.read(self._crew.blocks)
@@ -127,6 +132,27 @@ class Load:
                 self._give_up()
         self._judge_errors(Snapshot.read(self._crew.blocks).counters, at_end=True)
         return self._evidence()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the gate is open, and nothing has shut it yet."""
+        return self._begin > 0 and not self._shut.is_set()
+
+    def change(self, change: Change) -> None:
+        """From an instant on the load is another one: the workers first, they have no time to lose."""
+        if self._shut.is_set():
+            return
+        self._crew.change(change.at_ns, change.loads)
+        if self._schedule is not None:
+            self._schedule.change(change.at_ns, change.loads)
+        delay_s = (self._begin + change.at_ns - monotonic_ns()) / 1e9
+        asyncio.get_running_loop().call_later(delay_s, self._changed, change)
+
+    def _changed(self, change: Change) -> None:
+        """Its instant has come, unless the gate was shut before."""
+        if not self._shut.is_set():
+            self._changes.append(change)
+            self._event(Event(change.at_ns / 1e9, change.kind, change.text))
 
     def interrupt(self, reason: str) -> None:
         """The first shuts the gate and drains; one that finds it shut stops at once; the next one kills."""
@@ -214,10 +240,15 @@ class Load:
     def _moments(self) -> Iterable[tuple[int, Callable[[], None]]]:
         """What to do before the end, and when: tell of stages, begin to count, look up every second."""
         duration_ns = self._plan.duration_ns
-        stages = ((ns, partial(self.tell, "stage", text)) for ns, text in self._stage_starts())
+        stages = ((ns, partial(self._tell_stage, place, text)) for ns, place, text in self._stage_starts())
         marks = ((ns, partial(self._mark, ns)) for ns in self._watch.delays_ns if ns < duration_ns)
         ticks = ((ns, partial(self._tick, "load")) for ns in range(TICK_NS, duration_ns, TICK_NS))
         return merge(stages, marks, ticks, key=itemgetter(0))
+
+    def _tell_stage(self, place: int, text: str) -> None:
+        """Of a load that people have not made another one."""
+        if self.control.follows_plan(place):
+            self.tell("stage", text)
 
     def _mark(self, delay_ns: int) -> None:
         self._watch.mark(delay_ns, Snapshot.read(self._crew.blocks), self._elapsed_ns())
@@ -252,7 +283,7 @@ class Load:
             interval=total.since(self._last),
             now=self._now(total),
             target_rate_per_s=self._schedule.rate_at(planned_ns) if self._schedule and loading else None,
-            target_users=self._plan.users_at(planned_ns) if loading and self._has_users else None,
+            target_users=self.control.users_at(planned_ns) if loading and self._has_users else None,
             thresholds=list(self._watch.states.values()),
         )
         self._progress(progress)
@@ -317,14 +348,14 @@ class Load:
         self._crew.kill()
         self._deadline = self._elapsed_ns() + GRACE_NS
 
-    def _stage_starts(self) -> list[tuple[int, str]]:
-        """(ns, words) of every stage of every load, in time."""
-        starts: list[tuple[int, str]] = []
-        for name, load in _named_loads(self._plan):
+    def _stage_starts(self) -> list[tuple[int, int, str]]:
+        """(ns, the load's place, words) of every stage of every load, in time."""
+        starts: list[tuple[int, int, str]] = []
+        for place, (name, load) in enumerate(_named_loads(self._plan)):
             stages: Sequence[OpenStage | ClosedStage] = load.stages
             at_ns = 0
             for number, stage in enumerate(stages, 1):
-                starts.append((at_ns, f"{name}stage {number}: {stage}"))
+                starts.append((at_ns, place, f"{name}stage {number}: {stage}"))
                 at_ns += stage.duration_ns
         return sorted(starts, key=itemgetter(0))
 
@@ -355,6 +386,7 @@ class Load:
             aborts=self._watch.aborts,
             states=self._watch.states,
             last_windows=self._watch.last_windows(self._load_ns),
+            changes=self._changes,
         )
 
 

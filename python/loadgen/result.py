@@ -102,6 +102,14 @@ else:
     Metric = Any  # two kinds of object are told apart by hand, in Result.from_json
 
 
+class ChangeResult(Struct, frozen=True, kw_only=True):
+    """What somebody made of the load while it was on."""
+
+    at_s: float
+    event: str  # its kind, as in events.jsonl
+    text: str
+
+
 class ScriptErrorGroup(Struct, frozen=True, kw_only=True):
     """Exceptions of one kind at one place in the user's script; `count` is the iterations that they ended."""
 
@@ -207,6 +215,7 @@ class Result(Struct, frozen=True, kw_only=True):
     script: ScriptResult | None = None  # null in blast
     sockets: SocketResult | None = None  # null but in ws
     outputs: list[OutputResult] = []  # that receive while the run goes on
+    changes: list[ChangeResult] = []  # that people made while the load was on: then it was not the plan's
 
     def to_json(self) -> bytes:
         """The summary as text for people and programs."""

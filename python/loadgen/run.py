@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 from loadgen import health
 from loadgen.capacity import check_capacity
 from loadgen.conclusion import WorkerEnd, conclude_run, failed_at_the_end
+from loadgen.control import Control
 from loadgen.deliveries import Deliveries
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ExitCode, Interrupted, ScriptFailed, WorkerError
@@ -31,6 +32,9 @@ from loadgen.script_news import ScriptNews, describe_error
 from loadgen.target import EmbeddedTarget
 from loadgen.workers import Crew
 
+# Somebody's own code that looks at a load and changes it.
+Steer = Callable[[Progress, Control], None]
+
 
 def run(
     plan: Plan,
@@ -38,20 +42,29 @@ def run(
     out: str | Path | None = None,
     outputs: Sequence[str] = (),
     observers: Sequence[Observer] = (),
+    steer: Steer | None = None,
 ) -> Result:
     """Run a plan to its end and say what it showed.
 
     `out` is the run folder; without it nothing is written. `outputs` are what `--output` takes, such as
-    "junit=report.xml". Ctrl-C and SIGTERM shut the gate and drain; once more stops at once. Works in any
-    thread, and where an event loop is running already: it blocks that loop.
+    "junit=report.xml". `steer(progress, control)` is called every second while the load is on, and may
+    change it; the control may be kept, and used in any thread. What it raises ends the run. Ctrl-C and
+    SIGTERM shut the gate and drain; once more stops at once. Works in any thread, and where an event loop is
+    running already: it blocks that loop.
     """
     receivers = Outputs([make_output(text, f"outputs[{index}]") for index, text in enumerate(outputs)])
-    return conduct(plan, Path(out) if out is not None else None, receivers, observers)
+    return conduct(plan, Path(out) if out is not None else None, receivers, observers, steer)
 
 
-def conduct(plan: Plan, out: Path | None, outputs: Outputs, observers: Sequence[Observer]) -> Result:
+def conduct(
+    plan: Plan,
+    out: Path | None,
+    outputs: Outputs,
+    observers: Sequence[Observer],
+    steer: Steer | None = None,
+) -> Result:
     """The same, with outputs that are there already."""
-    conductor = Conductor(plan, out, outputs, observers)
+    conductor = Conductor(plan, out, outputs, observers, steer)
     with _signals(conductor):
         return _run_beside(conductor)
 
@@ -99,8 +112,16 @@ def _run_beside(conductor: Conductor) -> Result:
 class Conductor:
     """One run. Before the gate opens an interrupt cancels everything; then the load decides what it means."""
 
-    def __init__(self, plan: Plan, out: Path | None, outputs: Outputs, observers: Sequence[Observer]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        out: Path | None,
+        outputs: Outputs,
+        observers: Sequence[Observer],
+        steer: Steer | None = None,
+    ) -> None:
         self._asked = plan
+        self._steer = steer
         self._out = out
         self._outputs = outputs
         self._observers = [*observers, outputs]
@@ -174,7 +195,9 @@ class Conductor:
     ) -> Result:
         self._load = load = Load(plan, schedule, crew, self._progress, self._event)
         started_at = load.open()
-        opening = Opening(plan=plan, note=note, started_at=started_at, monotonic_ns=load.monotonic_ns)
+        opening = Opening(
+            plan=plan, note=note, started_at=started_at, monotonic_ns=load.monotonic_ns, control=load.control
+        )
         for observer in self._observers:
             observer.begin(opening)
         asyncio.get_running_loop().call_soon(self._tell_early, load)  # after the start has been told
@@ -207,6 +230,8 @@ class Conductor:
         for observer in self._observers:
             observer.progress(progress)
         self._tell_of_failure()
+        if self._steer is not None and self._load is not None and self._load.is_on:
+            self._steer(progress, self._load.control)
 
     def _tell_of_failure(self) -> None:
         """Once, that the record is incomplete; and once of each receiver, that it does not take it."""

@@ -1,15 +1,17 @@
-"""When the arrivals of a plan are due: the engine's schedules of its open loads, as one. Reads no clock."""
+"""When the arrivals of a plan are due, also of one that is changed on the way: the engine's schedules of its
+open loads, as one. Reads no clock.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import merge
 from operator import itemgetter
 
 import msgspec
 
 from loadgen._engine import EngineError, Schedule
-from loadgen.engine_plan import EnginePlan, OpenLoad, Request
+from loadgen.engine_plan import ClosedLoad, EnginePlan, OpenLoad, Request
 from loadgen.errors import Mistake, PlanError
 
 # When arrivals are due does not depend on where they go, so it is known before the target is.
@@ -20,8 +22,16 @@ _ANY_ADDRESS = "127.0.0.1:80"
 class Schedules:
     """The arrivals of all open loads of a plan. Each load deals its own to the workers: k = i, i + N, ..."""
 
-    def __init__(self, parts: Sequence[Schedule]) -> None:
-        self._parts = list(parts)
+    def __init__(self, parts: Mapping[int, Schedule]) -> None:
+        """By the places of the loads in the plan."""
+        self._places, self._parts = list(parts), list(parts.values())
+
+    def change(self, at_ns: int, loads: Sequence[OpenLoad | ClosedLoad | None]) -> None:
+        """From an instant on; `loads` are all of the plan, in its order, and None stays as it is."""
+        for place, load in enumerate(loads):
+            if isinstance(load, OpenLoad):
+                part = self._places.index(place)
+                self._parts[part] = self._parts[part].changed(at_ns, msgspec.json.encode(load))
 
     @property
     def total(self) -> int:
@@ -66,7 +76,7 @@ class Schedules:
 
 def make_schedule(plan: EnginePlan) -> Schedules | None:
     """The arrivals of a plan; None where it has no open load. What the engine refuses is a mistake in it."""
-    loads = [load for load in plan.loads if isinstance(load, OpenLoad)]
+    loads = {place: load for place, load in enumerate(plan.loads) if isinstance(load, OpenLoad)}
     if not loads:
         return None
     # The engine reads whole plans, of one load.
@@ -80,7 +90,12 @@ def make_schedule(plan: EnginePlan) -> Schedules | None:
         sockets=None,
     )
     try:
-        schedule = Schedules([Schedule(msgspec.structs.replace(bare, load=load).encode()) for load in loads])
+        schedule = Schedules(
+            {
+                place: Schedule(msgspec.structs.replace(bare, load=load).encode())
+                for place, load in loads.items()
+            }
+        )
     except EngineError as error:
         raise PlanError([Mistake("load", str(error))]) from None
     if schedule.total == 0:

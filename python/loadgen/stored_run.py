@@ -18,7 +18,7 @@ from msgspec import Struct
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import UsageError
 from loadgen.hlog import Intervals, Real, read_hlog
-from loadgen.result import GeneratorResult, LabelResult, Latencies, Requests, Verdict
+from loadgen.result import ChangeResult, GeneratorResult, LabelResult, Latencies, Requests, Verdict
 from loadgen.snapshot import Latency
 from loadgen.stored_windows import Windows, latency_windows, summed
 from loadgen.timeline import Moment
@@ -45,6 +45,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     labels: list[LabelResult]
     metrics: dict[str, Any]
     generator: GeneratorResult
+    changes: list[ChangeResult] = []
 
     @property
     def ok_per_s(self) -> float:
@@ -58,6 +59,8 @@ class Summary(Struct, frozen=True, kw_only=True):
             load = msgspec.convert(self.plan, EnginePlan).describe_load()
         except (msgspec.ValidationError, ValueError, TypeError):
             load = "a plan of another version"
+        if self.changes:
+            load += ", changed by hand"
         label = self.plan.get("label")
         return f"{label}: {load}" if isinstance(label, str) and label else load
 

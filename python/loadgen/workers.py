@@ -13,11 +13,13 @@ import contextlib
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal, Protocol
 
+import msgspec
+
 from loadgen._engine import Block, monotonic_ns
-from loadgen.engine_plan import EnginePlan
+from loadgen.engine_plan import ClosedLoad, EnginePlan, OpenLoad
 from loadgen.errors import LoadgenError, PlanError, ScriptError, ScriptFailed, UsageError, WorkerError
 from loadgen.units import format_duration, printable
 
@@ -235,6 +237,12 @@ class Crew:
             worker.state = "running"
         self._watch = asyncio.ensure_future(self._watch_heartbeats())
         return start_at
+
+    def change(self, at_ns: int, loads: Sequence[OpenLoad | ClosedLoad | None]) -> None:
+        """Other loads in the plan's order, from an instant on; None stays as it is."""
+        order = f"change {at_ns} {msgspec.json.encode(loads).decode()}"
+        for worker in self.workers:
+            worker.command(order)
 
     def finish(self) -> None:
         """No new arrivals; what is in flight may end."""

@@ -8,7 +8,7 @@ import pytest
 
 from loadgen import Bearer, DigestAuth, Plan, PlanError, Stage
 from loadgen.discreet import REDACTED
-from loadgen.engine_plan import AuthPlan, Credentials, EnginePlan
+from loadgen.engine_plan import AuthPlan, Credentials, EnginePlan, users_at
 from loadgen.loads import LoadWish, ScenarioWish
 
 SECOND = 1_000_000_000
@@ -67,7 +67,7 @@ def test_loads_in_words(found: EnginePlan, words: str) -> None:
 
 def test_users_are_those_of_all_closed_loads() -> None:
     found = plan(None, LoadWish(stages=[Stage("10s", users=10)]), LoadWish(rate=5), users=3, duration="5s")
-    assert [found.users_at(at * SECOND) for at in (0, 4, 6, 10)] == [3, 7, 6, 0]
+    assert [users_at(found.loads, at * SECOND) for at in (0, 4, 6, 10)] == [3, 7, 6, 0]
     assert found.is_open
 
 

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen import Plan, PlanError, Stage
-from loadgen.engine_plan import ClosedLoad, ClosedStage, EnginePlan, OnOff, OpenLoad, OpenStage, Request
+from loadgen.engine_plan import (
+    ClosedLoad,
+    ClosedStage,
+    EnginePlan,
+    OnOff,
+    OpenLoad,
+    OpenStage,
+    Request,
+    users_at,
+)
 
 SECOND = 1_000_000_000
 URL = "http://127.0.0.1:8000/items?x=1"
@@ -262,7 +271,7 @@ def test_closed_plans_start_no_more_workers_than_users() -> None:
 
 def test_users_follow_their_stages() -> None:
     plan = Plan(stages=[Stage("10s", users=10), Stage("10s", users=10)]).compile()
-    assert [plan.users_at(ns * SECOND) for ns in (0, 5, 10, 15, 20)] == [0, 5, 10, 10, 0]
+    assert [users_at(plan.loads, ns * SECOND) for ns in (0, 5, 10, 15, 20)] == [0, 5, 10, 10, 0]
 
 
 def test_a_plan_of_a_script_is_no_run_by_itself() -> None:

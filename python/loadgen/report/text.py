@@ -87,6 +87,7 @@ def _head(result: Result) -> list[str]:
         load += f", {' and '.join(sorted(arrivals))} arrivals, {plan.pacing} pacing"
     head = [f"{title}{how:>{WIDTH - len(title)}}"]
     wired = _wrap("", ", ".join(describe_wire(plan.wire)).split(), " ") if describe_wire(plan.wire) else []
+    wired += _changed(result)
     if not plan.has_metrics:
         return [*head, f"{_cut(printable(plan.label), WIDTH - len(load) - 2)}: {load}", *wired]
     names = printable(
@@ -95,6 +96,15 @@ def _head(result: Result) -> list[str]:
     if width_of(names) + len(load) + 2 <= WIDTH:
         return [*head, f"{names}: {load}", *wired]
     return [*head, cut_middle(names, WIDTH), *_wrap("", load.split(), " "), *wired]
+
+
+def _changed(result: Result) -> list[str]:
+    """That the load was another one."""
+    if not result.changes:
+        return []
+    first = f"{result.changes[0].at_s:.1f} s"
+    when = f"at {first}" if len(result.changes) == 1 else f"{len(result.changes)} times from {first} on"
+    return [f"changed by hand {when}: this was not the load of the plan"]
 
 
 def _rates(result: Result) -> list[str]:

@@ -57,6 +57,12 @@ impl Lanes {
     /// One more, for one more origin.
     pub fn add(&mut self) {
         self.lanes.push(Lane::default());
+        self.set_cap(self.cap);
+    }
+
+    /// How many connections there may be now.
+    pub fn set_cap(&mut self, cap: usize) {
+        self.cap = cap;
         let origins = self.lanes.len();
         let left_to_others = (origins - 1) * (self.cap / (2 * origins)).max(1);
         self.limit = self.cap.saturating_sub(left_to_others).max(1);

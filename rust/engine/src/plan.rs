@@ -399,6 +399,13 @@ impl Mix {
 }
 
 impl Load {
+    /// Reads and checks one by itself.
+    pub fn read(json: &[u8]) -> Result<Self, PlanError> {
+        let load: Self = serde_json::from_slice(json).map_err(|error| PlanError(format!("load: {error}")))?;
+        load.check()?;
+        Ok(load)
+    }
+
     pub(crate) fn check(&self) -> Result<(), PlanError> {
         match self {
             Self::Open { stages, arrivals, .. } => check_rates(stages, *arrivals),

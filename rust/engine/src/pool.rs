@@ -265,6 +265,11 @@ impl Pool {
         self.cap
     }
 
+    /// There may be that many, or more.
+    pub fn raise_cap(&mut self, cap: usize) {
+        self.cap = self.cap.max(cap);
+    }
+
     /// Connections that are open or being opened.
     pub fn opened(&self) -> usize {
         self.opened

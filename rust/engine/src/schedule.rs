@@ -13,6 +13,9 @@
 //!
 //! The root has no cancellation while dr ≥ 0; a falling ramp is therefore solved backwards from its end, where it
 //! rises. In f64 the result is then within two nanoseconds for ramps of days; areas are integers throughout.
+//!
+//! A load that is changed on the way is the same function of another rate: up to that instant the old one, from there on
+//! the new one. Positions go on, so arrivals keep their numbers and their place in the random stream.
 
 use crate::plan::{ArrivalProcess, Load, RateStage};
 use crate::random;
@@ -68,16 +71,38 @@ impl Schedule {
     /// Lays the stages end to end. The plan reader has checked that the numbers fit.
     pub fn new(stages: &[RateStage], arrivals: ArrivalProcess, seed: u64) -> Self {
         let units = |rate: f64| (rate * RATE_UNIT as f64).round() as u64;
-        let mut laid = Vec::with_capacity(stages.len());
+        Self::lay(stages.iter().map(|it| (it.duration_ns, units(it.from_rate), units(it.to_rate))), arrivals, seed)
+    }
+
+    /// Of stretches of (duration, rate units at the start, rate units at the end).
+    fn lay(stretches: impl Iterator<Item = (u64, u64, u64)>, arrivals: ArrivalProcess, seed: u64) -> Self {
+        let mut stages = Vec::new();
         let (mut start_ns, mut area_before) = (0, 0);
-        for stage in stages.iter().filter(|stage| stage.duration_ns > 0) {
-            let (from, to) = (units(stage.from_rate), units(stage.to_rate));
-            let area = ((from + to) as u128 * stage.duration_ns as u128) << FRACTION;
-            laid.push(Stage { start_ns, duration_ns: stage.duration_ns, from, to, area_before, area });
-            start_ns += stage.duration_ns;
+        for (duration_ns, from, to) in stretches.filter(|&(duration_ns, ..)| duration_ns > 0) {
+            let area = (u128::from(from + to) * u128::from(duration_ns)) << FRACTION;
+            stages.push(Stage { start_ns, duration_ns, from, to, area_before, area });
+            start_ns += duration_ns;
             area_before += area;
         }
-        Self { stages: laid, arrivals, seed, area: area_before, duration_ns: start_ns }
+        Self { stages, arrivals, seed, area: area_before, duration_ns: start_ns }
+    }
+
+    /// From an instant on, the rate is that of other stages, which are laid from the start of the run as these were.
+    pub fn change(&mut self, at_ns: u64, stages: &[RateStage]) {
+        let other = Self::new(stages, self.arrivals, self.seed);
+        let at_ns = self.spread_from(at_ns);
+        let before = self.stages.iter().filter_map(|stage| stage.within(0, at_ns));
+        let after = other.stages.iter().filter_map(|stage| stage.within(at_ns, u64::MAX));
+        *self = Self::lay(before.chain(after), self.arrivals, self.seed);
+    }
+
+    /// What comes in bursts is moved forward, to where they are: the instant from which on nothing is moved to before
+    /// this one.
+    fn spread_from(&self, ns: u64) -> u64 {
+        let ArrivalProcess::Bursts { on_ns, off_ns } = self.arrivals else { return ns };
+        let period = on_ns + off_ns;
+        let spread = u128::from(ns % period) * u128::from(period);
+        ns - ns % period + (spread.div_ceil(u128::from(on_ns)) as u64).min(period)
     }
 
     /// How long the plan lasts.
@@ -153,6 +178,20 @@ impl Schedule {
 }
 
 impl Stage {
+    /// The part of it within some time, if there is one: how long, and its rates.
+    fn within(&self, from_ns: u64, to_ns: u64) -> Option<(u64, u64, u64)> {
+        let begin = from_ns.clamp(self.start_ns, self.start_ns + self.duration_ns) - self.start_ns;
+        let end = to_ns.clamp(self.start_ns, self.start_ns + self.duration_ns) - self.start_ns;
+        (begin < end).then(|| (end - begin, self.units_at(begin), self.units_at(end)))
+    }
+
+    /// Its rate so long after its start, in units.
+    fn units_at(&self, ns: u64) -> u64 {
+        let rest_ns = self.duration_ns - ns;
+        let sum = u128::from(self.from) * u128::from(rest_ns) + u128::from(self.to) * u128::from(ns);
+        ((sum + u128::from(self.duration_ns / 2)) / u128::from(self.duration_ns)) as u64
+    }
+
     /// Nanoseconds from the start of the stage until twice the area left of it is `area`.
     fn due(&self, area: u128) -> u64 {
         let (from, to) = (self.from as f64, self.to as f64);
@@ -186,6 +225,16 @@ impl Iterator for Arrivals {
     type Item = Tick;
 
     fn next(&mut self) -> Option<Tick> {
+        let tick = self.peek()?;
+        self.advance();
+        Some(tick)
+    }
+}
+
+impl Arrivals {
+    /// The next one.
+    #[inline]
+    pub fn peek(&mut self) -> Option<Tick> {
         if self.schedule.arrivals == ArrivalProcess::Poisson {
             // A sum of gaps has no closed form: each worker adds up all of them and takes its own.
             while self.number <= self.next {
@@ -197,9 +246,23 @@ impl Iterator for Arrivals {
             self.position = u128::from(self.next) << FRACTION;
         }
         let due_ns = self.schedule.due(self.position)?;
-        let number = self.next;
+        Some(Tick { number: self.next, due_ns })
+    }
+
+    /// Leaves the next one behind.
+    #[inline]
+    pub fn advance(&mut self) {
         self.next += self.step;
-        Some(Tick { number, due_ns })
+    }
+
+    /// What they are taken from.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// See [`Schedule::change`]. Those that were taken stay taken, and nobody else has their numbers.
+    pub fn change(&mut self, at_ns: u64, stages: &[RateStage]) {
+        self.schedule.change(at_ns, stages);
     }
 }
 
@@ -271,6 +334,101 @@ mod tests {
         assert_eq!(due.len(), 500);
         assert!(due.iter().all(|ns| ns % SECOND < 200_000_000));
         assert_eq!(schedule.count_before(SECOND), 100);
+    }
+
+    const SHARP: ArrivalProcess = ArrivalProcess::Bursts { on_ns: 200_000_000, off_ns: 800_000_000 };
+
+    fn stage(from_rate: f64, to_rate: f64, seconds: u64) -> [RateStage; 1] {
+        [RateStage { duration_ns: seconds * SECOND, from_rate, to_rate }]
+    }
+
+    #[test]
+    fn what_was_due_before_a_change_stays_as_it_was_and_the_rest_follows_the_new_rate() {
+        for arrivals in [ArrivalProcess::Constant, ArrivalProcess::Poisson, SHARP] {
+            for at_ns in [1, SECOND / 10, 5 * SECOND / 3, 2 * SECOND + 300_000_000, 4 * SECOND - 1] {
+                let planned = ramp(700.0, 700.0, 4, arrivals);
+                let mut changed = planned.clone();
+                changed.change(at_ns, &stage(250.0, 250.0, 4));
+                let due = |schedule: &Schedule| schedule.arrivals(0, 1).map(|tick| tick.due_ns).collect::<Vec<_>>();
+                let (planned_due, due) = (due(&planned), due(&changed));
+                let before = planned.count_before(at_ns);
+                assert_eq!(changed.count_before(at_ns), before, "{arrivals:?} at {at_ns}");
+                assert_eq!(due[..before as usize], planned_due[..before as usize]);
+                assert!(due.is_sorted() && due[before as usize..].iter().all(|&ns| ns >= at_ns));
+                assert_eq!(changed.total(), due.len() as u64);
+                assert_eq!(changed.duration_ns(), planned.duration_ns());
+                let rest = changed.expected_before(4 * SECOND) - changed.expected_before(at_ns);
+                let follows = (rest - 250.0 * (4 * SECOND - at_ns) as f64 / 1e9).abs() < 0.001;
+                assert!(follows || arrivals == SHARP, "{rest} after {at_ns}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flat_rate_that_is_changed_is_exact_on_both_sides() {
+        let mut schedule = flat(100.0, 10);
+        schedule.change(5 * SECOND, &stage(400.0, 400.0, 10));
+        let due: Vec<u64> = schedule.arrivals(0, 1).map(|tick| tick.due_ns).collect();
+        let slow = (0..500).map(|k| k * SECOND / 100);
+        assert_eq!(due, slow.chain((0..2000).map(|k| 5 * SECOND + k * SECOND / 400)).collect::<Vec<_>>());
+        assert_eq!((schedule.rate_at(5 * SECOND - 1), schedule.rate_at(5 * SECOND)), (100.0, 400.0));
+    }
+
+    #[test]
+    fn a_pause_holds_arrivals_back_and_none_is_gained_by_many_of_them() {
+        let (mut schedule, planned) = (flat(1.0, 100), stage(1.0, 1.0, 100));
+        for second in (10..90).step_by(2) {
+            schedule.change(second * SECOND + 500_000_000, &stage(0.0, 0.0, 100));
+            schedule.change((second + 1) * SECOND + 500_000_000, &planned);
+        }
+        let within = |ns: u64| (10_500_000_000..90_500_000_000).contains(&ns) && (ns + SECOND / 2) / SECOND % 2 == 1;
+        assert!(schedule.arrivals(0, 1).all(|tick| !within(tick.due_ns)));
+        assert_eq!(schedule.total(), 60);
+    }
+
+    #[test]
+    fn a_load_that_is_paused_to_its_end_and_gone_on_with_is_the_planned_one() {
+        let bursts = ArrivalProcess::Bursts { on_ns: 10_000_000, off_ns: 90_000_000 };
+        for arrivals in [ArrivalProcess::Constant, ArrivalProcess::Poisson, bursts] {
+            let mut schedule = ramp(10.0, 900.0, 4, arrivals);
+            let at_ns = SECOND + 7;
+            schedule.change(at_ns, &stage(0.0, 0.0, 4));
+            assert_eq!(schedule.total(), schedule.count_before(at_ns));
+            assert_eq!(schedule.rate_at(2 * SECOND), 0.0);
+            schedule.change(3 * SECOND, &stage(10.0, 900.0, 4));
+            assert!((schedule.rate_at(3 * SECOND + SECOND / 2) - 788.75).abs() < 0.01);
+            let late = schedule.arrivals(0, 1).filter(|tick| tick.due_ns >= at_ns).collect::<Vec<_>>();
+            assert!(!late.is_empty() && late.iter().all(|tick| tick.due_ns >= 3 * SECOND));
+        }
+    }
+
+    #[test]
+    fn shares_of_a_changed_schedule_add_up_to_the_whole_whenever_workers_hear_of_it() {
+        let changes = [(SECOND / 2, (900.0, 900.0)), (SECOND, (0.0, 0.0)), (3 * SECOND / 2, (3000.0, 10.0))];
+        for arrivals in [ArrivalProcess::Constant, ArrivalProcess::Poisson, SHARP] {
+            let planned = ramp(10.0, 2000.0, 2, arrivals);
+            let mut schedule = planned.clone();
+            for (at_ns, (from, to)) in changes {
+                schedule.change(at_ns, &stage(from, to, 2));
+            }
+            let whole: Vec<Tick> = schedule.arrivals(0, 1).collect();
+            assert_eq!(schedule.total(), whole.len() as u64);
+            let mut union: Vec<Tick> = Vec::new();
+            for worker in 0..3 {
+                let mut share = planned.arrivals(worker, 3);
+                for (at_ns, (from, to)) in changes {
+                    // Each has looked at what comes next when it hears of a change, 0 to 200 ms before.
+                    while let Some(tick) = share.peek().filter(|tick| tick.due_ns + worker * SECOND / 10 < at_ns) {
+                        union.push(tick);
+                        share.advance();
+                    }
+                    share.change(at_ns, &stage(from, to, 2));
+                }
+                union.extend(share);
+            }
+            union.sort_by_key(|tick| tick.number);
+            assert_eq!(union, whole, "{arrivals:?}");
+        }
     }
 
     #[test]

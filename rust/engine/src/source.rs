@@ -24,9 +24,9 @@ pub enum Source {
 /// See [`Source`].
 #[derive(Debug)]
 pub struct Open {
-    schedule: Schedule,
     arrivals: Arrivals,
     next: Option<Tick>,
+    finished: bool,
     drop_after_ns: Option<u64>,
     workers: u64,
 }
@@ -35,6 +35,13 @@ pub struct Open {
 #[derive(Debug)]
 pub struct Closed {
     stages: Vec<UserStage>,
+    duration_ns: u64,
+    /// The most users, over all workers, that any stages so far have at a time.
+    most_users: u32,
+    /// Users stay, and ask for nothing.
+    paused: bool,
+    /// What is to be in force, and from when on; no stages: a pause.
+    changes: VecDeque<(u64, Vec<UserStage>)>,
     index: u64,
     workers: u64,
     /// Users that run, waiting ones included.
@@ -64,18 +71,10 @@ impl Source {
         match (load, Schedule::of(load)) {
             (Load::Open { drop_after_ns, .. }, Some(schedule)) => {
                 let mut arrivals = schedule.arrivals(index, workers);
-                let next = arrivals.next();
-                Self::Open(Open { schedule, arrivals, next, drop_after_ns: *drop_after_ns, workers })
+                let next = arrivals.peek();
+                Self::Open(Open { arrivals, next, finished: false, drop_after_ns: *drop_after_ns, workers })
             }
-            (Load::Closed { stages }, _) => Self::Closed(Closed {
-                stages: stages.clone(),
-                index,
-                workers,
-                active: 0,
-                retired: 0,
-                waiting: VecDeque::new(),
-                next_look_ns: 0,
-            }),
+            (Load::Closed { stages }, _) => Self::Closed(Closed::new(stages.clone(), index, workers)),
             (Load::Open { .. }, None) => unreachable!("an open load has a schedule"),
         }
     }
@@ -89,15 +88,16 @@ impl Source {
                     Some(limit) if now_ns - tick.due_ns > limit => Due::Drop,
                     _ => Due::Send(tick.due_ns),
                 },
-                next => Due::Nothing(next.map(|tick| tick.due_ns)),
+                Some(tick) => Due::Nothing(Some(tick.due_ns)),
+                None => Due::Nothing(Some(open.ends_ns()).filter(|&ns| ns > now_ns)),
             },
             Self::Closed(closed) => {
                 if now_ns >= closed.next_look_ns {
                     closed.look(now_ns);
                 }
                 match closed.waiting.front() {
-                    Some(&asked_ns) => Due::Send(asked_ns),
-                    None => Due::Nothing(Some(closed.next_look_ns).filter(|&ns| ns < u64::MAX)),
+                    Some(&asked_ns) if !closed.paused => Due::Send(asked_ns),
+                    _ => Due::Nothing(Some(closed.next_look_ns).filter(|&ns| ns < u64::MAX)),
                 }
             }
         }
@@ -107,10 +107,30 @@ impl Source {
     #[inline]
     pub fn take(&mut self) {
         match self {
-            Self::Open(open) => open.next = open.arrivals.next(),
+            Self::Open(open) => {
+                open.arrivals.advance();
+                open.next = open.arrivals.peek();
+            }
             Self::Closed(closed) => {
                 closed.waiting.pop_front();
             }
+        }
+    }
+
+    /// From an instant on the load is another one, laid from the start of the run as this one was. Users without any
+    /// stages pause.
+    pub fn change(&mut self, at_ns: u64, load: Load) {
+        match (self, load) {
+            (Self::Open(open), Load::Open { stages, .. }) if !open.finished => {
+                open.arrivals.change(at_ns, &stages);
+                open.next = open.arrivals.peek();
+            }
+            (Self::Closed(closed), Load::Closed { stages }) if closed.duration_ns > 0 => {
+                closed.next_look_ns = closed.next_look_ns.min(at_ns);
+                closed.most_users = closed.most_users.max(most_users(&stages));
+                closed.changes.push_back((at_ns, stages));
+            }
+            _ => {}
         }
     }
 
@@ -151,12 +171,14 @@ impl Source {
     pub fn finish(&mut self, now_ns: u64) -> u64 {
         match self {
             Self::Open(open) => {
-                let due = |tick: &Tick| tick.due_ns <= now_ns;
-                let first = open.next.take().filter(due);
-                first.map_or(0, |_| 1 + open.arrivals.by_ref().take_while(due).count() as u64)
+                if std::mem::replace(&mut open.finished, true) {
+                    return 0;
+                }
+                open.next = None;
+                open.arrivals.by_ref().take_while(|tick| tick.due_ns <= now_ns).count() as u64
             }
             Self::Closed(closed) => {
-                closed.stages.clear();
+                closed.duration_ns = 0;
                 closed.next_look_ns = u64::MAX;
                 // A user that waits has asked for something that was never scheduled: only arrivals are.
                 closed.active -= closed.waiting.len() as u64;
@@ -166,11 +188,11 @@ impl Source {
         }
     }
 
-    /// Whether nothing will ever be due again.
+    /// Whether nothing will ever be due again. Before its end a load may still be changed.
     pub fn is_exhausted(&self, now_ns: u64) -> bool {
         match self {
-            Self::Open(open) => open.next.is_none(),
-            Self::Closed(closed) => now_ns >= closed.duration_ns(),
+            Self::Open(open) => open.next.is_none() && now_ns >= open.ends_ns(),
+            Self::Closed(closed) => now_ns >= closed.duration_ns,
         }
     }
 
@@ -185,8 +207,8 @@ impl Source {
     /// How long the load lasts.
     pub fn duration_ns(&self) -> u64 {
         match self {
-            Self::Open(open) => open.schedule.duration_ns(),
-            Self::Closed(closed) => closed.duration_ns(),
+            Self::Open(open) => open.arrivals.schedule().duration_ns(),
+            Self::Closed(closed) => closed.duration_ns,
         }
     }
 
@@ -194,10 +216,19 @@ impl Source {
     pub fn overdue(&self, now_ns: u64) -> u64 {
         match self {
             Self::Open(open) => open.next.filter(|tick| tick.due_ns < now_ns).map_or(0, |tick| {
-                let expected = open.schedule.expected_before(now_ns) - open.schedule.expected_before(tick.due_ns);
+                let schedule = open.arrivals.schedule();
+                let expected = schedule.expected_before(now_ns) - schedule.expected_before(tick.due_ns);
                 (expected / open.workers as f64) as u64
             }),
             Self::Closed(closed) => closed.waiting.len() as u64,
+        }
+    }
+
+    /// The most users that there will be at a time, as far as is known.
+    pub fn most_users(&self) -> u64 {
+        match self {
+            Self::Open(_) => 0,
+            Self::Closed(closed) => closed.most(),
         }
     }
 
@@ -210,23 +241,57 @@ impl Source {
     }
 }
 
+impl Open {
+    /// Past this, nothing is due that is not yet.
+    fn ends_ns(&self) -> u64 {
+        if self.finished { 0 } else { self.arrivals.schedule().duration_ns() }
+    }
+}
+
 impl Closed {
+    fn new(stages: Vec<UserStage>, index: u64, workers: u64) -> Self {
+        Self {
+            duration_ns: stages.iter().map(|stage| stage.duration_ns).sum(),
+            most_users: most_users(&stages),
+            stages,
+            paused: false,
+            changes: VecDeque::new(),
+            index,
+            workers,
+            active: 0,
+            retired: 0,
+            waiting: VecDeque::new(),
+            next_look_ns: 0,
+        }
+    }
+
     fn share(&self, users: u64) -> u64 {
         (users + self.workers - 1 - self.index) / self.workers
     }
 
-    /// The most users that this worker will have at a time.
+    /// The most users that this worker will have at a time, as far as is known.
     fn most(&self) -> u64 {
-        let most = self.stages.iter().map(|stage| stage.from_users.max(stage.to_users)).max();
-        self.share(u64::from(most.unwrap_or(0)))
+        self.share(u64::from(self.most_users))
     }
 
-    fn duration_ns(&self) -> u64 {
-        self.stages.iter().map(|stage| stage.duration_ns).sum()
+    /// Brings into force what is to be by now.
+    fn change(&mut self, now_ns: u64) {
+        while let Some((at_ns, stages)) = self.changes.pop_front_if(|(at_ns, _)| *at_ns <= now_ns) {
+            let was_paused = std::mem::replace(&mut self.paused, stages.is_empty());
+            if self.paused {
+                continue;
+            }
+            self.stages = stages;
+            if was_paused {
+                // Nobody was kept waiting meanwhile.
+                self.waiting.iter_mut().for_each(|asked_ns| *asked_ns = at_ns.max(*asked_ns));
+            }
+        }
     }
 
     /// Starts users that should run by now; those that should not, leave when their request has ended.
     fn look(&mut self, now_ns: u64) {
+        self.change(now_ns);
         let wanted = self.wanted(now_ns);
         while self.active < wanted {
             self.active += 1;
@@ -236,16 +301,23 @@ impl Closed {
             self.active -= 1;
         }
         let changes = self.stages.iter().any(|stage| stage.from_users != stage.to_users) || self.stages.len() > 1;
-        self.next_look_ns = match self.duration_ns() {
+        let change_ns = self.changes.front().map_or(u64::MAX, |(at_ns, _)| *at_ns);
+        self.next_look_ns = match self.duration_ns {
             end_ns if now_ns >= end_ns => u64::MAX,
-            end_ns if changes => end_ns.min(now_ns + RAMP_STEP_NS),
-            end_ns => end_ns,
+            end_ns if changes => end_ns.min(now_ns + RAMP_STEP_NS).min(change_ns),
+            end_ns => end_ns.min(change_ns),
         };
     }
 
     /// This worker's part of the users at an instant: of users 0 … n-1 those whose number is its own modulo the number
     /// of workers.
     fn wanted(&self, now_ns: u64) -> u64 {
+        if now_ns >= self.duration_ns {
+            return 0;
+        }
+        if self.paused {
+            return self.active;
+        }
         let mut start_ns = 0;
         for stage in &self.stages {
             if now_ns < start_ns + stage.duration_ns {
@@ -260,9 +332,14 @@ impl Closed {
     }
 }
 
+fn most_users(stages: &[UserStage]) -> u32 {
+    stages.iter().map(|stage| stage.from_users.max(stage.to_users)).max().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{ArrivalProcess, RateStage};
 
     fn closed(stages: &[(u64, u32, u32)], index: u64, workers: u64) -> Closed {
         let stage = |&(seconds, from_users, to_users): &(u64, u32, u32)| UserStage {
@@ -270,8 +347,7 @@ mod tests {
             from_users,
             to_users,
         };
-        let stages = stages.iter().map(stage).collect();
-        Closed { stages, index, workers, active: 0, retired: 0, waiting: VecDeque::new(), next_look_ns: 0 }
+        Closed::new(stages.iter().map(stage).collect(), index, workers)
     }
 
     #[test]
@@ -300,6 +376,70 @@ mod tests {
         source.ended(SECOND + 2);
         assert!(matches!(source.due(SECOND + 3), Due::Nothing(_)));
         assert_eq!(source.active_users(), 0);
+    }
+
+    fn flat(users: u32) -> Load {
+        Load::Closed { stages: vec![UserStage { duration_ns: 10 * SECOND, from_users: users, to_users: users }] }
+    }
+
+    /// Those that ask at an instant; they go on asking when they are answered.
+    fn asking(source: &mut Source, now_ns: u64) -> Vec<u64> {
+        let mut asked = Vec::new();
+        while let Due::Send(asked_ns) = source.due(now_ns) {
+            source.take();
+            asked.push(asked_ns);
+        }
+        asked
+    }
+
+    #[test]
+    fn users_are_more_or_fewer_from_the_instant_of_a_change_on() {
+        let mut source = Source::Closed(closed(&[(10, 2, 2)], 0, 1));
+        assert_eq!(asking(&mut source, 0), [0, 0]);
+        source.change(SECOND, flat(5));
+        source.change(3 * SECOND, flat(1));
+        assert_eq!(source.due(SECOND - 1), Due::Nothing(Some(SECOND)));
+        assert_eq!(asking(&mut source, SECOND), [SECOND; 3]);
+        assert_eq!(source.active_users(), 5);
+        assert_eq!(source.due(SECOND), Due::Nothing(Some(3 * SECOND)));
+        assert_eq!(source.due(3 * SECOND), Due::Nothing(Some(10 * SECOND)));
+        (0..5).for_each(|_| source.ended(4 * SECOND));
+        assert_eq!((asking(&mut source, 4 * SECOND).len(), source.active_users()), (1, 1));
+    }
+
+    #[test]
+    fn users_that_pause_stay_and_were_not_kept_waiting() {
+        let mut source = Source::Closed(closed(&[(10, 3, 3)], 0, 1));
+        assert_eq!(asking(&mut source, 0).len(), 3);
+        source.change(SECOND, Load::Closed { stages: Vec::new() });
+        assert!(matches!(source.due(SECOND), Due::Nothing(_)));
+        (0..3).for_each(|_| source.ended(2 * SECOND));
+        assert!(asking(&mut source, 3 * SECOND).is_empty());
+        assert_eq!(source.active_users(), 3);
+        source.change(4 * SECOND, flat(3));
+        assert_eq!(asking(&mut source, 5 * SECOND), [4 * SECOND; 3]);
+        source.change(6 * SECOND, Load::Closed { stages: Vec::new() });
+        assert!(matches!(source.due(6 * SECOND), Due::Nothing(_)));
+        (0..3).for_each(|_| source.ended(7 * SECOND));
+        assert_eq!(source.due(10 * SECOND), Due::Nothing(None));
+        assert!(source.is_exhausted(10 * SECOND) && source.active_users() == 0);
+    }
+
+    #[test]
+    fn a_load_may_go_on_until_its_planned_end_and_not_beyond() {
+        let stages = |rate: f64| vec![RateStage { duration_ns: 10 * SECOND, from_rate: rate, to_rate: rate }];
+        let arrivals = ArrivalProcess::Constant;
+        let load = |rate: f64| Load::Open { stages: stages(rate), arrivals, seed: 1, drop_after_ns: None };
+        let mut source = Source::new(&load(1.0), 1, 2);
+        source.change(2 * SECOND, load(0.0));
+        assert_eq!(asking(&mut source, 10 * SECOND - 1), [SECOND]);
+        assert_eq!(source.due(5 * SECOND), Due::Nothing(Some(10 * SECOND)));
+        assert!(!source.is_exhausted(5 * SECOND) && source.is_exhausted(10 * SECOND));
+        source.change(6 * SECOND, load(1.0));
+        assert_eq!(asking(&mut source, 9 * SECOND), [7 * SECOND, 9 * SECOND]);
+        source.finish(9 * SECOND);
+        source.change(9 * SECOND, load(100.0));
+        assert_eq!((source.due(9 * SECOND), source.is_exhausted(9 * SECOND)), (Due::Nothing(None), true));
     }
 
     #[test]

@@ -206,6 +206,18 @@ impl Streams {
         Next::Leave { user }
     }
 
+    /// The loads become others, from an instant on; `None` stays as it is.
+    pub fn change(&mut self, at_ns: u64, loads: Vec<Option<Load>>) {
+        for (stream, load) in self.streams.iter_mut().zip(loads) {
+            load.into_iter().for_each(|load| stream.source.change(at_ns, load));
+        }
+    }
+
+    /// The most users of closed loads that there will be at a time, as far as is known.
+    pub fn most_users(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.source.most_users()).sum()
+    }
+
     /// A user of a stream was made: its place and its number.
     pub fn born(&mut self, stream: usize) -> (usize, u64) {
         let number = self.born * self.workers + self.index;

@@ -9,7 +9,7 @@
 use std::io;
 
 use crate::clock::{SECOND, cpu_ns, now_ns};
-use crate::control::{Control, Order};
+use crate::control::{Change, Control, Order};
 use crate::pacer::Pacer;
 use crate::plan::Plan;
 use crate::reactor::Reactor;
@@ -35,6 +35,8 @@ pub struct Vitals {
     pub drain_until_ns: u64,
     /// All is to end now.
     pub stopped: bool,
+    /// Changes of the load that have been ordered; whoever has the load takes them.
+    pub changes: Vec<Change>,
     cpu_at_start_ns: u64,
     /// When to give the next sign of life.
     pub next_heartbeat_ns: u64,
@@ -51,6 +53,7 @@ impl Vitals {
             drain_ns: plan.drain_ns,
             drain_until_ns: u64::MAX,
             stopped: false,
+            changes: Vec::new(),
             cpu_at_start_ns: 0,
             next_heartbeat_ns: 0,
         }
@@ -92,6 +95,7 @@ impl Vitals {
                     self.start_ns = ns;
                     self.end_at(ns + self.duration_ns);
                 }
+                Order::Change(change) => self.changes.push(change),
                 Order::Finish if self.start_ns > 0 => {
                     self.end_at(now);
                     gives_up = true;

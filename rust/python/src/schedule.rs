@@ -1,6 +1,6 @@
 //! The arrivals of an open plan.
 
-use loadgen_engine::plan::Plan;
+use loadgen_engine::plan::{Load, Plan};
 use loadgen_engine::schedule::{Arrivals as List, Schedule as Function};
 use pyo3::prelude::*;
 
@@ -36,6 +36,16 @@ impl Schedule {
 
     fn rate_at(&self, ns: u64) -> f64 {
         self.function.rate_at(ns)
+    }
+
+    /// The same up to an instant, and from there on those of an open load, which is laid from the start of the run.
+    fn changed(&self, at_ns: u64, load: &[u8]) -> PyResult<Self> {
+        let Load::Open { stages, .. } = Load::read(load).map_err(refused)? else {
+            return Err(refused("load: the closed model has no schedule"));
+        };
+        let mut function = self.function.clone();
+        function.change(at_ns, &stages);
+        Ok(Self { function })
     }
 
     #[pyo3(signature = (worker = 0, workers = 1))]

@@ -139,6 +139,7 @@ impl<R: Reactor> Worker<R> {
 
     fn run(mut self, mut control: Control) -> io::Result<()> {
         self.vitals.await_start(&mut self.client.reactor, &self.recorder, &mut control)?;
+        self.change();
         while !self.is_done() {
             self.account_for_more(now_ns());
             let wake = self.turn();
@@ -171,6 +172,19 @@ impl<R: Reactor> Worker<R> {
         let now = now_ns();
         if self.vitals.obey(control, now) {
             self.give_up_the_rest(now);
+        }
+        self.change();
+    }
+
+    /// The load becomes what it was ordered to be.
+    fn change(&mut self) {
+        for change in std::mem::take(&mut self.vitals.changes) {
+            let users_before = self.source.most_users();
+            for load in change.loads.into_iter().flatten() {
+                self.source.change(change.at_ns, load);
+            }
+            self.client.follow_users(users_before, self.source.most_users());
+            self.lanes.set_cap(self.client.pool().cap());
         }
     }
 

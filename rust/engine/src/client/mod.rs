@@ -173,6 +173,13 @@ impl<R: Reactor> Client<R> {
         &self.pool
     }
 
+    /// There are to be more users. Where each could have a connection, each still can.
+    pub fn follow_users(&mut self, users_before: u64, users: u64) {
+        if users_before <= self.pool.cap() as u64 {
+            self.pool.raise_cap(users as usize);
+        }
+    }
+
     /// Takes a connection that is ready, if there is one.
     #[inline]
     pub fn acquire(&mut self, origin: usize) -> Option<Slot> {

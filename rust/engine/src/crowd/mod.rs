@@ -145,6 +145,7 @@ impl<R: Reactor> Crowd<R> {
 
     fn run(mut self, control: &mut Control) -> io::Result<()> {
         self.vitals.await_start(&mut self.client.reactor, &self.desk.recorder, control)?;
+        self.change();
         while !self.is_done() {
             let wake = self.turn(control)?;
             self.vitals.pacer.wait(&mut self.client.reactor, now_ns(), wake)?;
@@ -174,6 +175,17 @@ impl<R: Reactor> Crowd<R> {
         if self.vitals.obey(control, now) {
             self.give_up_the_rest(now);
             self.desk.plan.leave_ns = 0; // they leave at once
+        }
+        self.change();
+    }
+
+    /// The loads become what they were ordered to be.
+    fn change(&mut self) {
+        for change in std::mem::take(&mut self.vitals.changes) {
+            let sources = [Some(&mut self.connects), self.sends.as_mut()].into_iter().flatten();
+            for (source, load) in sources.zip(change.loads) {
+                load.into_iter().for_each(|load| source.change(change.at_ns, load));
+            }
         }
     }
 

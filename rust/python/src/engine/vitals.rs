@@ -61,6 +61,12 @@ impl Core {
         if gives_up {
             self.give_up_the_rest(now);
         }
+        for change in std::mem::take(&mut self.vitals.changes) {
+            let Some(streams) = &mut self.streams else { break };
+            let users_before = streams.most_users();
+            streams.change(change.at_ns, change.loads);
+            self.courier.client.follow_users(users_before, streams.most_users());
+        }
     }
 
     fn phase(&mut self, now: u64) -> &'static str {
