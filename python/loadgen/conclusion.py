@@ -150,7 +150,7 @@ def conclude_run(
         script=script_result(evidence, ledger, cpu_share, news) if scripted else None,
         sockets=socket_result(plan, ledger, deliveries) if plan.sockets and deliveries else None,
         changes=[
-            ChangeResult(at_s=round(change.at_ns / 1e9, 6), event=change.kind, text=change.text)
+            ChangeResult(at_s=change.at_ns / 1e9, event=change.kind, text=change.text)
             for change in evidence.changes
         ],
     )

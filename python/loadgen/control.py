@@ -119,7 +119,8 @@ class Control:
             at_ns = self._next_instant(running=True)
             was = self._levels(OpenLoad, at_ns)
             if not was:
-                raise ControlRefused("this load has no rate to change: its users make it")
+                why = "its users make it" if self._plan.sockets is None else "it says nothing"
+                raise ControlRefused(f"this load has no rate to change: {why}")
             if rate * self._plan.duration_ns / 1e9 > MOST_ARRIVALS:
                 raise ControlRefused(f"{format_rate(rate)} for so long are more arrivals than can be counted")
             text = f"the rate was changed from {format_rate(sum(was.values()))} to {format_rate(rate)}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 
 from loadgen import load as module
 from loadgen._engine import monotonic_ns
-from loadgen.engine_plan import EnginePlan, MaxErrors, ScenarioPlan
+from loadgen.engine_plan import EnginePlan, MaxErrors, OpenStage, ScenarioPlan
 from loadgen.load import Evidence, Load, too_many_errors
 from loadgen.progress import Event, Progress
 from loadgen.schedule import make_schedule
@@ -73,6 +74,9 @@ class IdleCrew:
         if self._ends_after_s is not None:
             asyncio.get_running_loop().call_later(self._ends_after_s, self.ended.set)
         return monotonic_ns()
+
+    def change(self, at_ns: int, loads: list[object]) -> None:
+        self.told.append(f"change of {len(loads)} {at_ns > 0}")
 
     def finish(self) -> None:
         self.told.append("finish")
@@ -178,3 +182,33 @@ def test_what_a_script_no_longer_wanted_was_not_due(monkeypatch: pytest.MonkeyPa
     evidence, _, _, _ = play(monkeypatch, plan, crew_ends_after_s=0.05, scheduled=100)
     assert evidence.due == 100
     assert evidence.load_ns == pytest.approx(100 * SECOND / 10_000, abs=2)
+
+
+def test_a_change_is_told_at_its_instant_and_takes_the_plans_stages_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stages = [OpenStage(200 * MS, 10.0, 10.0), OpenStage(200 * MS, 20.0, 20.0)]
+    plan = scripted_plan(load=msgspec.structs.replace(open_load(), stages=stages))
+    evidence, events, looks, crew = play(
+        monkeypatch, plan, crew_ends_after_s=0.5, act=lambda load: load.control.change_rate(50)
+    )
+    assert crew.told[0] == "change of 1 True"
+    (change,) = evidence.changes
+    assert [event.event for event in events if event.event != "gate_shut"] == [
+        "start",
+        "stage",
+        "rate_changed",
+    ]
+    assert [event.at_s for event in events if event.event == "rate_changed"] == [change.at_ns / 1e9]
+    assert {look.target_rate_per_s for look in looks} >= {10, 50}
+    assert 20 not in {look.target_rate_per_s for look in looks}
+
+
+def test_a_change_whose_instant_never_comes_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def act(load: Load) -> None:
+        load.control.pause()
+        load.stop_for_script("no rows left")
+
+    evidence, events, _, _ = play(monkeypatch, scripted_plan(load=open_load(seconds=3600)), act=act)
+    assert evidence.changes == []
+    assert "paused" not in [event.event for event in events]

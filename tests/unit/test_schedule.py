@@ -8,6 +8,7 @@ import pytest
 
 from loadgen.engine_plan import ScenarioPlan
 from loadgen.errors import PlanError
+from loadgen.levels import flat, silent
 from loadgen.plan import Plan
 from loadgen.schedule import make_schedule
 from tests.unit.scripts import SECOND, closed_load, open_load, scripted_plan
@@ -69,3 +70,20 @@ def test_users_alone_have_no_schedule() -> None:
 def test_a_load_without_arrivals_is_a_mistake() -> None:
     with pytest.raises(PlanError, match="no arrival is due"):
         make_schedule(Plan(url="http://host/", rate="1/h", duration="1s", arrivals="poisson").compile())
+
+
+def test_each_load_follows_its_own_change() -> None:
+    plan = scripted_plan(
+        ScenarioPlan("browse", 1.0, None),
+        ScenarioPlan("idle", 0.0, closed_load()),
+        ScenarioPlan("buy", 0.0, open_load(rate=10, seconds=5)),
+        load=open_load(rate=100, seconds=10),
+    )
+    schedule = make_schedule(plan)
+    assert schedule is not None
+    schedule.change(2 * SECOND, [None, silent(closed_load()), flat(open_load(rate=10, seconds=5), 40)])
+    assert [schedule.rate_at(second * SECOND) for second in (1, 2, 6)] == [110, 140, 100]
+    schedule.change(4 * SECOND, [silent(open_load(rate=100, seconds=10)), None, None])
+    assert schedule.total == 400 + 20 + 120
+    assert schedule.count_before(4 * SECOND) == 400 + 20 + 80
+    assert schedule.duration_ns == 10 * SECOND

@@ -74,6 +74,7 @@ export interface Ending {
     exit_code: number;
     headline: string;
     trust: string;
+    changed: string | null;
     generator: { verdict: string; reasons: string[]; cpu_s: number; busy: number | null; lateness_p99_ms: Milliseconds; pacing: string };
     duration_s: number;
     target_rate_per_s: number | null;

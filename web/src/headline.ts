@@ -37,7 +37,7 @@ export function headline(run: Run): HTMLElement {
         const began = new Date(opening.started_at);
         const when = Number.isNaN(began.getTime()) ? "" : began.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
         const length = result ? `${duration(result.duration_s)} of load` : "";
-        facts.replaceChildren(...[opening.load, opening.target, when, length].filter(Boolean).map((fact) => el("bdi", {}, fact)));
+        facts.replaceChildren(...[opening.load, opening.target, when, length, result?.changed ?? ""].filter(Boolean).map((fact) => el("bdi", {}, fact)));
         if (opening.note) facts.append(el("bdi", {}, opening.note));
         box.dataset["verdict"] = result?.verdict ?? "none";
         setText(verdict, result ? result.headline : soFar(run));

@@ -24,7 +24,7 @@ from loadgen.report.percentiles import Point
 from loadgen.report.series import Column
 from loadgen.report.shown import document, shown
 from loadgen.report.text import measured
-from loadgen.report.words import ERROR_WORDS, headline, trust
+from loadgen.report.words import ERROR_WORDS, changed_by_hand, headline, trust
 from loadgen.result import LabelResult, Metric, Requests, Result
 from loadgen.snapshot import Latency, Milliseconds
 from loadgen.thresholds import Outcome
@@ -104,6 +104,7 @@ class Ending(Struct, kw_only=True, frozen=True):
     exit_code: int
     headline: str
     trust: str
+    changed: str | None  # that it was not the plan's load
     generator: Any
     duration_s: float
     target_rate_per_s: float | None
@@ -265,6 +266,7 @@ def _ending(result: Result) -> Ending:
         exit_code=result.exit_code,
         headline=headline(result),
         trust=trust(result),
+        changed=changed_by_hand(result),
         generator=document(msgspec.to_builtins(result.generator)),
         duration_s=result.duration_s,
         target_rate_per_s=result.target_rate_per_s,

@@ -11,7 +11,7 @@ from loadgen.report import script as of_script
 from loadgen.report import sockets as of_sockets
 from loadgen.report.columns import cut_middle, fitted, pad, width_of
 from loadgen.report.latencies import footnotes, latency_rows
-from loadgen.report.words import ERROR_WORDS, trust
+from loadgen.report.words import ERROR_WORDS, changed_by_hand, trust
 from loadgen.result import Result, ThresholdResult
 from loadgen.snapshot import Latency
 from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
@@ -87,7 +87,8 @@ def _head(result: Result) -> list[str]:
         load += f", {' and '.join(sorted(arrivals))} arrivals, {plan.pacing} pacing"
     head = [f"{title}{how:>{WIDTH - len(title)}}"]
     wired = _wrap("", ", ".join(describe_wire(plan.wire)).split(), " ") if describe_wire(plan.wire) else []
-    wired += _changed(result)
+    if changed := changed_by_hand(result):
+        wired.append(changed)
     if not plan.has_metrics:
         return [*head, f"{_cut(printable(plan.label), WIDTH - len(load) - 2)}: {load}", *wired]
     names = printable(
@@ -96,15 +97,6 @@ def _head(result: Result) -> list[str]:
     if width_of(names) + len(load) + 2 <= WIDTH:
         return [*head, f"{names}: {load}", *wired]
     return [*head, cut_middle(names, WIDTH), *_wrap("", load.split(), " "), *wired]
-
-
-def _changed(result: Result) -> list[str]:
-    """That the load was another one."""
-    if not result.changes:
-        return []
-    first = f"{result.changes[0].at_s:.1f} s"
-    when = f"at {first}" if len(result.changes) == 1 else f"{len(result.changes)} times from {first} on"
-    return [f"changed by hand {when}: this was not the load of the plan"]
 
 
 def _rates(result: Result) -> list[str]:

@@ -92,3 +92,12 @@ def trust(result: Result) -> str:
         "degraded": "Read the numbers with care: the generator was not at its best.",
         "client-limited": "Do not rely on these numbers: the generator was the limit, not the target.",
     }[generator.verdict]
+
+
+def changed_by_hand(result: Result) -> str | None:
+    """That the load was another one than its plan's, where it was."""
+    if not result.changes:
+        return None
+    first = f"{result.changes[0].at_s:.1f} s"
+    when = f"at {first}" if len(result.changes) == 1 else f"{len(result.changes)} times from {first} on"
+    return f"changed by hand {when}: this was not the load of the plan"
