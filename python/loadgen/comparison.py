@@ -68,6 +68,7 @@ class Side(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     generator: GeneratorVerdict
     load: str
+    changed: bool = False  # by hand, while it was on
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -158,6 +159,7 @@ def _side(run: StoredRun) -> Side:
         verdict=summary.verdict,
         generator=summary.generator.verdict,
         load=summary.load,
+        changed=bool(summary.changes),
     )
 
 

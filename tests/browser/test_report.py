@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from loadgen.report.page import NAME, make_report
-from loadgen.result import CheckResult, ThresholdResult
+from loadgen.result import ChangeResult, CheckResult, ThresholdResult
 from tests.support.shown_runs import make_labels, make_moment, write_run
 from tests.unit.results import make_result
 
@@ -271,3 +271,12 @@ def test_what_never_ended_is_shown_as_such(tmp_path: Path, open_page: Open) -> N
         page.keyboard.press(key)
     assert "p99 ∞, max ∞" in page.locator("#chart-response").get_by_role("status").inner_text()
     assert "∞" in page.locator("#latencies").inner_text()
+
+
+def test_a_load_that_was_changed_by_hand_is_called_so(tmp_path: Path, open_page: Open) -> None:
+    changes = [ChangeResult(at_s=4.25, event="paused", text="the load was paused")]
+    result = make_result(changes=changes)
+    folder = write_run(tmp_path / "run", [half_answered(1, 100)], result=result)
+    (folder / NAME).write_bytes(make_report(folder))
+    facts = open_page((folder / NAME).as_uri()).locator("p.facts")
+    assert "changed by hand at 4.2 s: this was not the load of the plan" in facts.inner_text()

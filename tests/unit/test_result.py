@@ -73,7 +73,7 @@ def test_the_summary_has_the_fields_of_its_schema_in_their_order() -> None:
     assert " ".join(document) == (
         "schema loadgen_version name command started_at duration_s verdict exit_code plan "
         "target_rate_per_s achieved_rate_per_s arrivals requests latency phases labels checks metrics "
-        "thresholds workers generator script sockets outputs"
+        "thresholds workers generator script sockets outputs changes"
     )
     assert document["schema"] == "loadgen/summary/1"
     assert " ".join(document["arrivals"]) == "scheduled sent completed failed dropped cancelled unfinished"

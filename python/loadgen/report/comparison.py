@@ -57,11 +57,12 @@ def _short(text: str, width: int) -> str:
 
 
 def _side(name: str, sides: Sequence[Side]) -> list[str]:
-    return [
-        f"{name if index == 0 else '':<10}{_short(side.folder, WIDTH - 10 - 24)}"
-        f"  {side.verdict}, {side.generator}"
-        for index, side in enumerate(sides)
-    ]
+    lines = []
+    for index, side in enumerate(sides):
+        ended = f"{side.verdict}, {side.generator}{', changed by hand' if side.changed else ''}"
+        folder = _short(side.folder, WIDTH - 12 - max(22, len(ended)))
+        lines.append(f"{name if index == 0 else '':<10}{folder}  {ended}")
+    return lines
 
 
 def _method(comparison: Comparison) -> list[str]:
