@@ -62,6 +62,7 @@ SUMMARY: dict[str, Any] = {
     "script": None,
     "sockets": None,
     "outputs": None,
+    "changes": None,
 }
 
 
