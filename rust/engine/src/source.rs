@@ -276,7 +276,9 @@ impl Closed {
 
     /// Brings into force what is to be by now.
     fn change(&mut self, now_ns: u64) {
-        while let Some((at_ns, stages)) = self.changes.pop_front_if(|(at_ns, _)| *at_ns <= now_ns) {
+        while self.changes.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns)
+            && let Some((at_ns, stages)) = self.changes.pop_front()
+        {
             let was_paused = std::mem::replace(&mut self.paused, stages.is_empty());
             if self.paused {
                 continue;

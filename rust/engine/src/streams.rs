@@ -209,7 +209,9 @@ impl Streams {
     /// The loads become others, from an instant on; `None` stays as it is.
     pub fn change(&mut self, at_ns: u64, loads: Vec<Option<Load>>) {
         for (stream, load) in self.streams.iter_mut().zip(loads) {
-            load.into_iter().for_each(|load| stream.source.change(at_ns, load));
+            if let Some(load) = load {
+                stream.source.change(at_ns, load);
+            }
         }
     }
 

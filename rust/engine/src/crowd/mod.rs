@@ -184,7 +184,9 @@ impl<R: Reactor> Crowd<R> {
         for change in std::mem::take(&mut self.vitals.changes) {
             let sources = [Some(&mut self.connects), self.sends.as_mut()].into_iter().flatten();
             for (source, load) in sources.zip(change.loads) {
-                load.into_iter().for_each(|load| source.change(change.at_ns, load));
+                if let Some(load) = load {
+                    source.change(change.at_ns, load);
+                }
             }
         }
     }
