@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from loadgen.auth import Bearer, DigestAuth
     from loadgen.data import csv_rows, json_rows
     from loadgen.errors import (
+        ControlRefused,
         Interrupted,
         LoadgenError,
         NoReply,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bearer",
     "Breaker",
+    "ControlRefused",
     "DigestAuth",
     "Interrupted",
     "LoadgenError",

@@ -15,6 +15,7 @@ NAMES = [
     *(
         "Bearer",
         "Breaker",
+        "ControlRefused",
         "DigestAuth",
         "Interrupted",
         "LoadgenError",

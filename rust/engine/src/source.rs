@@ -220,6 +220,7 @@ impl Source {
                 let expected = schedule.expected_before(now_ns) - schedule.expected_before(tick.due_ns);
                 (expected / open.workers as f64) as u64
             }),
+            Self::Closed(closed) if closed.paused => 0,
             Self::Closed(closed) => closed.waiting.len() as u64,
         }
     }
@@ -417,7 +418,7 @@ mod tests {
         assert!(matches!(source.due(SECOND), Due::Nothing(_)));
         (0..3).for_each(|_| source.ended(2 * SECOND));
         assert!(asking(&mut source, 3 * SECOND).is_empty());
-        assert_eq!(source.active_users(), 3);
+        assert_eq!((source.active_users(), source.overdue(3 * SECOND)), (3, 0));
         source.change(4 * SECOND, flat(3));
         assert_eq!(asking(&mut source, 5 * SECOND), [4 * SECOND; 3]);
         source.change(6 * SECOND, Load::Closed { stages: Vec::new() });
