@@ -81,6 +81,7 @@ class Control:
         self._plan = plan
         self._steered = steered
         self._loads = list(plan.loads)  # the levels in force, but for a pause
+        self._astray: dict[int, int] = {}  # since when a load is not as planned, by its place
         self._paused_ns: int | None = None
         self._changes = 0
         self._last_ns = 0
@@ -166,9 +167,9 @@ class Control:
         """What Ctrl-C does: nothing new begins, and what is under way may end; once more ends it at once."""
         self._soon(partial(self._steered.interrupt, "stopped"))
 
-    def follows_plan(self, index: int) -> bool:
-        """Whether one of the plan's loads is on as planned, so that its stages come."""
-        return self._paused_ns is None and self._loads[index] is self._plan.loads[index]
+    def follows_plan(self, place: int, ns: int) -> bool:
+        """Whether one of the plan's loads is as planned at `ns` since the start, so that its stages come."""
+        return ns < self._astray.get(place, ns + 1)
 
     def users_at(self, ns: int) -> int:
         """Users that there should be at `ns` since the start, as changed."""
@@ -220,6 +221,11 @@ class Control:
     ) -> None:
         change = Change(at_ns=at_ns, loads=list(loads), kind=kind, text=text)
         self._soon(partial(self._steered.change, change))
+        for place, load in enumerate(loads):
+            if load is self._plan.loads[place]:
+                self._astray.pop(place, None)
+            elif load is not None:
+                self._astray.setdefault(place, at_ns)
         self._changes += 1
         self._last_ns = at_ns
 

@@ -240,14 +240,16 @@ class Load:
     def _moments(self) -> Iterable[tuple[int, Callable[[], None]]]:
         """What to do before the end, and when: tell of stages, begin to count, look up every second."""
         duration_ns = self._plan.duration_ns
-        stages = ((ns, partial(self._tell_stage, place, text)) for ns, place, text in self._stage_starts())
+        stages = (
+            (ns, partial(self._tell_stage, ns, place, text)) for ns, place, text in self._stage_starts()
+        )
         marks = ((ns, partial(self._mark, ns)) for ns in self._watch.delays_ns if ns < duration_ns)
         ticks = ((ns, partial(self._tick, "load")) for ns in range(TICK_NS, duration_ns, TICK_NS))
         return merge(stages, marks, ticks, key=itemgetter(0))
 
-    def _tell_stage(self, place: int, text: str) -> None:
+    def _tell_stage(self, ns: int, place: int, text: str) -> None:
         """Of a load that people have not made another one."""
-        if self.control.follows_plan(place):
+        if self.control.follows_plan(place, ns):
             self.tell("stage", text)
 
     def _mark(self, delay_ns: int) -> None:

@@ -134,12 +134,15 @@ def test_a_pause_silences_all_and_the_end_of_it_brings_back_what_was() -> None:
 
 def test_stages_come_only_of_a_load_that_is_as_planned() -> None:
     seen: list[list[bool]] = []
+    early: list[bool] = []
 
     def look(control: Control) -> None:
-        seen.append([control.follows_plan(place) for place in range(4)])
+        seen.append([control.follows_plan(place, 20 * SECOND) for place in range(4)])
+        early.append(control.follows_plan(0, SECOND))
 
     steer(MIXED, look, Control.pause, look, Control.resume, look, lambda one: one.change_rate(5), look)
     assert seen == [[True] * 4, [False] * 4, [True] * 4, [False, False, True, True]]
+    assert all(early), "what came before a change was as planned"
 
 
 def test_of_sockets_people_change_what_they_say() -> None:
