@@ -88,6 +88,17 @@ export interface Ending {
     blocked: { text: string; file: string; line: number; code: string; longest_ms: number; count: number }[];
 }
 
+/** How the load stands that can be changed from here. */
+export interface ControlState {
+    paused: boolean;
+    rate_per_s: number | null;
+    users: number | null;
+    can_change: ("rate" | "users" | "pause" | "stop")[];
+}
+
+/** What python/loadgen/live/orders.py reads. */
+export type Order = { do: "rate"; per_s: number } | { do: "users"; users: number } | { do: "step"; of: "rate" | "users"; up: boolean } | { do: "pause" | "resume" | "stop" };
+
 export type MetricRow = [string, string, number | Gauge | Latency];
 export type Distribution = Record<string, [number, Milliseconds][]>;
 
@@ -105,4 +116,7 @@ export interface Feed {
     events?: Told[];
     distribution?: Distribution;
     result?: Ending;
+    control?: ControlState;
+    /** Why an order was not carried out; null: it was. */
+    answer?: string | null;
 }

@@ -3,6 +3,7 @@ import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { Axis, axisButtons } from "./axis";
 import { SPECS } from "./charts";
+import { controlBar } from "./control";
 import { countSection, machineSection, planSection } from "./details";
 import { distributionSection } from "./distribution";
 import { el, section } from "./dom";
@@ -53,7 +54,7 @@ function build(run: Run): void {
         machineSection(run),
     );
     const skip = el("a", { class: "skip", href: "#main" }, "Skip to the numbers");
-    document.getElementById("page")?.append(skip, headline(run), main);
+    document.getElementById("page")?.append(skip, headline(run), controlBar(run), main);
 }
 
 const run = new Run();

@@ -5,7 +5,9 @@ import { palette } from "./theme";
 
 export type Weight = "plain" | "alert";
 
-const PLAIN = new Set(["stage", "gate_shut"]);
+/** What people changed while the run was on. */
+export const CHANGES = new Set(["rate_changed", "users_changed", "paused", "resumed"]);
+const PLAIN = new Set(["stage", "gate_shut", ...CHANGES]);
 const UNMARKED = new Set(["start", "end", "script", "worker_said", "no_report"]);
 
 export function weightOf(event: string): Weight | null {

@@ -1,10 +1,10 @@
 // The run as far as it is known: feeds are added to it, and whoever shows it is told once a frame.
-import type { Column, Distribution, Ending, ErrorRow, Feed, Introduction, LabelRow, MetricRow, ThresholdRow, Told } from "./feed";
+import type { Column, ControlState, Distribution, Ending, ErrorRow, Feed, Introduction, LabelRow, MetricRow, Order, ThresholdRow, Told } from "./feed";
 
 export type Connection = "embedded" | "connecting" | "live" | "lost" | "over";
 
 /** Which parts changed since the last telling. */
-export type Part = "opening" | "moments" | "labels" | "thresholds" | "errors" | "checks" | "metrics" | "events" | "result" | "connection";
+export type Part = "opening" | "moments" | "labels" | "thresholds" | "errors" | "checks" | "metrics" | "events" | "result" | "connection" | "control";
 type Listener = () => void;
 
 const SHORTEST_DRAIN_S = 0.25;
@@ -34,6 +34,11 @@ export class Run {
     distribution: Distribution = {};
     result: Ending | null = null;
     connection: Connection = "connecting";
+    control: ControlState | null = null;
+    /** Why the last order was not carried out. */
+    refused: string | null = null;
+    /** Gives an order, where there is somebody to give it to. */
+    send: ((order: Order) => void) | null = null;
     private listeners: [Set<Part>, Listener][] = [];
     private changed = new Set<Part>();
 
@@ -65,6 +70,8 @@ export class Run {
         if (feed.checks) this.set("checks", () => (this.checks = feed.checks ?? []));
         if (feed.metrics) this.set("metrics", () => (this.metrics = feed.metrics ?? []));
         if (feed.events) this.set("events", () => (this.events = this.events.concat(feed.events ?? [])));
+        if (feed.control) this.set("control", () => (this.control = feed.control ?? null));
+        if (feed.answer !== undefined) this.set("control", () => (this.refused = feed.answer ?? null));
         if (feed.distribution) this.set("result", () => (this.distribution = feed.distribution ?? {}));
     }
 

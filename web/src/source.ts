@@ -29,10 +29,12 @@ function follow(run: Run, tries: number): void {
     socket.onmessage = (message: MessageEvent<string>) => {
         if (!heard) run.restart();
         heard = true;
+        run.send = (order) => socket.send(JSON.stringify(order));
         run.connect("live");
         run.add(JSON.parse(message.data) as Feed);
     };
     socket.onclose = () => {
+        run.send = null;
         const done = heard ? 0 : tries + 1;
         run.connect(run.result ? "over" : "lost");
         if (run.result || done > MOST_TRIES) return;

@@ -1,9 +1,12 @@
-"""Who may look at the live page, and from where. Pure: from what a request says to why it is refused.
+"""Who may look at the live page and change the load from it. Pure: from what a request says to its refusal.
+
+Orders come through the feed, so who may open the feed may give them, and nobody else.
 
 What a browser may be made to do by a foreign page, and what stands against it:
 
     read ours under a name of its own that now leads here (DNS rebinding)    the Host must be ours
-    open our feed from its own origin (WebSockets know no same-origin)      the Origin must be the Host
+    open our feed from its own origin (WebSockets know no same-origin)      the Origin must be the Host,
+                                                                            and there must be one
     anything at all, where we listen beyond loopback                         the token, which it cannot know
 
 Ports are not compared: a tunnel (`ssh -L`) has another one at its other end.

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET, UnsetType
+
 from loadgen.report.feed import (
     ErrorRow,
     Feed,
@@ -24,6 +26,7 @@ from loadgen.snapshot import Milliseconds, milliseconds, percentile_ns
 
 if TYPE_CHECKING:
     from loadgen._engine import Snapshot
+    from loadgen.control import ControlState
     from loadgen.timeline import Moment
     from loadgen.watch import State
 
@@ -110,7 +113,9 @@ class Seen:
     moments: int = 0
     look: int = 0
     events: int = 0
+    control: ControlState | None = None
     ended: bool = False
+    answer: str | None | UnsetType = UNSET  # to this viewer's order, until it is told
 
 
 @dataclass(slots=True)
@@ -118,6 +123,7 @@ class Board:
     """One run."""
 
     opening: Introduction | None = None
+    control: ControlState | None = None
     ending: Mapping[str, Any] | None = None  # parts of a feed
     _series: Series = field(default_factory=Series)
     _events: list[Told] = field(default_factory=list)
@@ -157,9 +163,13 @@ class Board:
             parts["label_count"] = self._look.label_count
             parts["thresholds"], parts["errors"] = self._look.thresholds, self._look.errors
             parts["checks"], parts["metrics"] = self._look.checks, self._look.metrics
+        if self.control is not None and self.control != seen.control:
+            parts["control"] = self.control
+        if seen.answer is not UNSET:
+            parts["answer"], seen.answer = seen.answer, UNSET
         if self.ending is not None and not seen.ended:
             parts |= self.ending
         seen.opening, seen.ended = True, self.ending is not None
         seen.generation, seen.moments = series.generation, len(series.moments)
-        seen.events, seen.look = len(self._events), self._looks
+        seen.events, seen.look, seen.control = len(self._events), self._looks, self.control
         return Feed(**parts) if parts else None

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadgen.live.curve import WIDEST
+from loadgen.live.orders import key_words
 from loadgen.live.standing import WORDS, first_of, value_of
 from loadgen.report.columns import fitted
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
+    from loadgen.control import ControlState
     from loadgen.live.curve import Curve
     from loadgen.live.figures import Figures
     from loadgen.watch import State
@@ -78,6 +80,12 @@ def thresholds(console: Console, states: Sequence[State]) -> list[RenderableType
             _cell(fitted(state.threshold.expression, max(10, console.width - BESIDE_AN_EXPRESSION))),
         )
     return [grid, Text(f"{'':{NAMES_WIDTH + 3}}{others}")] if others else [grid]
+
+
+def keys(state: ControlState) -> list[RenderableType]:
+    """What can be typed."""
+    words = key_words(state)
+    return [_name("   ".join(f"{key} {what}" for key, what in words))] if words else []
 
 
 def _grid() -> Table:

@@ -1,4 +1,4 @@
-"""The live page: serves it, and feeds whoever looks. It follows a run and never stops one.
+"""The live page: serves it, feeds whoever looks, and passes on what they ask of the run.
 
 It has a thread and a loop of its own, so that no viewer is in the way of the run, however slow. One who
 cannot keep up gets more at a time, and less often.
@@ -23,9 +23,10 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from loadgen.errors import UsageError
+from loadgen.errors import ControlRefused, UsageError
 from loadgen.live.access import Access, Address
 from loadgen.live.board import Board, Looker, Seen
+from loadgen.live.orders import obey, read_order
 from loadgen.report.feed import Told, ending_parts, introduction
 from loadgen.report.page import read_bundle
 from loadgen.report.percentiles import KINDS, points_of
@@ -34,13 +35,15 @@ from loadgen.timeline import moment_of
 
 if TYPE_CHECKING:
     from loadgen._engine import Snapshot
+    from loadgen.control import Control
     from loadgen.progress import Event, Opening, Progress
     from loadgen.result import Result
 
 # How long those who look are waited for at the end, so that they see the result.
 PARTING_S = 2.0
-# Nobody has anything to say to us.
+# Orders are short, and nobody gives twenty a second by hand.
 MOST_HEARD = 1024
+BETWEEN_ORDERS_S = 0.05
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "frame-ancestors 'none'",  # the rest stands in the page
@@ -62,6 +65,7 @@ class PageServer:
         self._board = Board()
         self._looker = Looker()
         self._total: Snapshot | None = None
+        self._control: Control | None = None
         self._bells: set[asyncio.Event] = set()
         self._viewers: set[asyncio.Task[Any]] = set()
         self._over = False
@@ -85,6 +89,8 @@ class PageServer:
         began = datetime.fromtimestamp(opening.started_at, UTC).isoformat(timespec="milliseconds")
         told = introduction(opening.plan, began, examine(), opening.note)
         self._post(lambda: setattr(self._board, "opening", told))
+        self._control = opening.control
+        self._show_control()
 
     def progress(self, progress: Progress) -> None:
         """A moment; of labels some, if anybody looks."""
@@ -94,11 +100,13 @@ class PageServer:
         moment = moment_of(progress)
         look = self._looker.look(progress.total, progress.thresholds) if self._viewers else None
         self._post(lambda: self._board.add_moment(moment, look))
+        self._show_control()
 
     def event(self, event: Event) -> None:
         """At once."""
         told = Told(round(event.at_s, 3), event.event, shown(event.text))
         self._post(lambda: self._board.add_event(told))
+        self._show_control()
 
     def end(self, result: Result) -> None:
         """What it all came to."""
@@ -112,6 +120,11 @@ class PageServer:
         if self._thread.is_alive():
             self._post(self._closing.set)
             self._thread.join()
+
+    def _show_control(self) -> None:
+        if self._control is not None:
+            state = self._control.state
+            self._post(lambda: setattr(self._board, "control", state))
 
     def _post(self, act: Callable[[], None]) -> None:
         def now() -> None:
@@ -185,6 +198,7 @@ class PageServer:
         assert task is not None
         self._bells.add(bell)
         self._viewers.add(task)
+        hearing = asyncio.create_task(self._hear(connection, seen, bell))
         try:
             while True:
                 bell.clear()
@@ -198,8 +212,29 @@ class PageServer:
         except ConnectionClosed:
             pass
         finally:
+            hearing.cancel()
             self._bells.discard(bell)
             self._viewers.discard(task)
+
+    async def _hear(self, connection: ServerConnection, seen: Seen, bell: asyncio.Event) -> None:
+        """What one who looks asks for, one order after the other."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                seen.answer = self._answer_to(await connection.recv(decode=False))
+                self._show_control()
+                bell.set()
+                await asyncio.sleep(BETWEEN_ORDERS_S)
+
+    def _answer_to(self, message: bytes) -> str | None:
+        """Why it is not done; None: it is done."""
+        try:
+            order = read_order(message)
+            if self._control is None:
+                return "the run has not begun"
+            obey(order, self._control)
+        except ControlRefused as refused:
+            return shown(refused.message)
+        return None
 
 
 def _reason(error: OSError | UnicodeError) -> str:

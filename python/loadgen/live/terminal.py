@@ -1,4 +1,4 @@
-"""The live view in a terminal, and plain lines elsewhere. Both write to stderr and never stop a run."""
+"""The live view in a terminal, and plain lines elsewhere. Both write to stderr and stop no run by themselves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
+from loadgen.errors import ControlRefused
 from loadgen.live.curve import Curve
 from loadgen.live.figures import Figures, figures_of
+from loadgen.live.keys import Keys, find_keyboard
+from loadgen.live.orders import obey, order_of
 from loadgen.live.standing import Changes
 from loadgen.report.columns import fitted
 from loadgen.units import counted, format_duration, format_ns, format_rate
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
 
+    from loadgen.control import Control
     from loadgen.engine_plan import EnginePlan
     from loadgen.progress import Event, Observer, Opening, Progress
     from loadgen.result import Result
@@ -129,7 +133,7 @@ class PlainView(QuietView):
 
 
 class LiveView(QuietView):
-    """A few lines that are drawn again and again, in place."""
+    """A few lines that are drawn again and again, in place; by keys the load can be changed."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -141,18 +145,27 @@ class LiveView(QuietView):
         self._over = False
         self._progress: Progress | None = None
         self._rate, self._p99 = Curve(format_rate), Curve(format_ns)
+        self._control: Control | None = None
+        self._keys: Keys | None = None
 
     def begin(self, opening: Opening) -> None:
         """Start to draw."""
-        from rich.console import Console  # heavy, and of no use where nobody looks
-        from rich.live import Live
-
         if opening.note:
             self.say(opening.note)
         self.say(describe_plan(opening.plan))
         self._figures = figures_of(opening.plan)
         self._title, self._length_s = opening.plan.name, opening.plan.duration_ns / 1e9
         self._begun = time.monotonic()
+        self._start_drawing()
+        self._control = opening.control
+        keyboard = find_keyboard()
+        if self._control is not None and keyboard is not None:
+            self._keys = Keys(keyboard, self._hear, self._stop_drawing, self._start_drawing)
+
+    def _start_drawing(self) -> None:
+        from rich.console import Console  # heavy, and of no use where nobody looks
+        from rich.live import Live
+
         console = Console(file=self._stream, highlight=False, emoji=False)
         self._live = Live(
             console=console,
@@ -165,6 +178,8 @@ class LiveView(QuietView):
     def progress(self, progress: Progress) -> None:
         """Kept for the next drawing."""
         self._progress = progress
+        if self._keys is not None:
+            self._keys.look()
         # A look at the end of the load may be at next to nothing, which has no rate.
         if progress.phase == "load" and progress.interval_s > SHORTEST_S:
             figures = self._figures(progress)
@@ -179,6 +194,12 @@ class LiveView(QuietView):
 
     def close(self) -> None:
         """Give the terminal back as it was."""
+        if self._keys is not None:
+            self._keys.close()
+            self._keys = None
+        self._stop_drawing()
+
+    def _stop_drawing(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -191,6 +212,15 @@ class LiveView(QuietView):
             with contextlib.suppress(OSError):
                 self._live.console.print(text, markup=False)
 
+    def _hear(self, key: str) -> None:
+        assert self._control is not None
+        order = order_of(key, self._control.state)
+        try:
+            if order is not None:
+                obey(order, self._control)
+        except ControlRefused as refused:
+            self.say(refused.message)
+
     def _draw(self, console: Console) -> Group:
         from rich.console import Group
 
@@ -200,13 +230,18 @@ class LiveView(QuietView):
         left_s = max(0.0, self._length_s - elapsed_s)
         is_over = self._over or not left_s
         left = "the load is over" if is_over else f"{format_duration(math.ceil(left_s) * 1e9)} left"
+        state = self._control.state if self._control is not None else None
+        if state is not None and state.paused and not is_over:
+            left = f"paused, {left}"
+        keys = drawing.keys(state) if state is not None and self._keys is not None and self._keys.is_read else []
         head = drawing.head(self._title, elapsed_s, self._length_s, left)
         if self._progress is None:
-            return Group(head)
+            return Group(head, *keys)
         figures = self._figures(self._progress)
         return Group(
             head,
             drawing.curves(console, ("rate", self._rate, f"{figures.pace}, "), ("p99", self._p99, "")),
             drawing.figures(figures),
             *drawing.thresholds(console, self._progress.thresholds),
+            *keys,
         )

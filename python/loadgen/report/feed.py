@@ -5,6 +5,7 @@ moments      columns, one value for each moment; they are added to those known a
 labels       rows by label, so far: each replaces the one with its number
 thresholds, errors, checks, metrics, events
 result       when all is known; distribution comes with it
+control      how the load stands that can be changed, and the answer to whoever asked for a change; only live
 
 Texts are cut and made printable here, so that whoever shows them need not.
 """
@@ -31,6 +32,7 @@ from loadgen.thresholds import Outcome
 from loadgen.units import format_count
 
 if TYPE_CHECKING:
+    from loadgen.control import ControlState
     from loadgen.engine_plan import EnginePlan
     from loadgen.watch import State
 
@@ -134,6 +136,8 @@ class Feed(Struct, kw_only=True, frozen=True):
     events: Sequence[Told] | UnsetType = UNSET
     distribution: Mapping[str, Sequence[Point]] | UnsetType = UNSET
     result: Ending | UnsetType = UNSET
+    control: ControlState | UnsetType = UNSET  # only live
+    answer: str | None | UnsetType = UNSET  # to one's own order: why not; None: it is done
 
     def encode(self) -> bytes:
         """JSON."""

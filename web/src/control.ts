@@ -1,0 +1,102 @@
+// The bar that changes a load while it is on. In a report there is none.
+import "./control.css";
+import { el, setText } from "./dom";
+import type { ControlState, Order } from "./feed";
+import { clock } from "./format";
+import { CHANGES } from "./marks";
+import type { Run } from "./run";
+
+type Quantity = "rate" | "users";
+
+const WORDS = {
+    rate: { label: "Rate, per second", least: "0", step: "any" },
+    users: { label: "Users", least: "1", step: "1" },
+} as const;
+
+const valueOf = (of: Quantity, state: ControlState): number => (of === "rate" ? state.rate_per_s : state.users) ?? 0;
+
+/** A number to type, a tenth less, a tenth more. */
+function quantity(of: Quantity, give: (order: Order) => void): { element: HTMLElement; show: (state: ControlState) => void } {
+    const { label, least, step } = WORDS[of];
+    const field = el("input", { type: "number", id: `control-${of}`, min: least, step, inputmode: "decimal", required: true });
+    let shown = "";
+    let typed = false;
+    field.addEventListener("input", () => (typed = true));
+    field.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape") return;
+        typed = false;
+        field.value = shown;
+    });
+    const submit = (event: Event): void => {
+        event.preventDefault();
+        const value = field.valueAsNumber;
+        typed = false;
+        give(of === "rate" ? { do: "rate", per_s: value } : { do: "users", users: value });
+    };
+    const tenth = (up: boolean): HTMLElement =>
+        el("button", { type: "button", class: "quiet", "aria-label": `${up ? "A tenth more" : "A tenth less"}: ${of}`, onclick: () => give({ do: "step", of, up }) }, up ? "+10 %" : "−10 %");
+    const element = el("form", { onsubmit: submit }, el("label", { for: field.id }, label), field, el("button", { class: "quiet", "aria-label": `Set: ${of}` }, "Set"), tenth(false), tenth(true));
+    const show = (state: ControlState): void => {
+        element.hidden = !state.can_change.includes(of);
+        const value = valueOf(of, state);
+        shown = String(Number(value.toPrecision(value >= 100 ? 15 : 3)));
+        // What somebody is typing stays.
+        if (!typed) field.value = shown;
+    };
+    return { element, show };
+}
+
+/** The question before the end. */
+function stopping(give: (order: Order) => void): { button: HTMLElement; dialog: HTMLDialogElement } {
+    const dialog = el("dialog", { "aria-labelledby": "control-stop", "aria-describedby": "control-stop-words" });
+    const answer = (words: string, act: () => void, kind: string): HTMLElement => {
+        const listener = (): void => {
+            dialog.close();
+            act();
+        };
+        return el("button", { type: "button", class: kind, onclick: listener }, words);
+    };
+    dialog.append(
+        el("h2", { id: "control-stop" }, "Stop the run?"),
+        el("p", { id: "control-stop-words" }, "Nothing new begins, what is under way ends, and the report is written: as with Ctrl-C. It cannot be taken back."),
+        el("div", { class: "answers" }, answer("Let it run", () => undefined, "quiet"), answer("Stop the run", () => give({ do: "stop" }), "quiet stop")),
+    );
+    return { button: el("button", { type: "button", class: "quiet stop", onclick: () => dialog.showModal() }, "Stop…"), dialog };
+}
+
+export function controlBar(run: Run): HTMLElement {
+    const give = (order: Order): void => {
+        run.refused = null;
+        setText(trouble, "");
+        run.send?.(order);
+    };
+    const quantities = (["rate", "users"] as const).map((of) => quantity(of, give));
+    const pause = el("button", { type: "button", class: "quiet", onclick: () => give({ do: run.control?.paused ? "resume" : "pause" }) });
+    const stop = stopping(give);
+    const words = el("p", { class: "note", role: "status" });
+    const trouble = el("p", { class: "bad", role: "alert" });
+    const buttons = el("div", { class: "buttons" }, pause, stop.button);
+    const element = el("section", { id: "control", "aria-label": "Control of the load" }, el("div", { class: "bar" }, ...quantities.map((one) => one.element), buttons), words, trouble, stop.dialog);
+    const show = (): void => {
+        const state = run.control;
+        element.hidden = state === null || run.result !== null || run.connection !== "live";
+        if (state === null || element.hidden) return stop.dialog.close();
+        for (const one of quantities) one.show(state);
+        pause.hidden = !state.can_change.includes("pause");
+        stop.button.hidden = !state.can_change.includes("stop");
+        setText(pause, state.paused ? "Resume" : "Pause");
+        element.dataset["paused"] = String(state.paused);
+        setText(words, standing(state, run));
+        setText(trouble, run.refused === null ? "" : `Not done: ${run.refused}.`);
+    };
+    run.on(["control", "events", "connection", "result"], show);
+    element.hidden = true;
+    return element;
+}
+
+/** What was asked for last, and when. */
+function standing(state: ControlState, run: Run): string {
+    const last = run.events.filter((told) => CHANGES.has(told.event)).at(-1);
+    const change = last ? `Last changed at ${clock(last.at_s, true)}: ${last.text}.` : "";
+    return [state.paused ? "Paused." : "", change].filter(Boolean).join(" ");
+}
