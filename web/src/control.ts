@@ -8,17 +8,14 @@ import type { Run } from "./run";
 
 type Quantity = "rate" | "users";
 
-const WORDS = {
-    rate: { label: "Rate, per second", least: "0", step: "any" },
-    users: { label: "Users", least: "1", step: "1" },
-} as const;
+const LIMITS = { rate: { min: "0", step: "any" }, users: { min: "1", step: "1" } } as const;
 
 const valueOf = (of: Quantity, state: ControlState): number => (of === "rate" ? state.rate_per_s : state.users) ?? 0;
 
 /** A number to type, a tenth less, a tenth more. */
-function quantity(of: Quantity, give: (order: Order) => void): { element: HTMLElement; show: (state: ControlState) => void } {
-    const { label, least, step } = WORDS[of];
-    const field = el("input", { type: "number", id: `control-${of}`, min: least, step, inputmode: "decimal", required: true });
+function quantity(of: Quantity, give: (order: Order) => void): { element: HTMLElement; show: (state: ControlState, name: string) => void } {
+    const label = el("label", { for: `control-${of}` });
+    const field = el("input", { type: "number", id: `control-${of}`, ...LIMITS[of], inputmode: "decimal", required: true });
     let shown = "";
     let typed = false;
     field.addEventListener("input", () => (typed = true));
@@ -35,9 +32,12 @@ function quantity(of: Quantity, give: (order: Order) => void): { element: HTMLEl
     };
     const tenth = (up: boolean): HTMLElement =>
         el("button", { type: "button", class: "quiet", "aria-label": `${up ? "A tenth more" : "A tenth less"}: ${of}`, onclick: () => give({ do: "step", of, up }) }, up ? "+10 %" : "−10 %");
-    const element = el("form", { onsubmit: submit }, el("label", { for: field.id }, label), field, el("button", { class: "quiet", "aria-label": `Set: ${of}` }, "Set"), tenth(false), tenth(true));
-    const show = (state: ControlState): void => {
+    const all = el("fieldset", {}, label, field, el("button", { class: "quiet", "aria-label": `Set: ${of}` }, "Set"), tenth(false), tenth(true));
+    const element = el("form", { onsubmit: submit }, all);
+    const show = (state: ControlState, name: string): void => {
         element.hidden = !state.can_change.includes(of);
+        all.disabled = state.paused;
+        setText(label, name);
         const value = valueOf(of, state);
         shown = String(Number(value.toPrecision(value >= 100 ? 15 : 3)));
         // What somebody is typing stays.
@@ -46,8 +46,9 @@ function quantity(of: Quantity, give: (order: Order) => void): { element: HTMLEl
     return { element, show };
 }
 
-/** The question before the end. */
-function stopping(give: (order: Order) => void): { button: HTMLElement; dialog: HTMLDialogElement } {
+/** The question before the end; once the load is over, before the end of waiting. */
+function stopping(give: (order: Order) => void): { button: HTMLElement; dialog: HTMLDialogElement; show: (on: boolean) => void } {
+    const words = el("p", { id: "control-stop-words" });
     const dialog = el("dialog", { "aria-labelledby": "control-stop", "aria-describedby": "control-stop-words" });
     const answer = (words: string, act: () => void, kind: string): HTMLElement => {
         const listener = (): void => {
@@ -58,10 +59,15 @@ function stopping(give: (order: Order) => void): { button: HTMLElement; dialog: 
     };
     dialog.append(
         el("h2", { id: "control-stop" }, "Stop the run?"),
-        el("p", { id: "control-stop-words" }, "Nothing new begins, what is under way ends, and the report is written: as with Ctrl-C. It cannot be taken back."),
+        words,
         el("div", { class: "answers" }, answer("Let it run", () => undefined, "quiet"), answer("Stop the run", () => give({ do: "stop" }), "quiet stop")),
     );
-    return { button: el("button", { type: "button", class: "quiet stop", onclick: () => dialog.showModal() }, "Stop…"), dialog };
+    const button = el("button", { type: "button", class: "quiet stop", onclick: () => dialog.showModal() });
+    const show = (on: boolean): void => {
+        setText(button, on ? "Stop…" : "Stop at once…");
+        setText(words, on ? "Nothing new begins, what is under way may end, and the report is written, as after Ctrl-C." : "What is under way is given up, and the report is written.");
+    };
+    return { button, dialog, show };
 }
 
 export function controlBar(run: Run): HTMLElement {
@@ -70,19 +76,22 @@ export function controlBar(run: Run): HTMLElement {
         setText(trouble, "");
         run.send?.(order);
     };
-    const quantities = (["rate", "users"] as const).map((of) => quantity(of, give));
+    const [rates, users] = [quantity("rate", give), quantity("users", give)];
     const pause = el("button", { type: "button", class: "quiet", onclick: () => give({ do: run.control?.paused ? "resume" : "pause" }) });
     const stop = stopping(give);
     const words = el("p", { class: "note", role: "status" });
     const trouble = el("p", { class: "bad", role: "alert" });
     const buttons = el("div", { class: "buttons" }, pause, stop.button);
-    const element = el("section", { id: "control", "aria-label": "Control of the load" }, el("div", { class: "bar" }, ...quantities.map((one) => one.element), buttons), words, trouble, stop.dialog);
+    const element = el("section", { id: "control", "aria-label": "Control of the load" }, el("div", { class: "bar" }, rates.element, users.element, buttons), words, trouble, stop.dialog);
     const show = (): void => {
         const state = run.control;
         element.hidden = state === null || run.result !== null || run.connection !== "live";
         if (state === null || element.hidden) return stop.dialog.close();
-        for (const one of quantities) one.show(state);
-        pause.hidden = !state.can_change.includes("pause");
+        const isOn = state.can_change.includes("pause");
+        rates.show(state, run.opening?.sockets ? "Messages per second" : run.opening?.iterations ? "Iterations per second" : "Requests per second");
+        users.show(state, "Users");
+        stop.show(isOn);
+        pause.hidden = !isOn;
         stop.button.hidden = !state.can_change.includes("stop");
         setText(pause, state.paused ? "Resume" : "Pause");
         element.dataset["paused"] = String(state.paused);

@@ -115,7 +115,7 @@ class Seen:
     events: int = 0
     control: ControlState | None = None
     ended: bool = False
-    answer: str | None | UnsetType = UNSET  # to this viewer's order, until it is told
+    answer: str | UnsetType | None = UNSET  # to this viewer's order, until it is told
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What people ask of a run under way, by a key or from the page. Read strictly; carried out by its Control."""
+"""What people ask of a load that is on, by a key or from the page. Read strictly; its Control does it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Stop(Struct, tag_field="do", tag="stop", frozen=True, forbid_unknown_field
 
 
 Order = ChangeRate | ChangeUsers | Step | Pause | Resume | Stop
-_decoder = msgspec.json.Decoder(Order)
+_decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
 
 
 def read_order(message: str | bytes) -> Order:
@@ -65,7 +65,7 @@ def order_of(key: str, state: ControlState) -> Order | None:
         case "p":
             return Resume() if state.paused else Pause()
         case "+" | "-":
-            return Step("rate" if "rate" in state.can_change else "users", key == "+")
+            return Step("users" if state.rate_per_s is None else "rate", key == "+")
         case "q":
             return Stop()
     return None
@@ -73,15 +73,12 @@ def order_of(key: str, state: ControlState) -> Order | None:
 
 def key_words(state: ControlState) -> list[tuple[str, str]]:
     """The keys that do anything now, and what."""
-    found = []
-    if "pause" in state.can_change:
-        found.append(("p", "resumes" if state.paused else "pauses"))
-    for of in ("rate", "users"):
-        if of in state.can_change and len(found) < 2:
-            found.append(("+ -", f"{of} by a tenth"))
-    if "stop" in state.can_change:
-        found.append(("q", "stops"))
-    return found
+    if "pause" not in state.can_change:
+        return [("q", "stop at once")]
+    if state.paused:
+        return [("p", "resume"), ("q", "stop")]
+    steps = "users" if state.rate_per_s is None else "rate"
+    return [("p", "pause"), ("+ -", f"{steps} by a tenth"), ("q", "stop")]
 
 
 def obey(order: Order, control: Control) -> None:
@@ -104,7 +101,7 @@ def obey(order: Order, control: Control) -> None:
 
 
 def stepped(value: float, *, up: bool) -> float:
-    """A tenth more or less, and at least 1 where that leaves anything. Whole where there are more than a few."""
+    """A tenth more or less, and at least 1 where that leaves anything. More than a few are whole."""
     step = max(value / 10, SMALLEST_STEP)
     if not up:
         step = -step if step < value else -value / 10

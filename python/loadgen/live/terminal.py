@@ -1,4 +1,4 @@
-"""The live view in a terminal, and plain lines elsewhere. Both write to stderr and stop no run by themselves."""
+"""The live view in a terminal, and plain lines elsewhere. Both write to stderr; neither can break a run."""
 
 from __future__ import annotations
 
@@ -233,7 +233,9 @@ class LiveView(QuietView):
         state = self._control.state if self._control is not None else None
         if state is not None and state.paused and not is_over:
             left = f"paused, {left}"
-        keys = drawing.keys(state) if state is not None and self._keys is not None and self._keys.is_read else []
+        keys = (
+            drawing.keys(state) if state is not None and self._keys is not None and self._keys.is_read else []
+        )
         head = drawing.head(self._title, elapsed_s, self._length_s, left)
         if self._progress is None:
             return Group(head, *keys)

@@ -137,7 +137,7 @@ class Feed(Struct, kw_only=True, frozen=True):
     distribution: Mapping[str, Sequence[Point]] | UnsetType = UNSET
     result: Ending | UnsetType = UNSET
     control: ControlState | UnsetType = UNSET  # only live
-    answer: str | None | UnsetType = UNSET  # to one's own order: why not; None: it is done
+    answer: str | UnsetType | None = UNSET  # to one's own order: why not; None: it is done
 
     def encode(self) -> bytes:
         """JSON."""
