@@ -49,7 +49,7 @@ export function headline(run: Run): HTMLElement {
             ...rows.map(([title, value, remark]) => el("div", {}, el("dt", {}, title), el("dd", {}, el("span", { class: "value" }, value), el("span", { class: "remark" }, remark)))),
         );
     };
-    run.on(["opening", "moments", "result", "connection"], show);
+    run.on(["opening", "moments", "result", "connection", "control"], show);
     show();
     return el("header", {}, top, facts, box, figures);
 }
@@ -60,7 +60,7 @@ function soFar(run: Run): string {
     if (run.connection === "embedded") return "The run broke before its end: there is no result.";
     if (run.length === 0) return "The run begins.";
     if (run.numbers("draining", null).at(-1) === 1) return `The load is over; waiting for what is in flight.`;
-    return `Running: ${duration(elapsed)} of ${duration(length)}.`;
+    return `${run.control?.paused ? "Paused" : "Running"}: ${duration(elapsed)} of ${duration(length)}.`;
 }
 
 type FigureRow = [string, string, string];

@@ -91,7 +91,10 @@ def obey(order: Order, control: Control) -> None:
         case Step("rate", up):
             control.change_rate(stepped(control.state.rate_per_s or 0.0, up=up))
         case Step(_, up):
-            control.change_users(round(stepped(control.state.users or 0, up=up)))
+            users = control.state.users or 0
+            if users == 1 and not up:
+                raise ControlRefused("one user is the least: pause the load instead")
+            control.change_users(round(stepped(users, up=up)))
         case Pause():
             control.pause()
         case Resume():

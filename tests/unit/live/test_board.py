@@ -10,6 +10,7 @@ from loadgen.live.board import ROWS_A_SECOND, Board, Looker, Seen
 from loadgen.plan import Plan
 from loadgen.report.feed import Feed, Told, ending_parts, introduction
 from tests.support.shown_runs import make_moment
+from tests.support.steering import make_control
 from tests.unit.figures import Counted, Samples
 from tests.unit.results import make_result
 
@@ -89,3 +90,36 @@ def test_many_labels_take_turns() -> None:
     assert [row[1] for row in news["labels"]] == list(names)
     board.add_moment(make_moment(4), looker.look(total))
     assert [row[0] for row in told(board.news(seen))["labels"]] == list(range(ROWS_A_SECOND))
+
+
+def test_how_the_load_stands_is_told_when_it_changes() -> None:
+    control, _ = make_control(rate=500)
+    board, seen = open_board(), Seen()
+    assert "control" not in told(board.news(seen))
+    board.control = control.state
+    assert told(board.news(seen))["control"] == {
+        "paused": False,
+        "rate_per_s": 500.0,
+        "users": None,
+        "can_change": list(control.state.can_change),
+    }
+    board.control = control.state
+    assert board.news(seen) is None
+    control.pause()
+    board.control = control.state
+    assert told(board.news(seen)) == {
+        "schema": "loadgen/page/1",
+        "control": told(board.news(Seen()))["control"],
+    }
+
+
+def test_an_answer_is_for_the_one_who_asked() -> None:
+    board, asking, other = open_board(), Seen(), Seen()
+    for seen in (asking, other):
+        board.news(seen)
+    asking.answer = None
+    assert told(board.news(asking))["answer"] is None
+    asking.answer = "the load is over"
+    assert told(board.news(asking))["answer"] == "the load is over"
+    assert board.news(asking) is None
+    assert board.news(other) is None

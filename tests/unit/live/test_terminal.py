@@ -15,6 +15,7 @@ from loadgen.plan import Plan
 from loadgen.progress import Event, Opening, Phase, Progress
 from loadgen.thresholds import parse_threshold
 from loadgen.watch import State
+from tests.support.steering import make_control
 from tests.unit.figures import Counted, Samples
 from tests.unit.scripts import scripted_plan, shop
 
@@ -238,3 +239,16 @@ def test_the_live_view_of_a_script() -> None:
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     for words in ("begun 1,010/s of 1,000/s", "25 users", "sent 2,500/s", "failed checks 5"):
         assert words in text
+
+
+def test_the_live_view_says_that_the_load_is_paused() -> None:
+    control, _ = make_control(rate=5000)
+    stream = Terminal()
+    view = LiveView(stream)
+    view.begin(replace(opening(rate=5000), control=control))
+    view.progress(tick(1))
+    control.pause()
+    view.close()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert "paused, 10s left" in text
+    assert "p pause" not in text, "where nobody can type, no keys are named"
