@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import termios
@@ -21,7 +22,9 @@ from collections.abc import Callable
 from typing import Any
 
 MOST_AT_ONCE = 64
-ESCAPE, SHOW_CURSOR = b"\x1b", b"\x1b[?25h"
+SHOW_CURSOR = b"\x1b[?25h"
+# What arrows and the like send: letters that nobody typed.
+_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
 # These kill without a word, and leave no time to clean up but in their handlers.
 _DEADLY = (signal.SIGQUIT, signal.SIGHUP)
 
@@ -119,9 +122,8 @@ class Keys:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if not data:
             self._stop_reading()
-        elif not data.startswith(ESCAPE):  # arrows and the like are no letters
-            for key in data.decode(errors="ignore"):
-                self._hear(key)
+        for key in _SEQUENCE.sub(b"", data).decode(errors="ignore"):
+            self._hear(key)
 
     def _suspend(self) -> None:
         self._leave()

@@ -16,6 +16,7 @@ PUBLIC = Access(host="load.example", loopback=False, token="secret")  # noqa: S1
     [
         ("127.0.0.1:0", "127.0.0.1", 0, True),
         ("8080", "127.0.0.1", 8080, True),
+        ("127.0.0.2:0", "127.0.0.2", 0, True),
         ("localhost:80", "localhost", 80, True),
         ("[::1]:8080", "::1", 8080, True),
         ("0.0.0.0:8080", "0.0.0.0", 8080, False),
