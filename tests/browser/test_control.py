@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tests.support.command import CommandResult, Loadgen, RunningCommand
 
 
+LESS = "\N{MINUS SIGN}10 % rate"
+
+
 def start(loadgen: Loadgen, target: Target, *load: str) -> RunningCommand:
     """Longer than any test waits: it ends because somebody ends it."""
     return loadgen.start("blast", f"{target.url}/delay/5", *load, "-d", "5m", "-w", "1", "--page")
@@ -51,7 +54,7 @@ def test_the_rate_is_changed_and_the_run_stopped(loadgen: Loadgen, target: Targe
     field.press("Enter")
     status = page.locator("#control").get_by_role("status")
     expect(status).to_have_text(re.compile(r"^Last changed at 0:\d\d\.\d: .* from 50/s to 80/s\.$"))
-    button(page, "A tenth less: rate").click()
+    button(page, LESS).click()
     expect(field).to_have_value("72")
     wait_for(page, "#chart-rates .legend", "offered 72/s")
     stop(page)
@@ -77,7 +80,7 @@ def test_pause_and_resume_by_keyboard(loadgen: Loadgen, target: Target, open_pag
     page.keyboard.press("Enter")
     wait_for(page, ".verdict", "^Paused: ")
     assert page.get_by_role("spinbutton", name="Users").is_disabled()
-    assert button(page, "A tenth more: users").is_disabled()
+    assert button(page, "+10 % users").is_disabled()
     expect(button(page, "Resume")).to_be_focused()
     page.keyboard.press("Enter")
     wait_for(page, ".verdict", "^Running: ")
@@ -85,7 +88,7 @@ def test_pause_and_resume_by_keyboard(loadgen: Loadgen, target: Target, open_pag
     page.keyboard.press("Control+a")
     page.keyboard.type("6")
     page.keyboard.press("Tab")
-    expect(button(page, "Set: users")).to_be_focused()
+    expect(button(page, "Set users")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#control").get_by_role("status")).to_contain_text("from 4 to 6")
     for _ in range(4):
@@ -109,11 +112,11 @@ def test_what_is_refused_is_said(loadgen: Loadgen, target: Target, open_page: Op
     page = open_page(url_of(running))
     field = page.get_by_role("spinbutton")
     field.fill("1e12")
-    button(page, "Set: rate").click()
+    button(page, "Set rate").click()
     alert = page.locator("#control").get_by_role("alert")
     expect(alert).to_contain_text("Not done: expected a rate of at most")
     expect(field).to_have_value("50")
-    button(page, "A tenth more: rate").click()
+    button(page, "+10 % rate").click()
     expect(field).to_have_value("55")
     expect(alert).to_have_text("")
     stop(page)
@@ -126,7 +129,7 @@ def test_on_a_phone_all_of_it_can_be_reached(
 ) -> None:
     running = start(loadgen, target, "--tps", "50")
     page = open_page(url_of(running), width=360, dark=dark)
-    for name in ("Set: rate", "A tenth less: rate", "A tenth more: rate", "Pause", "Stop…"):
+    for name in ("Set rate", LESS, "+10 % rate", "Pause", "Stop…"):
         box = button(page, name).bounding_box()
         assert box is not None
         assert box["x"] >= 0 and box["x"] + box["width"] <= 360

@@ -30,16 +30,22 @@ function quantity(of: Quantity, give: (order: Order) => void): { element: HTMLEl
         typed = false;
         give(of === "rate" ? { do: "rate", per_s: value } : { do: "users", users: value });
     };
-    const tenth = (up: boolean): HTMLElement =>
-        el("button", { type: "button", class: "quiet", "aria-label": `${up ? "A tenth more" : "A tenth less"}: ${of}`, onclick: () => give({ do: "step", of, up }) }, up ? "+10 %" : "−10 %");
-    const all = el("fieldset", {}, label, field, el("button", { class: "quiet", "aria-label": `Set: ${of}` }, "Set"), tenth(false), tenth(true));
+    const tenth = (up: boolean): HTMLElement => {
+        const words = up ? "+10 %" : "−10 %";
+        const listener = (): void => {
+            typed = false;
+            give({ do: "step", of, up });
+        };
+        return el("button", { type: "button", class: "quiet", "aria-label": `${words} ${of}`, onclick: listener }, words);
+    };
+    const all = el("fieldset", {}, label, field, el("button", { class: "quiet", "aria-label": `Set ${of}` }, "Set"), tenth(false), tenth(true));
     const element = el("form", { onsubmit: submit }, all);
     const show = (state: ControlState, name: string): void => {
         element.hidden = !state.can_change.includes(of);
         all.disabled = state.paused;
         setText(label, name);
         const value = valueOf(of, state);
-        shown = String(Number(value.toPrecision(value >= 100 ? 15 : 3)));
+        shown = String(value >= 100 ? Math.round(value) : Number(value.toPrecision(3)));
         // What somebody is typing stays.
         if (!typed) field.value = shown;
     };

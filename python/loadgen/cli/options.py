@@ -242,8 +242,8 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
         metavar="[HOST:PORT]",
         is_flag=False,
         flag_value=DEFAULT,
-        help="Serve the live page there, to watch the run and change its load. Default: a free port on loopback; "
-        "elsewhere it has a token.",
+        help="Serve the live page there, to watch the run and to change its load. Default: a free port on "
+        "loopback; elsewhere it has a token.",
     ),
     _QUIET,
     option("--no-live", is_flag=True, help="Plain lines instead of the live view and its keys."),

@@ -61,7 +61,8 @@ class Keys:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._die)
                 self._handled.append(number)
-        self._loop.add_signal_handler(signal.SIGTSTP, self._suspend)
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+            self._loop.add_signal_handler(signal.SIGTSTP, self._suspend)
         self.look()
 
     @property

@@ -77,8 +77,8 @@ def key_words(state: ControlState) -> list[tuple[str, str]]:
         return [("q", "stop at once")]
     if state.paused:
         return [("p", "resume"), ("q", "stop")]
-    steps = "users" if state.rate_per_s is None else "rate"
-    return [("p", "pause"), ("+ -", f"{steps} by a tenth"), ("q", "stop")]
+    steps = [("+ -", f"{of} by a tenth") for of in ("rate", "users") if of in state.can_change]
+    return [("p", "pause"), *steps[:1], ("q", "stop")]
 
 
 def obey(order: Order, control: Control) -> None:

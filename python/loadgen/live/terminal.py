@@ -233,9 +233,7 @@ class LiveView(QuietView):
         state = self._control.state if self._control is not None else None
         if state is not None and state.paused and not is_over:
             left = f"paused, {left}"
-        keys = (
-            drawing.keys(state) if state is not None and self._keys is not None and self._keys.is_read else []
-        )
+        keys = drawing.keys(state) if state and self._keys and self._keys.is_read else []
         head = drawing.head(self._title, elapsed_s, self._length_s, left)
         if self._progress is None:
             return Group(head, *keys)
