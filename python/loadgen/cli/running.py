@@ -76,6 +76,7 @@ def _serve_page(where: str | None, stack: contextlib.ExitStack) -> list[Observer
 
 def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) -> int:
     """Run, print the closing table, and say how it ended."""
+    from loadgen.live.keys import open_keyboard
     from loadgen.live.terminal import make_view
     from loadgen.outputs.kinds import make_output
     from loadgen.outputs.outputs import Outputs
@@ -88,10 +89,11 @@ def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) ->
     tolerance = read_tolerance(values["tolerance"])
     # Before the run: a baseline that cannot be read shall not cost one.
     baseline = read_run(values["baseline"]) if values["baseline"] else None
-    view = make_view(live=not values["no_live"], quiet=values["quiet"])
     outputs = Outputs([make_output(text, found["outputs"]) for text in values["outputs"]])
     with contextlib.ExitStack() as stack:
         page = _serve_page(values["page"], stack)
+        keyboard = stack.enter_context(open_keyboard())
+        view = make_view(live=not values["no_live"], quiet=values["quiet"], keyboard=keyboard)
         result = conduct(plan, folder, outputs, [view, *page])
     exit_code = result.exit_code
     if summary_path not in (None, "-"):  # before anything is printed, because printing may fail

@@ -2,9 +2,10 @@
 
     line by line ── a look that finds us in the foreground ──▶ key by key
          ▲                                                         │
-         └───────────── close, Ctrl-Z, Ctrl-\\, a hangup ───────────┘
+         └───────────── stop, Ctrl-Z, Ctrl-\\, a hangup ────────────┘
 
-In the background its modes are others', and nothing is read: who tries is stopped.
+In the background its modes are others', and nothing is read: who tries is stopped. Signals are the main
+thread's, and keys are read on the run's loop, which is in another.
 """
 
 from __future__ import annotations
@@ -18,61 +19,66 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 MOST_AT_ONCE = 64
 SHOW_CURSOR = b"\x1b[?25h"
+# How long Ctrl-Z waits for the run's loop to take its drawing away.
+LEAVING_S = 1.0
 # What arrows and the like send: letters that nobody typed.
 _SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
-# These kill without a word, and leave no time to clean up but in their handlers.
-_DEADLY = (signal.SIGQUIT, signal.SIGHUP)
 
 
-def find_keyboard() -> int | None:
-    """The descriptor to read keys from; None where nobody types: no terminal, or not ours."""
-    if threading.current_thread() is not threading.main_thread():
-        return None  # who runs us there has signals and terminal for itself
+@contextlib.contextmanager
+def open_keyboard() -> Iterator[Keyboard | None]:
+    """For the main thread; None where nobody types: no terminal, or another session's."""
     try:
         descriptor = sys.stdin.fileno()
         os.tcgetpgrp(descriptor)
     except (AttributeError, ValueError, OSError):
-        return None
-    return descriptor
+        yield None
+        return
+    keyboard = Keyboard(descriptor)
+    # What somebody ignores on purpose stays ignored. The last two kill: nothing but a handler can clean up.
+    handlers = {signal.SIGTSTP: keyboard.suspend, signal.SIGQUIT: keyboard.die, signal.SIGHUP: keyboard.die}
+    ours = [number for number in handlers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, handlers[number])
+    try:
+        yield keyboard
+    finally:
+        keyboard.put_back()
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
-class Keys:
-    """`hear` is called with each key; `leave` before Ctrl-Z takes effect, `come_back` after it."""
+class Keyboard:
+    """`start`, `look` and `stop` are for the run's loop, the others for the main thread."""
 
-    def __init__(
-        self,
-        descriptor: int,
-        hear: Callable[[str], None],
-        leave: Callable[[], None],
-        come_back: Callable[[], None],
-    ) -> None:
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._hear, self._leave, self._come_back = hear, leave, come_back
-        self._loop = asyncio.get_running_loop()
         self._as_found: list[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_read = False
-        self._handled: list[signal.Signals] = []
-        for number in _DEADLY:
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, self._die)
-                self._handled.append(number)
-        if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
-            self._loop.add_signal_handler(signal.SIGTSTP, self._suspend)
-        self.look()
+        self._is_away = False  # between Ctrl-Z and `fg` or `bg`
 
     @property
     def is_read(self) -> bool:
         """Whether who types now is heard."""
         return self._is_read
 
+    def start(
+        self, hear: Callable[[str], None], leave: Callable[[], None], come_back: Callable[[], None]
+    ) -> None:
+        """`hear` is called with each key, `leave` before Ctrl-Z takes effect, `come_back` after it."""
+        self._hear, self._leave, self._come_back = hear, leave, come_back
+        self._loop = asyncio.get_running_loop()
+        self.look()
+
     def look(self) -> None:
         """Whether the terminal is ours now: shells tell nobody what they put into the foreground."""
-        if not self._is_ours():
+        if self._is_away or not self._is_ours():
             self._stop_reading()
             return
         with contextlib.suppress(termios.error):  # it has gone
@@ -80,16 +86,62 @@ class Keys:
             if now[tty.LFLAG] & termios.ICANON:
                 self._as_found = now
                 tty.setcbreak(self._descriptor, termios.TCSANOW)  # Ctrl-C stays what it is
-            if not self._is_read:
+            if not self._is_read and self._loop is not None:
                 self._is_read = True
                 self._loop.add_reader(self._descriptor, self._read)
 
-    def close(self) -> None:
-        """Give it back. May be called again."""
-        self._give_back()
-        self._loop.remove_signal_handler(signal.SIGTSTP)
-        while self._handled:
-            signal.signal(self._handled.pop(), signal.SIG_DFL)
+    def stop(self) -> None:
+        """Nothing is read any more. May be called again."""
+        self._stop_reading()
+        self.put_back()
+        self._loop = None
+
+    def put_back(self) -> None:
+        """As it was found; not from the background."""
+        if self._as_found is not None and self._is_ours():
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(self._descriptor, termios.TCSANOW, self._as_found)
+        self._as_found = None
+
+    def suspend(self, number: int, _frame: object) -> None:
+        """Ctrl-Z."""
+        left = threading.Event()
+        if self._post(self._go_away, left):
+            left.wait(LEAVING_S)
+        self.put_back()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)  # until somebody says `fg` or `bg`
+        signal.signal(number, self.suspend)
+        self._post(self._return)
+
+    def die(self, number: int, _frame: object) -> None:
+        """By the signal that has come."""
+        self.put_back()
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, SHOW_CURSOR)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    def _post(self, act: Callable[..., None], *arguments: object) -> bool:
+        """To the run's loop, where there is one."""
+        try:
+            if self._loop is None:
+                return False
+            self._loop.call_soon_threadsafe(act, *arguments)
+        except RuntimeError:  # closed
+            return False
+        return True
+
+    def _go_away(self, left: threading.Event) -> None:
+        self._is_away = True
+        self._stop_reading()
+        self._leave()
+        left.set()
+
+    def _return(self) -> None:
+        self._is_away = False
+        self.look()
+        self._come_back()
 
     def _is_ours(self) -> bool:
         try:
@@ -98,19 +150,9 @@ class Keys:
             return False
 
     def _stop_reading(self) -> None:
-        if self._is_read:
+        if self._is_read and self._loop is not None:
             self._is_read = False
             self._loop.remove_reader(self._descriptor)
-
-    def _give_back(self) -> None:
-        self._stop_reading()
-        self._put_back()
-
-    def _put_back(self) -> None:
-        if self._as_found is not None and self._is_ours():
-            with contextlib.suppress(termios.error):
-                termios.tcsetattr(self._descriptor, termios.TCSANOW, self._as_found)
-        self._as_found = None
 
     def _read(self) -> None:
         # Who has got into the background since is told so then, not stopped.
@@ -125,19 +167,3 @@ class Keys:
             self._stop_reading()
         for key in _SEQUENCE.sub(b"", data).decode(errors="ignore"):
             self._hear(key)
-
-    def _suspend(self) -> None:
-        self._leave()
-        self._give_back()
-        self._loop.remove_signal_handler(signal.SIGTSTP)
-        signal.raise_signal(signal.SIGTSTP)  # until somebody says `fg` or `bg`
-        self._loop.add_signal_handler(signal.SIGTSTP, self._suspend)
-        self.look()
-        self._come_back()
-
-    def _die(self, number: int, _frame: object) -> None:
-        self._put_back()
-        with contextlib.suppress(OSError):
-            os.write(self._descriptor, SHOW_CURSOR)
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TextIO
 from loadgen.errors import ControlRefused
 from loadgen.live.curve import Curve
 from loadgen.live.figures import Figures, figures_of
-from loadgen.live.keys import Keys, find_keyboard
 from loadgen.live.orders import obey, order_of
 from loadgen.live.standing import Changes
 from loadgen.report.columns import fitted
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from loadgen.control import Control
     from loadgen.engine_plan import EnginePlan
+    from loadgen.live.keys import Keyboard
     from loadgen.progress import Event, Observer, Opening, Progress
     from loadgen.result import Result
 
@@ -38,13 +38,15 @@ MOST_OF_A_NAME = 200
 _UNSPOKEN = frozenset({"start", "stage", "gate_shut", "end"})
 
 
-def make_view(*, live: bool, quiet: bool, stream: TextIO | None = None) -> Observer:
+def make_view(
+    *, live: bool, quiet: bool, stream: TextIO | None = None, keyboard: Keyboard | None = None
+) -> Observer:
     """The view that suits the place: live in a terminal, lines elsewhere or on request, or nothing."""
     stream = stream or sys.stderr
     if quiet:
         return QuietView(stream)
     plain = not live or not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return PlainView(stream) if plain else LiveView(stream)
+    return PlainView(stream) if plain else LiveView(stream, keyboard)
 
 
 def describe_plan(plan: EnginePlan) -> str:
@@ -135,7 +137,7 @@ class PlainView(QuietView):
 class LiveView(QuietView):
     """A few lines that are drawn again and again, in place; by keys the load can be changed."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, keyboard: Keyboard | None = None) -> None:
         super().__init__(stream)
         self._live: Live | None = None
         self._title = ""
@@ -146,7 +148,7 @@ class LiveView(QuietView):
         self._progress: Progress | None = None
         self._rate, self._p99 = Curve(format_rate), Curve(format_ns)
         self._control: Control | None = None
-        self._keys: Keys | None = None
+        self._keyboard = keyboard
 
     def begin(self, opening: Opening) -> None:
         """Start to draw."""
@@ -158,9 +160,8 @@ class LiveView(QuietView):
         self._begun = time.monotonic()
         self._start_drawing()
         self._control = opening.control
-        keyboard = find_keyboard()
-        if self._control is not None and keyboard is not None:
-            self._keys = Keys(keyboard, self._hear, self._stop_drawing, self._start_drawing)
+        if self._keyboard is not None:
+            self._keyboard.start(self._hear, self._stop_drawing, self._start_drawing)
 
     def _start_drawing(self) -> None:
         from rich.console import Console  # heavy, and of no use where nobody looks
@@ -178,8 +179,8 @@ class LiveView(QuietView):
     def progress(self, progress: Progress) -> None:
         """Kept for the next drawing."""
         self._progress = progress
-        if self._keys is not None:
-            self._keys.look()
+        if self._keyboard is not None:
+            self._keyboard.look()
         # A look at the end of the load may be at next to nothing, which has no rate.
         if progress.phase == "load" and progress.interval_s > SHORTEST_S:
             figures = self._figures(progress)
@@ -194,9 +195,8 @@ class LiveView(QuietView):
 
     def close(self) -> None:
         """Give the terminal back as it was."""
-        if self._keys is not None:
-            self._keys.close()
-            self._keys = None
+        if self._keyboard is not None:
+            self._keyboard.stop()
         self._stop_drawing()
 
     def _stop_drawing(self) -> None:
@@ -213,7 +213,8 @@ class LiveView(QuietView):
                 self._live.console.print(text, markup=False)
 
     def _hear(self, key: str) -> None:
-        assert self._control is not None
+        if self._control is None:
+            return
         order = order_of(key, self._control.state)
         try:
             if order is not None:
@@ -233,7 +234,7 @@ class LiveView(QuietView):
         state = self._control.state if self._control is not None else None
         if state is not None and state.paused and not is_over:
             left = f"paused, {left}"
-        keys = drawing.keys(state) if state and self._keys and self._keys.is_read else []
+        keys = drawing.keys(state) if state and self._keyboard and self._keyboard.is_read else []
         head = drawing.head(self._title, elapsed_s, self._length_s, left)
         if self._progress is None:
             return Group(head, *keys)

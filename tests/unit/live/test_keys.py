@@ -5,47 +5,56 @@ from __future__ import annotations
 import io
 import os
 import pty
+import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
-from loadgen.live.keys import find_keyboard
+from loadgen.live.keys import open_keyboard
 
 if TYPE_CHECKING:
     import pytest
 
+SIGNALS = (signal.SIGTSTP, signal.SIGQUIT, signal.SIGHUP)
+
 
 def test_who_has_no_terminal_has_no_keyboard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", None)
-    assert find_keyboard() is None
-    monkeypatch.setattr(sys, "stdin", io.StringIO("q"))
-    assert find_keyboard() is None
     reading, writing = os.pipe()
     os.close(writing)
-    with os.fdopen(reading) as piped:
-        monkeypatch.setattr(sys, "stdin", piped)
-        assert find_keyboard() is None
-    monkeypatch.setattr(sys, "stdin", piped)
-    assert find_keyboard() is None, "closed"
-
-
-def test_a_terminal_of_another_session_is_no_keyboard(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = pty.openpty()
-    with os.fdopen(theirs) as terminal:
-        monkeypatch.setattr(sys, "stdin", terminal)
-        assert find_keyboard() is None
+    with os.fdopen(reading) as piped, os.fdopen(theirs) as of_another_session:
+        for stdin in (None, io.StringIO("q"), piped, of_another_session):
+            monkeypatch.setattr(sys, "stdin", stdin)
+            with open_keyboard() as keyboard:
+                assert keyboard is None, stdin
+    with open_keyboard() as keyboard:
+        assert keyboard is None, "closed"
     os.close(ours)
 
 
-def test_only_the_main_thread_reads_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "tcgetpgrp", lambda _: 1)
+def test_signals_are_handled_only_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "tcgetpgrp", lambda _: os.getpgrp())
+    before = [signal.getsignal(number) for number in SIGNALS]
     ours, theirs = pty.openpty()
-    found: list[int | None] = []
     with os.fdopen(theirs) as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
-        assert find_keyboard() == theirs
-        thread = threading.Thread(target=lambda: found.append(find_keyboard()))
-        thread.start()
-        thread.join()
+        with open_keyboard() as keyboard:
+            assert keyboard is not None
+            assert signal.SIG_DFL not in [signal.getsignal(number) for number in SIGNALS]
     os.close(ours)
-    assert found == [None]
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_a_hangup_that_is_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `nohup` has it."""
+    monkeypatch.setattr(os, "tcgetpgrp", lambda _: os.getpgrp())
+    ours, theirs = pty.openpty()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with os.fdopen(theirs) as terminal:
+            monkeypatch.setattr(sys, "stdin", terminal)
+            with open_keyboard():
+                assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    os.close(ours)
