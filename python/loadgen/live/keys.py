@@ -33,10 +33,8 @@ _SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
 @contextlib.contextmanager
 def open_keyboard() -> Iterator[Keyboard | None]:
     """For the main thread; None where nobody types: no terminal, or another session's."""
-    try:
-        descriptor = sys.stdin.fileno()
-        os.tcgetpgrp(descriptor)
-    except (AttributeError, ValueError, OSError):
+    descriptor = _find_terminal()
+    if descriptor is None:
         yield None
         return
     keyboard = Keyboard(descriptor)
@@ -51,6 +49,15 @@ def open_keyboard() -> Iterator[Keyboard | None]:
         keyboard.put_back()
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _find_terminal() -> int | None:
+    try:
+        descriptor = sys.stdin.fileno()
+        os.tcgetpgrp(descriptor)
+    except (AttributeError, ValueError, OSError):
+        return None
+    return descriptor
 
 
 class Keyboard:

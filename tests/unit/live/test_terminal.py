@@ -87,7 +87,7 @@ def test_the_view_suits_the_place(
     monkeypatch: pytest.MonkeyPatch,
     stream: io.StringIO,
     environment: dict[str, str],
-    settings: dict[str, bool],
+    settings: dict[str, Any],
     kind: type,
 ) -> None:
     for name, value in ({"NO_COLOR": "", "TERM": "xterm"} | environment).items():
