@@ -1,9 +1,10 @@
-"""A Control without a run below it: what it has the workers told is kept, and the clock stands still."""
+"""A Control without a run below it: what it has the workers told is kept."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from loadgen._engine import monotonic_ns
 from loadgen.control import Control
 from loadgen.plan import Plan
 
@@ -25,7 +26,7 @@ class Steered:
 
     def __init__(self) -> None:
         self.is_on = True
-        self.elapsed_ns = 2_000_000_000
+        self.monotonic_ns = monotonic_ns() - 2_000_000_000
         self.told: list[str] = []
 
     def change(self, change: Change) -> None:
