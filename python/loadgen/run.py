@@ -32,6 +32,9 @@ from loadgen.script_news import ScriptNews, describe_error
 from loadgen.target import EmbeddedTarget
 from loadgen.workers import Crew
 
+# A signal that the kernel hands to another thread wakes nobody in the main one, where its handler has to run.
+LONGEST_DEAF_S = 0.2
+
 # Somebody's own code that looks at a load and changes it.
 Steer = Callable[[Progress, Control], None]
 
@@ -103,7 +106,8 @@ def _run_beside(conductor: Conductor) -> Result:
 
     thread = threading.Thread(target=work, name="loadgen")
     thread.start()
-    thread.join()
+    while thread.is_alive():
+        thread.join(LONGEST_DEAF_S)
     if problem:
         raise problem[0]
     return outcome[0]

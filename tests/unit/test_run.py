@@ -92,6 +92,11 @@ def test_it_works_where_a_loop_is_running() -> None:
     assert asyncio.run(main()).arrivals.completed == 5
 
 
+def test_an_interrupt_that_another_thread_is_handed_is_heard() -> None:
+    watch = Watch(at_begin=lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT))
+    assert loadgen.run(Plan(rate=100, duration="1h"), observers=[watch]).exit_code == 130
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("loop_is_running", [False, True])
 def test_an_interrupt_shuts_the_gate_and_drains(number: signal.Signals, loop_is_running: bool) -> None:
