@@ -27,7 +27,7 @@ START_S = 30.0
 # A script is imported, and what it does once is done, before its workers are ready.
 SCRIPT_START_S = 60.0
 # Labels that a worker can keep apart: scripts name their own.
-SCRIPT_LABELS = 512
+SCRIPT_LABELS = 2000
 BLAST_LABELS = 101  # where redirects bring labels along: as many as of --targets, and the iterations
 # All workers have read `start` long before this is over, so that all open the gate at one instant.
 GATE_NS = 100_000_000

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from loadgen._engine import Histogram
 
-# Layout 1 of a block, as rust/engine/src/record/block.rs draws it, in words of 8 bytes.
-LABELS_AT, SLOT_HEAD, BUCKETS, SEGMENT, HEADS_AT = 512 + 512 * 32, 1536, 33 * 1024, 1024, 1144
+# The layout of a block, as rust/engine/src/record/block.rs draws it, in words of 8 bytes.
+LABELS_AT, SLOT_HEAD, BUCKETS, SEGMENT, HEADS_AT = 512 + 512 * 32, 2048, 33 * 1024, 1024, 1144
+GROUPS_AT, GROUP = 1144 + 11 * 8 + 1, 16
 HIGHEST = 2**42 - 1
 VERSION, LABELS = 0, 2
 
@@ -44,12 +45,16 @@ def histogram_of(counts: Mapping[int, int]) -> Histogram:
         data = struct.pack(f"<{len(values)}Q", *values)
         assert os.pwrite(block.fd, data, word * 8) == len(data)
 
-    assert struct.unpack("<Q", os.pread(block.fd, 8, VERSION * 8)) == (5,), "the layout has changed"
+    assert struct.unpack("<Q", os.pread(block.fd, 8, VERSION * 8)) == (6,), "the layout has changed"
     write(LABELS, 1)
-    touched = 0
+    touched, groups = 0, dict[int, int]()
     for index, count in counts.items():
         write(LABELS_AT + SLOT_HEAD + index, count)
-        touched |= 1 << (index // SEGMENT)
+        segment, place = divmod(index, SEGMENT)
+        touched |= 1 << segment
+        groups[segment] = groups.get(segment, 0) | 1 << (place // GROUP)
+    for segment, bits in groups.items():
+        write(LABELS_AT + GROUPS_AT + segment, bits)
     total = sum(counts.values())
     values = [lowest_of(index) for index in counts] or [0]
     # Count, sum, sum of squares, complement of the smallest, largest, infinite, overflow, touched segments.

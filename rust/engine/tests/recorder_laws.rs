@@ -2,6 +2,7 @@
 //! samples, the interchange format keeps every bucket. Seeds are printed by what fails.
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use hdrhistogram::serialization::Deserializer;
 use loadgen_engine::outcome::{End, ErrorKind, Outcome};
@@ -143,6 +144,72 @@ fn intervals_add_up_to_the_whole() {
     assert!(counters.iter().all(|(name, value)| last.counters()[name] == *value), "{counters:?}");
     assert_eq!(last.counters()["sent"], last.counters()["ok"] + last.counters()["failed"]);
     assert_eq!(whole.statuses[&503] + whole.errors["reset"], last.counters()["failed"]);
+}
+
+#[test]
+fn a_sum_is_what_merging_in_turn_gives() {
+    let parts: Vec<Histogram> = (0..20).map(|seed| histogram(&samples(seed, 500))).collect();
+    let merged = parts.iter().fold(Histogram::default(), |mut sum, part| {
+        sum.merge(part);
+        sum
+    });
+    let sum = Histogram::sum(&parts);
+    assert!(sum.buckets().eq(merged.buckets()));
+    assert_eq!((sum.count, sum.min(), sum.max()), (merged.count, merged.min(), merged.max()));
+    assert_eq!((sum.mean(), sum.stddev()), (merged.mean(), merged.stddev()));
+    assert_eq!(Histogram::sum(&parts[..1]), parts[0]);
+    assert_eq!(Histogram::sum([]), Histogram::default());
+}
+
+#[test]
+fn room_for_many_labels_takes_no_memory_until_it_is_used() {
+    let block = Block::create(2_000).unwrap();
+    let file = std::fs::File::from(block.fd().as_fd().try_clone_to_owned().unwrap());
+    let taken = || file.metadata().unwrap().blocks() * 512;
+    let recorder = Recorder::new(Block::attach(block.fd().as_fd().try_clone_to_owned().unwrap()).unwrap());
+    assert!(taken() < 16_384, "{} bytes", taken());
+    let labels: Vec<usize> = (0..100).map(|number| recorder.label(&format!("{number}"), Role::Request)).collect();
+    for &label in &labels {
+        recorder.sample(label, Kind::Response, 1_000_000);
+    }
+    let read = Snapshot::read([&block]);
+    assert_eq!(read.total().histogram(Kind::Response).count, 100);
+    // Two pages at its head and one of its histogram, for each.
+    assert!(taken() < 100 * 4 * 4096, "{} bytes", taken());
+}
+
+#[test]
+fn a_label_of_an_interval_has_what_came_in_it() {
+    let (block, recorder) = block();
+    let finish = |label, status, ms: u64| {
+        let outcome = Outcome {
+            due_ns: 0,
+            sent_ns: 0,
+            first_byte_ns: 0,
+            done_ns: ms * 1_000_000,
+            label,
+            token: 0,
+            bytes_sent: 0,
+            bytes_received: 1,
+            end: End::Response(status),
+        };
+        recorder.finished(label, &outcome);
+    };
+    let old = recorder.label("old", Role::Request);
+    finish(old, 200, 1);
+    let before = Snapshot::read([&block]);
+    let new = recorder.label("new", Role::Request);
+    finish(old, 999, 2);
+    finish(new, 404, 3);
+    let interval = Snapshot::read([&block]).since(&before);
+    for (name, status, ok, ms) in [("old", 999, 0, 2), ("new", 404, 0, 3)] {
+        let part = interval.label(name).unwrap();
+        assert_eq!(part.statuses().into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>(), [(status, 1)]);
+        assert_eq!((part.counters()["ok"], part.counters()["failed"]), (ok, 1));
+        let response = part.histogram(Kind::Response);
+        assert_eq!((response.count, response.max().map(|max| max / 1_000_000)), (1, Some(ms)));
+    }
+    assert!(interval.label("unknown").is_none());
 }
 
 #[test]

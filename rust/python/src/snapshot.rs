@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use loadgen_engine::record::block::{Kind, Role};
 use loadgen_engine::record::histogram::Histogram as Distribution;
-use loadgen_engine::record::snapshot::{Label, Snapshot as Sums};
+use loadgen_engine::record::snapshot::{Label, Part, Snapshot as Sums};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 
@@ -23,7 +23,7 @@ impl Snapshot {
         Self { total: sums.total(), sums }
     }
 
-    fn label(&self, name: &str) -> PyResult<&Label> {
+    fn label(&self, name: &str) -> PyResult<Part<'_>> {
         self.sums.label(name).ok_or_else(|| PyKeyError::new_err(name.to_owned()))
     }
 }
@@ -67,29 +67,33 @@ impl Snapshot {
     }
 
     fn label_counters(&self, label: &str) -> PyResult<BTreeMap<&'static str, u64>> {
-        Ok(self.label(label)?.counters.clone())
+        Ok(self.label(label)?.counters())
     }
 
     fn label_statuses(&self, label: &str) -> PyResult<BTreeMap<u16, u64>> {
-        Ok(self.label(label)?.statuses.clone())
+        Ok(self.label(label)?.statuses())
     }
 
     fn label_errors(&self, label: &str) -> PyResult<BTreeMap<&'static str, u64>> {
-        Ok(self.label(label)?.errors.clone())
+        Ok(self.label(label)?.errors())
     }
 
     #[pyo3(signature = (kind, label = None))]
     fn histogram(&self, kind: &str, label: Option<&str>) -> PyResult<Histogram> {
-        let of = label.map_or(Ok(&self.total), |name| self.label(name))?;
-        Ok(Histogram { distribution: of.histogram(kind_named(kind)?).clone() })
+        let kind = kind_named(kind)?;
+        let distribution = match label {
+            None => self.total.histogram(kind).clone(),
+            Some(name) => self.label(name)?.histogram(kind),
+        };
+        Ok(Histogram { distribution })
     }
 
     fn role(&self, label: &str) -> PyResult<&'static str> {
-        Ok(self.label(label)?.role.name())
+        Ok(self.label(label)?.role().name())
     }
 
     fn role_counters(&self, role: &str) -> PyResult<BTreeMap<&'static str, u64>> {
-        Ok(self.sums.of_role(role_named(role)?).counters)
+        Ok(self.sums.of_role(role_named(role)?).counters.clone())
     }
 
     fn role_histogram(&self, role: &str, kind: &str) -> PyResult<Histogram> {

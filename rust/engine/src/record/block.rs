@@ -3,13 +3,14 @@
 //! ```text
 //!   block  = header (one page of words) | tallies | slot of label 0 | slot of label 1 | …
 //!   tally  = kind | length of its name | four values | name      (TALLY_WORDS words)
-//!   slot   = name | counters | statuses | errors | histogram heads   (SLOT_HEAD words)
+//!   slot   = counters | name | statuses | errors | histogram heads | what was touched   (SLOT_HEAD words)
 //!            then for each kind of latency the buckets of its histogram (BUCKETS words)
 //! ```
 //!
 //! Every word is a `u64` that only its writer changes. Counters only grow; a reader may see one outcome's counts half
 //! done, never wrong ones, and after the writer has gone what it reads is exact. Pages that were never touched take no
-//! memory: a reader looks at a histogram's mask of touched segments first, because reading a hole would fill it.
+//! memory: a reader looks at what was touched first, because reading a hole would fill it, and because of a thousand
+//! labels most words are 0. Touched are segments of a histogram, groups of buckets in a segment, groups of statuses.
 
 use std::fs::File;
 use std::io;
@@ -83,7 +84,7 @@ pub enum Word {
 
 const HEADER_WORDS: usize = 512;
 /// Layout version: a reader and a writer of different builds refuse each other.
-pub const VERSION: u64 = 5;
+pub const VERSION: u64 = 6;
 
 /// Words of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,9 +276,14 @@ const NAME_AT: usize = 16;
 const STATUSES_AT: usize = NAME_AT + NAME_BYTES / 8;
 const ERRORS_AT: usize = STATUSES_AT + STATUSES;
 const HEADS_AT: usize = ERRORS_AT + 64;
-const SLOT_HEAD: usize = 1536;
+/// Buckets, or statuses, that share one bit.
+const GROUP: usize = SEGMENT / 64;
+const STATUSES_TOUCHED_AT: usize = HEADS_AT + Kind::ALL.len() * HEAD_WORDS;
+const BUCKETS_TOUCHED_AT: usize = STATUSES_TOUCHED_AT + 1;
+const SLOT_HEAD: usize = 2048;
 const SLOT_WORDS: usize = SLOT_HEAD + Kind::ALL.len() * BUCKETS;
-const _: () = assert!(HEADS_AT + Kind::ALL.len() * HEAD_WORDS <= SLOT_HEAD && ErrorKind::ALL.len() <= 64);
+const _: () = assert!(BUCKETS_TOUCHED_AT + Kind::ALL.len() * SEGMENTS <= SLOT_HEAD);
+const _: () = assert!(ErrorKind::ALL.len() <= 64 && STATUSES <= 64 * GROUP);
 
 /// The mapped memory of one worker.
 #[derive(Debug)]
@@ -456,8 +462,31 @@ impl Block {
     /// The counter of a status of a label; statuses beyond the table count as 0.
     #[inline]
     pub fn status(&self, label: usize, status: u16) -> &AtomicU64 {
+        self.slot(label, STATUSES_AT + Self::known(status))
+    }
+
+    #[inline]
+    fn known(status: u16) -> usize {
         let status = usize::from(status);
-        self.slot(label, STATUSES_AT + if status < STATUSES { status } else { 0 })
+        if status < STATUSES { status } else { 0 }
+    }
+
+    /// Says that the counter of a status is about to be more than 0. Writer only.
+    #[inline]
+    pub fn touch_status(&self, label: usize, status: u16) {
+        set_bit(self.slot(label, STATUSES_TOUCHED_AT), Self::known(status) / GROUP);
+    }
+
+    /// The statuses of a label that were seen, with their counts.
+    pub fn statuses(&self, label: usize) -> impl Iterator<Item = (u16, u64)> + '_ {
+        let touched = self.slot(label, STATUSES_TOUCHED_AT).load(Relaxed);
+        (0..64).filter(move |group| touched >> group & 1 == 1).flat_map(move |group| {
+            let group = group * GROUP..((group + 1) * GROUP).min(STATUSES);
+            group.filter_map(move |status| {
+                let count = self.status(label, status as u16).load(Relaxed);
+                (count > 0).then_some((status as u16, count))
+            })
+        })
     }
 
     /// The counter of an error kind of a label.
@@ -478,16 +507,46 @@ impl Block {
         self.slot(label, SLOT_HEAD + kind as usize * BUCKETS + index)
     }
 
+    /// Says that a bucket is about to hold something. Writer only.
+    #[inline]
+    pub fn touch(&self, label: usize, kind: Kind, index: usize) {
+        let groups = self.groups(label, kind, index / SEGMENT);
+        if set_bit(groups, index % SEGMENT / GROUP) {
+            set_bit(self.head(label, kind, HeadWord::Touched), index / SEGMENT);
+        }
+    }
+
+    /// Bit i: group i of the buckets of a segment has been written to.
+    #[inline]
+    fn groups(&self, label: usize, kind: Kind, segment: usize) -> &AtomicU64 {
+        self.slot(label, BUCKETS_TOUCHED_AT + kind as usize * SEGMENTS + segment)
+    }
+
     /// The buckets of a histogram that hold anything, as (index, count).
     pub fn filled(&self, label: usize, kind: Kind) -> impl Iterator<Item = (u32, u64)> + '_ {
         let touched = self.head(label, kind, HeadWord::Touched).load(Relaxed);
         (0..SEGMENTS).filter(move |segment| touched >> segment & 1 == 1).flat_map(move |segment| {
-            (segment * SEGMENT..(segment + 1) * SEGMENT).filter_map(move |index| {
-                let count = self.bucket(label, kind, index).load(Relaxed);
-                (count > 0).then_some((index as u32, count))
+            let groups = self.groups(label, kind, segment).load(Relaxed);
+            (0..64).filter(move |group| groups >> group & 1 == 1).flat_map(move |group| {
+                let first = segment * SEGMENT + group * GROUP;
+                (first..first + GROUP).filter_map(move |index| {
+                    let count = self.bucket(label, kind, index).load(Relaxed);
+                    (count > 0).then_some((index as u32, count))
+                })
             })
         })
     }
+}
+
+/// Whether it was not set before. With a single writer a load and a store are enough.
+#[inline]
+fn set_bit(word: &AtomicU64, bit: usize) -> bool {
+    let before = word.load(Relaxed);
+    let is_new = before >> bit & 1 == 0;
+    if is_new {
+        word.store(before | 1 << bit, Relaxed);
+    }
+    is_new
 }
 
 impl Drop for Block {

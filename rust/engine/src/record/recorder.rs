@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use super::block::{Block, HeadWord, Kind, LabelWord, Role, TallyKind, Word};
-use super::buckets::{self, SEGMENT};
+use super::buckets;
 use crate::clock;
 use crate::outcome::{End, Outcome};
 
@@ -157,6 +157,7 @@ impl Recorder {
                 self.sample(label, Kind::Service, outcome.done_ns.saturating_sub(outcome.sent_ns));
                 self.sample(label, Kind::FirstByte, outcome.first_byte_ns.saturating_sub(outcome.sent_ns));
                 self.sample(label, Kind::Receive, outcome.done_ns.saturating_sub(outcome.first_byte_ns));
+                self.block.touch_status(label, status);
                 add(self.block.status(label, status), 1);
                 let word = if status < 400 { LabelWord::Ok } else { LabelWord::Failed };
                 add(self.block.label_word(label, word), 1);
@@ -187,11 +188,7 @@ impl Recorder {
             add(head(HeadWord::Overflow), 1);
         }
         let index = buckets::index(clamped);
-        let segment = 1 << (index / SEGMENT);
-        let touched = head(HeadWord::Touched);
-        if touched.load(Relaxed) & segment == 0 {
-            touched.store(touched.load(Relaxed) | segment, Relaxed);
-        }
+        self.block.touch(label, kind, index);
         add(self.block.bucket(label, kind, index), 1);
         add(head(HeadWord::Count), 1);
         add(head(HeadWord::Sum), value);

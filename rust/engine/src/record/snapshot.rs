@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use super::block::{Block, Kind, LabelWord, Role, STATUSES, TallyKind, Word};
+use super::block::{Block, Kind, LabelWord, Role, TallyKind, Word};
 use super::histogram::Histogram;
 use crate::clock;
 use crate::outcome::ErrorKind;
@@ -57,7 +58,7 @@ enum Reading {
     Most,
 }
 
-/// One label's part of a snapshot.
+/// What one label counted, or several as one.
 #[derive(Clone, Debug, Default)]
 pub struct Label {
     /// What it counts.
@@ -84,12 +85,11 @@ impl Label {
             counters.insert(name, block.label_word(label, word).load(Acquire));
         }
         let some = |count: u64| (count > 0).then_some(count);
-        let status = |status: u16| Some((status, some(block.status(label, status).load(Relaxed))?));
         let error = |kind: ErrorKind| Some((kind.name(), some(block.error(label, kind).load(Relaxed))?));
         Self {
             role: block.role(label),
             counters,
-            statuses: (0..STATUSES as u16).filter_map(status).collect(),
+            statuses: block.statuses(label).collect(),
             errors: ErrorKind::ALL.into_iter().filter_map(error).collect(),
             histograms: Kind::ALL.map(|kind| Histogram::read(block, label, kind)),
         }
@@ -105,6 +105,18 @@ impl Label {
         }
     }
 
+    fn sum<'a>(role: Role, parts: impl Iterator<Item = &'a Self>) -> Self {
+        let parts: Vec<_> = parts.collect();
+        let mut sum = Self { role, counters: LABEL_WORDS.map(|(name, _)| (name, 0)).into(), ..Self::default() };
+        for part in &parts {
+            add_all(&mut sum.counters, &part.counters);
+            add_all(&mut sum.statuses, &part.statuses);
+            add_all(&mut sum.errors, &part.errors);
+        }
+        sum.histograms = Kind::ALL.map(|kind| Histogram::sum(parts.iter().map(|part| part.histogram(kind))));
+        sum
+    }
+
     fn since(&self, earlier: &Self) -> Self {
         Self {
             role: self.role,
@@ -116,40 +128,91 @@ impl Label {
     }
 }
 
-/// What all workers had counted at one instant.
-#[derive(Clone, Debug, Default)]
+/// One label's part of a snapshot: of an interval, what came in it. Only what is asked for is worked out.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    label: &'a Label,
+    earlier: Option<&'a Label>,
+}
+
+impl Part<'_> {
+    /// What it counts.
+    pub fn role(&self) -> Role {
+        self.label.role
+    }
+
+    /// Counters by name.
+    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
+        self.grown(|label| &label.counters)
+    }
+
+    /// Responses by status.
+    pub fn statuses(&self) -> BTreeMap<u16, u64> {
+        self.grown(|label| &label.statuses)
+    }
+
+    /// Failures without a response by kind.
+    pub fn errors(&self) -> BTreeMap<&'static str, u64> {
+        self.grown(|label| &label.errors)
+    }
+
+    /// One of its histograms.
+    pub fn histogram(&self, kind: Kind) -> Histogram {
+        let now = self.label.histogram(kind);
+        self.earlier.map_or_else(|| now.clone(), |earlier| now.since(earlier.histogram(kind)))
+    }
+
+    fn grown<K: Ord + Copy>(&self, of: impl Fn(&Label) -> &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
+        let now = of(self.label);
+        self.earlier.map_or_else(|| now.clone(), |earlier| subtract_all(now, of(earlier)))
+    }
+}
+
+type Labels = BTreeMap<String, Label>;
+
+/// What all workers had counted at one instant, or between two.
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// When it was read.
     pub taken_at_ns: u64,
     words: BTreeMap<&'static str, u64>,
-    labels: BTreeMap<String, Label>,
+    labels: Arc<Labels>,
+    /// Of an interval: the labels when it began.
+    earlier: Option<Arc<Labels>>,
+    /// The labels of each role as one.
+    sums: [Label; Role::ALL.len()],
     tallies: BTreeMap<(TallyKind, String), [f64; 4]>,
 }
 
 impl Snapshot {
     /// Reads and sums blocks. The same label in several blocks is one.
     pub fn read<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
-        let words = WORDS.iter().map(|&(name, _, _)| (name, 0)).collect();
-        let mut snapshot = Self { taken_at_ns: clock::now_ns(), words, ..Self::default() };
+        let taken_at_ns = clock::now_ns();
+        let mut words: BTreeMap<_, _> = WORDS.iter().map(|&(name, _, _)| (name, 0)).collect();
+        let (mut labels, mut tallies) = (Labels::new(), BTreeMap::new());
         for block in blocks {
             // Labels first: what has ended or been sent by then is counted in the words that are read after them.
             for label in 0..block.labels() {
                 let read = Label::read(block, label);
-                snapshot.labels.entry(block.label_name(label)).or_default().merge(&read);
+                match labels.entry(block.label_name(label)) {
+                    Entry::Vacant(entry) => drop(entry.insert(read)),
+                    Entry::Occupied(mut entry) => entry.get_mut().merge(&read),
+                }
             }
             for (name, word, reading) in WORDS {
-                let sum = snapshot.words.entry(name).or_default();
+                let sum: &mut u64 = words.entry(name).or_default();
                 let value = block.get(word);
                 *sum = if reading == Reading::Most { (*sum).max(value) } else { *sum + value };
             }
             for (kind, name, values) in block.tallies() {
-                match snapshot.tallies.entry((kind, name)) {
+                match tallies.entry((kind, name)) {
                     Entry::Vacant(entry) => drop(entry.insert(values)),
                     Entry::Occupied(mut entry) => merge_tally(kind, entry.get_mut(), values),
                 }
             }
         }
-        snapshot
+        let sums = Role::ALL.map(|role| Label::sum(role, labels.values().filter(|label| label.role == role)));
+        Self { taken_at_ns, words, labels: Arc::new(labels), earlier: None, sums, tallies }
     }
 
     /// What scripts count themselves, by name.
@@ -165,11 +228,14 @@ impl Snapshot {
             let before = earlier.words.get(name).copied().unwrap_or(0);
             words.entry(name).and_modify(|value| *value = value.saturating_sub(before));
         }
-        let none = Label::default();
-        let since =
-            |(name, label): (&String, &Label)| (name.clone(), label.since(earlier.labels.get(name).unwrap_or(&none)));
-        let labels = self.labels.iter().map(since).collect();
-        Self { taken_at_ns: self.taken_at_ns, words, labels, tallies: self.tallies_since(earlier) }
+        Self {
+            taken_at_ns: self.taken_at_ns,
+            words,
+            labels: Arc::clone(&self.labels),
+            earlier: Some(Arc::clone(&earlier.labels)),
+            sums: Role::ALL.map(|role| self.sums[role as usize].since(&earlier.sums[role as usize])),
+            tallies: self.tallies_since(earlier),
+        }
     }
 
     fn tallies_since(&self, earlier: &Self) -> BTreeMap<(TallyKind, String), [f64; 4]> {
@@ -184,13 +250,16 @@ impl Snapshot {
 
     /// Everything that is counted, by name, over all labels.
     pub fn counters(&self) -> BTreeMap<&'static str, u64> {
-        let all = self.total();
         let mut counters = self.words.clone();
         counters.remove("labels");
-        counters.extend(&all.counters);
-        let ended = all.counters["ok"] + all.counters["failed"];
-        counters.insert("in_flight", all.counters["sent"].saturating_sub(ended));
-        counters.insert("infinite", all.histogram(Kind::Response).infinite);
+        let mut infinite = 0;
+        for sum in self.sums.iter().filter(|sum| sum.role.counts()) {
+            add_all(&mut counters, &sum.counters);
+            infinite += sum.histogram(Kind::Response).infinite;
+        }
+        let ended = counters["ok"] + counters["failed"];
+        counters.insert("in_flight", counters["sent"].saturating_sub(ended));
+        counters.insert("infinite", infinite);
         let iterations = self.of_role(Role::Iteration);
         let named = [("iterations_started", "sent"), ("iterations_ok", "ok"), ("iterations_failed", "failed")];
         counters.extend(named.map(|(name, counter)| (name, iterations.counters[counter])));
@@ -199,20 +268,12 @@ impl Snapshot {
 
     /// All labels that count as requests as one.
     pub fn total(&self) -> Label {
-        self.sum(Role::counts)
+        Label::sum(Role::Request, self.sums.iter().filter(|sum| sum.role.counts()))
     }
 
     /// All labels of a role as one.
-    pub fn of_role(&self, wanted: Role) -> Label {
-        self.sum(|role| role == wanted)
-    }
-
-    fn sum(&self, is_wanted: impl Fn(Role) -> bool) -> Label {
-        let mut sum = Label { counters: LABEL_WORDS.map(|(name, _)| (name, 0)).into(), ..Label::default() };
-        for label in self.labels.values().filter(|label| is_wanted(label.role)) {
-            sum.merge(label);
-        }
-        sum
+    pub fn of_role(&self, wanted: Role) -> &Label {
+        &self.sums[wanted as usize]
     }
 
     /// The names of the labels, sorted.
@@ -221,8 +282,11 @@ impl Snapshot {
     }
 
     /// One label's part.
-    pub fn label(&self, name: &str) -> Option<&Label> {
-        self.labels.get(name)
+    pub fn label(&self, name: &str) -> Option<Part<'_>> {
+        let label = self.labels.get(name)?;
+        // One that was not there then has counted all of it since.
+        let earlier = self.earlier.as_ref().and_then(|labels| labels.get(name));
+        Some(Part { label, earlier })
     }
 }
 
