@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from loadgen._engine import Snapshot
     from loadgen.control import Control
     from loadgen.engine_plan import EnginePlan
-    from loadgen.result import Result
+    from loadgen.result import Result, ScriptErrorGroup
     from loadgen.watch import State
 
 Phase = Literal["load", "drain"]
@@ -92,6 +92,7 @@ class Progress:
     target_rate_per_s: float | None  # of all open loads together; of a script: iterations
     target_users: int | None  # of all closed loads together
     thresholds: Sequence[State] = ()  # how they stand
+    exceptions: Sequence[ScriptErrorGroup] = ()  # of a script, so far
 
 
 class Observer(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -16,12 +16,14 @@ from loadgen.report.feed import (
     ThresholdRow,
     Told,
     error_rows,
+    exception_rows,
     metric_rows,
+    most_of,
     standing,
 )
 from loadgen.report.series import Series, columns
 from loadgen.report.shown import shown
-from loadgen.result import Gauge, Metric
+from loadgen.result import Gauge, Metric, ScriptErrorGroup
 from loadgen.snapshot import Milliseconds, milliseconds, percentile_ns
 
 if TYPE_CHECKING:
@@ -30,9 +32,14 @@ if TYPE_CHECKING:
     from loadgen.timeline import Moment
     from loadgen.watch import State
 
-# Rows that are looked up each second: of a thousand labels each has its turn every ten.
-ROWS_A_SECOND = 100
+K = TypeVar("K")
+V = TypeVar("V")
+
+# Rows that are looked up each second: of a thousand labels each has its turn every four.
+ROWS_A_SECOND = 250
 MOST_EVENTS = 2000
+# Told whole where anything in them has changed.
+_LISTS = ("label_count", "thresholds", "errors", "checks", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,6 @@ class Look:
 
     thresholds: Sequence[ThresholdRow]
     errors: Sequence[ErrorRow]
-
     labels: Sequence[LabelRow]
     label_count: int
     checks: Sequence[tuple[str, int, int]]
@@ -53,19 +59,27 @@ class Looker:
 
     def __init__(self) -> None:
         self._next = 0
+        self._numbers: dict[str, int] = {}  # of labels, in the order in which they were first looked at
+        self._failures: dict[str, dict[str, int]] = {}  # by kind or status: the labels that had it
 
-    def look(self, total: Snapshot, states: Sequence[State] = ()) -> Look:
+    def look(
+        self,
+        total: Snapshot,
+        states: Sequence[State] = (),
+        exceptions: Sequence[ScriptErrorGroup] = (),
+    ) -> Look:
         """What is there now."""
         names = [name for name in total.labels if total.role(name) != "trend"]
         first = self._next if self._next < len(names) else 0
         self._next = first + ROWS_A_SECOND
+        labels = [self._row(name, total) for name in names[first : self._next]]
+        statuses = {str(status): count for status, count in total.statuses.items()}
         tallies = total.tallies
         return Look(
             thresholds=standing(states),
-            errors=error_rows(total.errors, {str(status): count for status, count in total.statuses.items()}),
-            labels=[
-                _row(number, name, total) for number, name in enumerate(names[first : self._next], first)
-            ],
+            errors=error_rows(total.errors, statuses, self._labels_with, self._labels_with)
+            + exception_rows(exceptions),
+            labels=labels,
             label_count=len(names),
             checks=[
                 (shown(name), round(passed), round(failed))
@@ -74,6 +88,16 @@ class Looker:
             ],
             metrics=metric_rows(_metrics(tallies)),
         )
+
+    def _row(self, name: str, total: Snapshot) -> LabelRow:
+        row = _row(self._numbers.setdefault(name, len(self._numbers)), name, total)
+        if row.failed and row.kind != "iteration":
+            for what, count in (total.label_errors(name) | total.label_statuses(name)).items():
+                self._failures.setdefault(str(what), {})[name] = count
+        return row
+
+    def _labels_with(self, what: str) -> list[str]:
+        return most_of((count, name) for name, count in self._failures.get(what, {}).items())
 
 
 def _row(number: int, name: str, total: Snapshot) -> LabelRow:
@@ -104,6 +128,12 @@ def _metrics(tallies: Sequence[tuple[str, str, float, float, float, float]]) -> 
     return found
 
 
+def _renew(known: dict[K, tuple[int, V]], key: K, value: V, look: int) -> None:
+    """What is as it was keeps its look, and is not told again."""
+    if key not in known or known[key][1] != value:
+        known[key] = (look, value)
+
+
 @dataclass(slots=True)
 class Seen:
     """How far one viewer has come."""
@@ -127,17 +157,21 @@ class Board:
     ending: Mapping[str, Any] | None = None  # parts of a feed
     _series: Series = field(default_factory=Series)
     _events: list[Told] = field(default_factory=list)
-    _look: Look | None = None
     _looks: int = 0
-    _rows: dict[int, tuple[int, LabelRow]] = field(default_factory=dict)  # and the look that brought it
+    # Each with the look that brought it as it is.
+    _rows: dict[int, tuple[int, LabelRow]] = field(default_factory=dict)
+    _lists: dict[str, tuple[int, Any]] = field(default_factory=dict)
 
     def add_moment(self, moment: Moment, look: Look | None) -> None:
         """What the last second showed."""
         self._series.add(moment)
-        if look is not None:
-            self._look, self._looks = look, self._looks + 1
-            for row in look.labels:
-                self._rows[row.number] = (self._looks, row)
+        if look is None:
+            return
+        self._looks += 1
+        for row in look.labels:
+            _renew(self._rows, row.number, row, self._looks)
+        for name in _LISTS:
+            _renew(self._lists, name, getattr(look, name), self._looks)
 
     def add_event(self, told: Told) -> None:
         """What happened."""
@@ -158,11 +192,11 @@ class Board:
             parts["moments"] = columns(series.moments[seen.moments :])
         if len(self._events) > seen.events:
             parts["events"] = self._events[seen.events :]
-        if self._look is not None and self._looks > seen.look and self.ending is None:
-            parts["labels"] = [row for look, row in self._rows.values() if look > seen.look]
-            parts["label_count"] = self._look.label_count
-            parts["thresholds"], parts["errors"] = self._look.thresholds, self._look.errors
-            parts["checks"], parts["metrics"] = self._look.checks, self._look.metrics
+        if self._looks > seen.look and self.ending is None:
+            parts |= {name: value for name, (look, value) in self._lists.items() if look > seen.look}
+            rows = [row for look, row in self._rows.values() if look > seen.look]
+            if rows:
+                parts["labels"] = rows
         if self.control is not None and self.control != seen.control:
             parts["control"] = self.control
         if seen.answer is not UNSET:

@@ -98,7 +98,9 @@ class PageServer:
         if progress.interval_s <= 0:
             return
         moment = moment_of(progress)
-        look = self._looker.look(progress.total, progress.thresholds) if self._viewers else None
+        look = None
+        if self._viewers:
+            look = self._looker.look(progress.total, progress.thresholds, progress.exceptions)
         self._post(lambda: self._board.add_moment(moment, look))
         self._show_control()
 

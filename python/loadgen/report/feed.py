@@ -12,6 +12,7 @@ Texts are cut and made printable here, so that whoever shows them need not.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import PurePath
@@ -26,7 +27,7 @@ from loadgen.report.series import Column
 from loadgen.report.shown import document, shown
 from loadgen.report.text import measured
 from loadgen.report.words import ERROR_WORDS, changed_by_hand, headline, trust
-from loadgen.result import LabelResult, Metric, Requests, Result
+from loadgen.result import LabelResult, Metric, Requests, Result, ScriptErrorGroup
 from loadgen.snapshot import Latency, Milliseconds
 from loadgen.thresholds import Outcome
 from loadgen.units import format_count
@@ -205,15 +206,11 @@ def standing(states: Sequence[State]) -> list[ThresholdRow]:
     ]
 
 
-def _no_examples(_: str) -> list[str]:
-    return []
-
-
 def error_rows(
     errors: Mapping[str, int],
     statuses: Mapping[str, int],
-    labels_with_error: Callable[[str], list[str]] = _no_examples,
-    labels_with_status: Callable[[str], list[str]] = _no_examples,
+    labels_with_error: Callable[[str], list[str]],
+    labels_with_status: Callable[[str], list[str]],
 ) -> list[ErrorRow]:
     """Kinds of error, and statuses that are errors."""
     rows = [
@@ -232,6 +229,28 @@ def error_rows(
         for status, count in statuses.items()
         if int(status) >= FIRST_FAILURE
     ]
+
+
+def exception_rows(groups: Iterable[ScriptErrorGroup]) -> list[ErrorRow]:
+    """A script's own errors, with the line that each came from."""
+    rows = []
+    for group in groups:
+        place = f"{PurePath(group.file).name}:{group.line}  {group.code}" if group.file else ""
+        rows.append(
+            ErrorRow(
+                kind="exception",
+                words=shown(f"{group.scenario}: {group.error}"),
+                count=group.count,
+                examples=[shown(place)] if place else [],
+            )
+        )
+    return rows
+
+
+def most_of(counted: Iterable[tuple[int, str]]) -> list[str]:
+    """The labels that had most of something, and how much."""
+    found = heapq.nlargest(_EXAMPLES, counted, key=lambda pair: pair[0])
+    return [f"{shown(label)} ({format_count(count)})" for count, label in found if count]
 
 
 def metric_rows(found: Iterable[tuple[str, str, Metric]]) -> list[tuple[str, str, Metric]]:
@@ -293,21 +312,8 @@ def _errors(result: Result) -> list[ErrorRow]:
         lambda kind: _labels_with(result, lambda requests: requests.errors.get(kind, 0)),
         lambda status: _labels_with(result, lambda requests: requests.status.get(status, 0)),
     )
-    for group in result.script.errors if result.script else []:
-        place = f"{PurePath(group.file).name}:{group.line}  {group.code}" if group.file else ""
-        rows.append(
-            ErrorRow(
-                kind="exception",
-                words=shown(f"{group.scenario}: {group.error}"),
-                count=group.count,
-                examples=[shown(place)] if place else [],
-            )
-        )
-    return rows
+    return rows + exception_rows(result.script.errors if result.script else [])
 
 
 def _labels_with(result: Result, count_of: Callable[[Requests], int]) -> list[str]:
-    """The labels that had most of something, and how much."""
-    found = [(count_of(row.requests), row.label) for row in result.labels if row.kind != "iteration"]
-    found.sort(key=lambda pair: -pair[0])
-    return [f"{shown(label)} ({format_count(count)})" for count, label in found[:_EXAMPLES] if count]
+    return most_of((count_of(row.requests), row.label) for row in result.labels if row.kind != "iteration")

@@ -9,6 +9,7 @@ import msgspec
 from loadgen.live.board import ROWS_A_SECOND, Board, Looker, Seen
 from loadgen.plan import Plan
 from loadgen.report.feed import Feed, Told, ending_parts, introduction
+from loadgen.result import ScriptErrorGroup
 from tests.support.shown_runs import make_moment
 from tests.support.steering import make_control
 from tests.unit.figures import Counted, Samples
@@ -78,18 +79,56 @@ def test_the_end_is_told_to_everybody() -> None:
     assert board.news(seen) is None
 
 
+def of_labels(names: tuple[str, ...], **counted: Any) -> Snapshot:
+    response = Samples([1_000_000])
+    return cast("Snapshot", Counted(response=response, labels=names, **{"counters": {"sent": 1}, **counted}))
+
+
 def test_many_labels_take_turns() -> None:
     names = tuple(f"label {number}" for number in range(3 * ROWS_A_SECOND))
-    total = cast("Snapshot", Counted(response=Samples([1_000_000]), labels=names, counters={"sent": 1}))
     looker, board, seen = Looker(), open_board(), Seen()
     for second in range(1, 4):
-        look = looker.look(total)
+        look = looker.look(of_labels(names))
         assert len(look.labels) == ROWS_A_SECOND
         board.add_moment(make_moment(second), look)
     news = told(board.news(seen))
     assert [row[1] for row in news["labels"]] == list(names)
-    board.add_moment(make_moment(4), looker.look(total))
+    board.add_moment(make_moment(4), looker.look(of_labels(names, counters={"sent": 2})))
     assert [row[0] for row in told(board.news(seen))["labels"]] == list(range(ROWS_A_SECOND))
+
+
+def test_what_is_as_it_was_is_not_told_again() -> None:
+    looker, board, seen = Looker(), open_board(), Seen()
+    failing = {"counters": {"sent": 2, "failed": 1}, "errors": {"reset": 1}}
+    board.add_moment(make_moment(1), looker.look(of_labels(("a", "b"), **failing)))
+    assert {"labels", "errors", "checks", "thresholds"} <= told(board.news(seen)).keys()
+    board.add_moment(make_moment(2), looker.look(of_labels(("a", "b"), **failing)))
+    assert told(board.news(seen)).keys() == {"schema", "moments"}
+    failing["errors"] = {"reset": 2}
+    board.add_moment(make_moment(3), looker.look(of_labels(("a", "b"), **failing)))
+    assert told(board.news(seen)).keys() == {"schema", "moments", "errors"}
+    assert told(board.news(Seen())).keys() > {"labels", "errors", "checks", "thresholds"}
+
+
+def test_a_label_keeps_its_number_when_others_come_before_it() -> None:
+    looker = Looker()
+    (first,) = looker.look(of_labels(("m",))).labels
+    numbers = {row.label: row.number for row in looker.look(of_labels(("a", "m"))).labels}
+    assert numbers["m"] == first.number != numbers["a"]
+
+
+def test_errors_have_examples_while_the_run_goes_on() -> None:
+    counted = {"counters": {"sent": 9, "failed": 7}, "errors": {"reset": 3}, "statuses": {503: 4, 200: 2}}
+    group = ScriptErrorGroup(
+        scenario="browse", error="KeyError: 'id'\x00", file="/home/u/shop.py", line=7, code="x['id']", count=5
+    )
+    rows = Looker().look(of_labels(("GET /a", "GET /b\x1b"), **counted), exceptions=[group]).errors
+    examples = {row.kind: row.examples for row in rows}
+    assert examples == {
+        "reset": ["GET /a (3)", "GET /b\\x1b (3)"],
+        "status 503": ["GET /a (4)", "GET /b\\x1b (4)"],
+        "exception": ["shop.py:7  x['id']"],
+    }
 
 
 def test_how_the_load_stands_is_told_when_it_changes() -> None:
