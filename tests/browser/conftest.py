@@ -16,9 +16,29 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+# Of each line that a browser draws: how many points it has, and how high it goes up and down, in pixels.
+COUNT_POINTS = """
+    window.drawn = [];
+    const stroke = CanvasRenderingContext2D.prototype.stroke;
+    const heights = new WeakMap();
+    for (const name of ["lineTo", "moveTo"]) {
+        const add = Path2D.prototype[name];
+        Path2D.prototype[name] = function (x, y) {
+            if (!heights.has(this)) heights.set(this, []);
+            heights.get(this).push(y);
+            return add.call(this, x, y);
+        };
+    }
+    CanvasRenderingContext2D.prototype.stroke = function (...what) {
+        const ys = heights.get(what[0]);
+        if (ys) drawn.push([ys.length, Math.max(...ys) - Math.min(...ys)]);
+        return stroke.apply(this, what);
+    };
+"""
+
 
 class Open(Protocol):
-    def __call__(self, url: str, *, width: int = 1280, dark: bool = False) -> Page: ...
+    def __call__(self, url: str, *, width: int = 1280, dark: bool = False, record: str = "") -> Page: ...
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +65,16 @@ def browser(_built: None, counterpart: Callable[[str], Path]) -> Iterator[Browse
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Open]:
-    """Opens a page and waits until charts are drawn."""
+    """Opens a page and waits until charts are drawn. `record` is run in it before anything else."""
     complaints: list[str] = []
     pages: list[Page] = []
 
-    def open_page(url: str, *, width: int = 1280, dark: bool = False) -> Page:
+    def open_page(url: str, *, width: int = 1280, dark: bool = False, record: str = "") -> Page:
         scheme: Any = "dark" if dark else "light"
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         pages.append(page)
+        if record:
+            page.add_init_script(record)
         here = urlsplit(url)
 
         def look(asked: str) -> None:

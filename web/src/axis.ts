@@ -74,8 +74,6 @@ export class Axis {
     }
 
     private apply(): void {
-        const [min, max] = this.range;
-        for (const chart of this.charts) chart.setScale("x", { min, max });
         for (const listener of this.listeners) listener();
     }
 }

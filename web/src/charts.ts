@@ -4,7 +4,7 @@ import { milliseconds, percent, perSecond, wholeOnly } from "./format";
 import { drawHeat, heatRange } from "./heat";
 import { type Counted, errorKinds, type Run } from "./run";
 
-const some = (values: (number | null)[]): boolean => values.some((value) => value !== null && value !== 0);
+const some = (values: readonly (number | null)[]): boolean => values.some((value) => value !== null && value !== 0);
 const DASH = [5, 4];
 const MOST_KINDS = 6;
 

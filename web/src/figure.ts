@@ -6,11 +6,13 @@ import { clock } from "./format";
 import { drawMarks } from "./marks";
 import { levelAxis, logAxis } from "./scales";
 import type { Run } from "./run";
+import { nearest, placeOf, thinned } from "./thin";
 import { onTheme, palette, seriesColour, widthOf } from "./theme";
+import { soon } from "./turns";
 
 export interface Line {
     label: string;
-    values: (number | null)[];
+    values: readonly (number | null)[];
     /** Number of the colour. */
     colour: number;
     dash?: number[];
@@ -51,7 +53,7 @@ export class Figure {
     private chart: uPlot | null = null;
     private lines: Line[] = [];
     private hidden = new Set<string>();
-    private times: number[] = [];
+    private times: readonly number[] = [];
     private drawn = "";
     private seen = false;
     private behind = false;
@@ -73,28 +75,28 @@ export class Figure {
             spec.note ? el("p", { class: "note" }, spec.note) : null,
         );
         this.words.id = `${id}-words`;
+        this.element.hidden = true;
         this.element.addEventListener("keydown", (event) => this.key(event));
         new ResizeObserver(() => this.resize()).observe(this.plot);
         // What nobody sees is not drawn each second, but when it comes near.
         new IntersectionObserver(([entry]) => this.look(entry?.isIntersecting ?? false), { rootMargin: NEAR }).observe(this.element);
         onTheme(() => this.rebuild());
+        axis.onZoom(() => this.show());
     }
 
     update(): void {
         const { run, spec } = this;
-        const lines = spec.lines(run);
+        this.lines = spec.lines(run);
         this.times = run.numbers("at_s", 0);
-        this.element.hidden = lines.length === 0 || this.times.length === 0;
-        if (this.element.hidden) return;
-        if (!this.seen && !run.result) {
-            this.behind = true;
-            this.lines = lines;
-            return;
-        }
-        this.behind = false;
-        const same = this.drawn === lines.map((line) => line.label).join("\n");
-        this.lines = lines;
-        if (!same || this.chart === null) this.rebuild();
+        this.element.hidden = this.lines.length === 0 || this.times.length === 0;
+        if (!this.element.hidden) this.show();
+    }
+
+    /** The part of the run that the axis says; where nobody sees it, not before it comes near. */
+    private show(): void {
+        this.behind = !this.seen && !this.run.result;
+        if (this.behind || this.element.hidden) return;
+        if (this.chart === null || this.drawn !== this.names()) this.rebuild();
         else this.chart.setData(this.data(), false);
         const [min, max] = this.axis.range;
         this.chart?.setScale("x", { min, max });
@@ -103,7 +105,11 @@ export class Figure {
 
     private look(seen: boolean): void {
         this.seen = seen;
-        if (seen && this.behind) this.update();
+        if (seen && this.behind) soon(this, () => this.show());
+    }
+
+    private names(): string {
+        return this.lines.map((line) => line.label).join("\n");
     }
 
     /** Marks changed, or what is below the lines. */
@@ -112,9 +118,13 @@ export class Figure {
     }
 
     private data(): uPlot.AlignedData {
-        const finite = (value: number | null): number | null =>
-            value === null || !Number.isFinite(value) || (this.spec.log && value <= 0) ? null : value;
-        return [this.times, ...this.lines.map((line) => line.values.map(finite))];
+        const isDrawn = (value: number): boolean => Number.isFinite(value) && (!this.spec.log || value > 0);
+        return thinned(this.times, this.lines.map((line) => line.values), this.axis.range, this.columns(), isDrawn);
+    }
+
+    /** Pixels of the plot from left to right. */
+    private columns(): number {
+        return this.chart?.bbox.width ?? widthOf(this.plot, PAPER_WIDTH) * devicePixelRatio;
     }
 
     private rebuild(): void {
@@ -124,7 +134,7 @@ export class Figure {
             this.chart = null;
         }
         if (this.element.hidden || this.lines.length === 0) return;
-        this.drawn = this.lines.map((line) => line.label).join("\n");
+        this.drawn = this.names();
         this.chart = new uPlot(this.options(), this.data(), this.plot);
         this.axis.add(this.chart);
         this.showLegend();
@@ -154,7 +164,7 @@ export class Figure {
             ],
             series: [
                 {},
-                ...this.lines.map((line, index) => ({
+                ...this.lines.map((line) => ({
                     label: line.label,
                     show: !this.hidden.has(line.label),
                     stroke: seriesColour(line.colour),
@@ -162,7 +172,6 @@ export class Figure {
                     ...(line.dash ? { dash: line.dash } : {}),
                     points: { show: (chart: uPlot) => chart.data[0].length < 3 },
                     scale: "y",
-                    value: (_chart: uPlot, _raw: number, _series: number, at: number | null) => this.valueAt(index, at),
                 })),
             ],
             hooks: {
@@ -173,7 +182,7 @@ export class Figure {
                         this.drawEndless(chart);
                     },
                 ],
-                setCursor: [(chart) => this.showValues(chart.cursor.idx ?? null)],
+                setCursor: [() => this.showValues(this.pointedAt())],
                 setSelect: [(chart) => this.select(chart)],
                 ready: [(chart) => chart.over.addEventListener("dblclick", () => this.axis.reset())],
             },
@@ -195,22 +204,31 @@ export class Figure {
     private drawEndless(chart: uPlot): void {
         const { ctx, bbox } = chart;
         const size = 4 * devicePixelRatio;
+        const [from, to] = this.axis.range;
         ctx.save();
         this.lines.forEach((line) => {
             if (this.hidden.has(line.label)) return;
             ctx.fillStyle = seriesColour(line.colour);
-            line.values.forEach((value, index) => {
-                if (value !== Infinity) return;
-                const x = chart.valToPos(this.times[index] as number, "x", true);
-                if (x < bbox.left || x > bbox.left + bbox.width) return;
+            let last = -Infinity;
+            for (let place = placeOf(this.times, from); place < this.times.length && (this.times[place] as number) <= to; place++) {
+                if (line.values[place] !== Infinity) continue;
+                const x = chart.valToPos(this.times[place] as number, "x", true);
+                if (x - last < size) continue;
+                last = x;
                 ctx.beginPath();
                 ctx.moveTo(x, bbox.top);
                 ctx.lineTo(x - size, bbox.top + size * 1.5);
                 ctx.lineTo(x + size, bbox.top + size * 1.5);
                 ctx.fill();
-            });
+            }
         });
         ctx.restore();
+    }
+
+    /** The moment at which the reader points. */
+    private pointedAt(): number | null {
+        const left = this.chart?.cursor.left ?? -1;
+        return left < 0 || !this.chart || this.times.length === 0 ? null : nearest(this.times, this.chart.posToVal(left, "x"));
     }
 
     private select(chart: uPlot): void {
@@ -223,7 +241,10 @@ export class Figure {
 
     private resize(): void {
         const width = widthOf(this.plot, PAPER_WIDTH);
-        if (this.chart && this.plot.clientWidth > 0 && width !== this.chart.width) this.chart.setSize({ width, height: HEIGHT });
+        if (this.chart && this.plot.clientWidth > 0 && width !== this.chart.width) {
+            this.chart.setSize({ width, height: HEIGHT });
+            this.show();
+        }
     }
 
     private valueAt(index: number, at: number | null): string {
@@ -234,7 +255,7 @@ export class Figure {
     }
 
     /** The last that is known. Of a run that is over no moment is nearer than another. */
-    private last(values: (number | null)[]): number | null {
+    private last(values: readonly (number | null)[]): number | null {
         for (let index = values.length - 1; index >= 0; index--) if (values[index] !== null) return values[index] ?? null;
         return null;
     }
@@ -271,7 +292,7 @@ export class Figure {
 
     /** What the lines are like, in words. */
     private describe(): void {
-        if (this.chart?.cursor.idx == null) this.showValues(null);
+        if (this.pointedAt() === null) this.showValues(null);
         const { format } = this.spec;
         const parts = this.lines.map(({ label, values }) => {
             const known = values.filter((value): value is number => value !== null);
@@ -285,7 +306,7 @@ export class Figure {
 
     private key(event: KeyboardEvent): void {
         if (event.target !== this.element || !this.chart || event.ctrlKey || event.metaKey || event.altKey) return;
-        const at = this.chart.cursor.idx ?? this.times.length - 1;
+        const at = this.pointedAt() ?? this.times.length - 1;
         const step = event.shiftKey ? 10 : 1;
         const time = this.times[at] ?? 0;
         const actions: Record<string, () => void> = {

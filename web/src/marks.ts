@@ -28,10 +28,11 @@ export function drawMarks(chart: uPlot, events: Told[], numbered: boolean): void
     ctx.font = `600 ${10 * scale}px system-ui, sans-serif`;
     ctx.textAlign = "center";
     ctx.textBaseline = "middle";
-    let last = -Infinity;
+    let [drawn, last] = [-Infinity, -Infinity];
     marked(events).forEach((told, index) => {
         const x = Math.round(chart.valToPos(told.at_s, "x", true));
-        if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) return;
+        if (x === drawn || x < bbox.left - 1 || x > bbox.left + bbox.width + 1) return;
+        drawn = x;
         const alert = weightOf(told.event) === "alert";
         const colour = alert ? (series[1] as string) : text;
         ctx.strokeStyle = colour;

@@ -1,6 +1,8 @@
 // The run as far as it is known: feeds are added to it, and whoever shows it is told once a frame.
 import type { Column, ControlState, Distribution, Ending, ErrorRow, Feed, Introduction, LabelRow, MetricRow, Order, ThresholdRow, Told } from "./feed";
 
+import { soon } from "./turns";
+
 export type Connection = "embedded" | "connecting" | "live" | "lost" | "over";
 
 /** Which parts changed since the last telling. */
@@ -41,6 +43,8 @@ export class Run {
     send: ((order: Order) => void) | null = null;
     private listeners: [Set<Part>, Listener][] = [];
     private changed = new Set<Part>();
+    /** Columns made of those of the feed, as far as they were asked for. */
+    private readonly known = new Map<string, (number | null)[]>();
 
     get length(): number {
         return this.moments["at_s"]?.length ?? 0;
@@ -54,7 +58,7 @@ export class Run {
 
     add(feed: Feed): void {
         if (feed.opening) this.set("opening", () => (this.opening = feed.opening ?? null));
-        if (feed.afresh) this.moments = {};
+        if (feed.afresh) this.forget();
         if (feed.moments) this.set("moments", () => this.append(feed.moments ?? {}));
         if (feed.result) {
             this.set("result", () => (this.result = feed.result ?? null));
@@ -81,9 +85,14 @@ export class Run {
 
     /** Forget everything: the feed begins again. */
     restart(): void {
-        this.moments = {};
+        this.forget();
         this.labels.clear();
         this.events = [];
+    }
+
+    private forget(): void {
+        this.moments = {};
+        this.known.clear();
     }
 
     on(parts: Part[], listener: Listener): void {
@@ -91,20 +100,29 @@ export class Run {
     }
 
     /** Values of a column as numbers: infinite ones are Infinity, missing ones are `missing`. */
-    numbers<T extends number | null>(name: string, missing: T): (number | T)[] {
+    numbers<T extends number | null>(name: string, missing: T): readonly (number | T)[] {
         const column = this.moments[name];
-        if (!column) return new Array<number | T>(this.length).fill(missing);
-        return column.map((value) => (value === null ? missing : value === "inf" ? Infinity : (value as number)));
+        return this.grown(`${missing} ${name}`, (index) => {
+            const value = column?.[index] ?? null;
+            return value === null ? missing : value === "inf" ? Infinity : (value as number);
+        });
     }
 
     /** A count, as a rate in each moment. The last wink of a drain is too short to have one. */
-    rates(name: string): (number | null)[] {
-        const lengths = this.numbers("length_s", 1);
-        const draining = this.numbers("draining", 0);
-        return this.numbers(name, 0).map((count, index) => {
+    rates(name: string): readonly (number | null)[] {
+        const [counts, lengths, draining] = [this.numbers(name, 0), this.numbers("length_s", 1), this.numbers("draining", 0)];
+        return this.grown<number | null>(`rate ${name}`, (index) => {
             const length = lengths[index] ?? 1;
-            return draining[index] && length < SHORTEST_DRAIN_S ? null : count / Math.max(length, 1e-3);
+            return draining[index] && length < SHORTEST_DRAIN_S ? null : (counts[index] ?? 0) / Math.max(length, 1e-3);
         });
+    }
+
+    /** What was worked out already, and the rest of it. */
+    private grown<T extends number | null>(key: string, valueAt: (index: number, known: T[]) => T): T[] {
+        const known = (this.known.get(key) ?? []) as T[];
+        this.known.set(key, known as (number | null)[]);
+        for (let index = known.length; index < this.length; index++) known.push(valueAt(index, known));
+        return known;
     }
 
     /** What is counted under names of its own, the most first. */
@@ -116,7 +134,8 @@ export class Run {
     }
 
     sum(column: string): number {
-        return this.numbers(column, 0).reduce((sum, value) => sum + value, 0);
+        const values = this.numbers(column, 0);
+        return this.grown<number>(`sum ${column}`, (index, sums) => (sums[index - 1] ?? 0) + (values[index] ?? 0)).at(-1) ?? 0;
     }
 
     private append(columns: Record<string, Column>): void {
@@ -138,6 +157,11 @@ export class Run {
     private tell(): void {
         const changed = this.changed;
         this.changed = new Set();
-        for (const [parts, listener] of this.listeners) if ([...changed].some((part) => parts.has(part))) listener();
+        for (const [parts, listener] of this.listeners) {
+            if (![...changed].some((part) => parts.has(part))) continue;
+            // The end is told at once: nobody is to see half of it.
+            if (changed.has("result")) listener();
+            else soon(listener, listener);
+        }
     }
 }

@@ -1,5 +1,5 @@
 // The tables: labels, checks, thresholds, errors, metrics, latencies, events.
-import { el, section } from "./dom";
+import { el, section, setText } from "./dom";
 import type { ErrorRow, LabelRow, Latency, MetricRow, Milliseconds, ThresholdRow, Told } from "./feed";
 import { clock, count, milliseconds, percent, plain } from "./format";
 import { marked, weightOf } from "./marks";
@@ -17,8 +17,8 @@ function tabled<Row>(run: Run, id: string, title: string, parts: Part[], options
     run.on(parts, () => {
         const found = rows();
         element.hidden = found.length === 0;
-        table.update(found);
-        note.textContent = below?.() ?? "";
+        table.update(found, run.result !== null);
+        setText(note, below?.() ?? "");
     });
     return element;
 }
@@ -38,7 +38,6 @@ export function labelSection(run: Run): HTMLElement {
         {
             name: "Response by label",
             noun: "label",
-            key: (row) => row[0],
             sort: { column: 2, descending: true },
             filter: (row) => `${row[1]} ${row[2]}`,
             columns: [
@@ -68,7 +67,6 @@ export function checkSection(run: Run): HTMLElement {
         {
             name: "Checks",
             noun: "check",
-            key: (row) => row[0],
             sort: { column: 2, descending: true },
             filter: (row) => row[0],
             columns: [
@@ -93,7 +91,6 @@ export function thresholdSection(run: Run): HTMLElement {
         {
             name: "Thresholds",
             noun: "threshold",
-            key: (row) => row.expression,
             sort: { column: -1, descending: false },
             columns: [
                 { title: "Threshold", wide: true, value: (row) => row.expression },
@@ -114,13 +111,12 @@ export function errorSection(run: Run): HTMLElement {
         {
             name: "Errors",
             noun: "kind of error",
-            key: (row) => `${row.kind} ${row.words} ${row.examples[0] ?? ""}`,
             sort: { column: 1, descending: true },
             columns: [
                 { title: "Kind", value: (row) => row.kind },
                 { title: "Count", numeric: true, value: (row) => row.count, show: (row) => count(row.count) },
                 { title: "Means", wide: true, value: (row) => row.words },
-                { title: "Examples", wide: true, value: (row) => row.examples.join("; ") || (run.result ? "" : "come with the result"), tone: () => "code" },
+                { title: "Examples", wide: true, value: (row) => row.examples.join("; "), tone: () => "code" },
             ],
         },
         () => run.errors,
@@ -143,7 +139,6 @@ export function metricSection(run: Run): HTMLElement {
         {
             name: "Metrics",
             noun: "metric",
-            key: (row) => row[0],
             sort: { column: 0, descending: false },
             filter: (row) => row[0],
             columns: [
@@ -172,7 +167,6 @@ export function latencySection(run: Run): HTMLElement {
         {
             name: "Latencies of the whole run",
             noun: "latency",
-            key: (row) => row[0],
             sort: { column: -1, descending: false },
             columns: [
                 { title: "Latency", wide: true, value: (row) => row[0].replaceAll("_", " ") },
@@ -191,7 +185,7 @@ export function latencySection(run: Run): HTMLElement {
 }
 
 export function eventSection(run: Run): HTMLElement {
-    type Row = { mark: number; told: Told; index: number };
+    type Row = { mark: number; told: Told };
     return tabled<Row>(
         run,
         "events",
@@ -200,7 +194,6 @@ export function eventSection(run: Run): HTMLElement {
         {
             name: "Events",
             noun: "event",
-            key: (row) => row.index,
             sort: { column: 0, descending: false },
             filter: (row) => `${row.told.event} ${row.told.text}`,
             columns: [
@@ -211,8 +204,8 @@ export function eventSection(run: Run): HTMLElement {
             ],
         },
         () => {
-            const marks = marked(run.events);
-            return run.events.map((told, index) => ({ told, index, mark: marks.indexOf(told) + 1 }));
+            const marks = new Map(marked(run.events).map((told, place) => [told, place + 1]));
+            return run.events.map((told) => ({ told, mark: marks.get(told) ?? 0 }));
         },
     );
 }
