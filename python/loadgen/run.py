@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from loadgen.conclusion import WorkerEnd, conclude_run, failed_at_the_end
 from loadgen.control import Control
 from loadgen.deliveries import Deliveries
 from loadgen.engine_plan import EnginePlan
-from loadgen.errors import ExitCode, Interrupted, ScriptFailed, WorkerError
+from loadgen.errors import ExitCode, Interrupted, LoadgenError, ScriptFailed, WorkerError
 from loadgen.load import Load
-from loadgen.outputs.kinds import make_output
+from loadgen.outputs.kinds import make_output, tell_that_it_never_began
 from loadgen.outputs.outputs import Outputs
 from loadgen.plan import Plan
 from loadgen.progress import Event, EventKind, Observer, Opening, Progress
@@ -56,7 +57,12 @@ def run(
     running already: it blocks that loop.
     """
     receivers = Outputs([make_output(text, f"outputs[{index}]") for index, text in enumerate(outputs)])
-    return conduct(plan, Path(out) if out is not None else None, receivers, observers, steer)
+    try:
+        return conduct(plan, Path(out) if out is not None else None, receivers, observers, steer)
+    except LoadgenError as error:
+        for text in tell_that_it_never_began(outputs, plan.kind, error):
+            error.add_note(text)
+        raise
 
 
 def conduct(
@@ -231,6 +237,7 @@ class Conductor:
         return result
 
     def _progress(self, progress: Progress) -> None:
+        progress = replace(progress, exceptions=self._news.errors)
         for observer in self._observers:
             observer.progress(progress)
         self._tell_of_failure()

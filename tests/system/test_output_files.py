@@ -9,6 +9,7 @@ import json
 import os
 import re
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -195,6 +196,69 @@ def test_a_pipe_that_nobody_reads_is_waited_for_by_nobody(
     result = loadgen("blast", target.url, *LOAD, "--output", f"junit={pipe}")
     assert result.exit_code == 2, result
     assert f"junit {pipe} could not be written: nobody reads it" in result.stderr, result
+
+
+BROKEN = """
+from loadgen import scenario, session
+
+@session
+async def logged_in(user):
+    yield
+
+@scenario
+async def nothing(user):
+    pass
+
+raise RuntimeError("no shop today")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "kind", "words"),
+    [
+        (("blast", "--tps", "fast"), 2, "unusable", "--tps: expected a rate such as"),
+        (("blast", "--tps", "5", "--threshold", "p99 << 3"), 2, "unusable", "--threshold: "),
+        (("blast", "http://nowhere.invalid/"), 4, "unreachable", "nowhere.invalid"),
+        (("blast", "--baseline", "none"), 2, "unusable", "none"),
+        (("run", "broken.py"), 2, "unusable", "no shop today"),
+        (("ws", "ws://127.0.0.1:1/", "-n", "many"), 2, "unusable", "many"),
+    ],
+    ids=["rate", "threshold", "name", "baseline", "script", "sockets"],
+)
+def test_a_run_that_never_begins_is_one_failed_case(
+    loadgen: Loadgen, tmp_path: Path, arguments: tuple[str, ...], exit_code: int, kind: str, words: str
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    result = loadgen(*arguments, "--output", "junit=j.xml", "--output", "csv=t.csv", folder=tmp_path)
+    assert result.exit_code == exit_code and words in result.stderr, result
+    assert read_junit(tmp_path / "j.xml") == {"run": "error"}
+    case = ET.parse(tmp_path / "j.xml").find(".//testcase")  # noqa: S314 - our own
+    assert case is not None and case.attrib["classname"] == f"loadgen.{arguments[0]}"
+    error = case.find("error")
+    assert error is not None and error.attrib["type"] == kind
+    assert words in (error.text or ""), error.text
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_workers_that_cannot_start_are_one_failed_case(
+    loadgen: Loadgen, target: Target, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif 'loadgen.worker_main' in sys.orig_argv: sys.exit('no room for a worker')\n"
+    )
+    result = loadgen(
+        *("blast", target.url, *LOAD, "--output", f"junit={tmp_path}/j.xml"),
+        environment={"PYTHONPATH": str(tmp_path)},
+    )
+    assert result.exit_code == 3 and "no room for a worker" in result.stderr, result
+    assert read_junit(tmp_path / "j.xml") == {"run": "error"}
+    assert "no room for a worker" in (tmp_path / "j.xml").read_text()
+
+
+def test_a_report_of_no_run_that_cannot_be_written_is_told(loadgen: Loadgen) -> None:
+    result = loadgen("blast", "--tps", "fast", "--output", "junit=/dev/full")
+    assert result.exit_code == 2 and "expected a rate" in result.stderr, result
+    assert "junit /dev/full could not be written: No space left" in result.stderr, result
 
 
 @pytest.mark.parametrize("kind", ["csv-live", "jsonl"])

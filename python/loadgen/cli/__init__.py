@@ -28,6 +28,8 @@ _COMMANDS = {
     "target": "Serve the embedded target, for load generators to hit.",
     "doctor": "Look at what this machine allows, and say what to change.",
 }
+# Where the options leave what --output was given: it is wanted where a command could not make a plan.
+OUTPUTS = "loadgen.outputs"
 _EPILOG = """\b
 Examples:
   loadgen blast --tps 5000                       the embedded target, 10 s
@@ -107,7 +109,7 @@ def call(arguments: list[str]) -> int:
     try:
         # Not `group.main`, which turns a reader that has seen enough into exit code 1.
         with group.make_context("loadgen", arguments) as context:
-            outcome: Any = group.invoke(context)
+            outcome: Any = _invoke(context)
         sys.stdout.flush()
         return int(outcome or 0)
     except click.exceptions.Exit as ending:
@@ -134,6 +136,20 @@ def call(arguments: list[str]) -> int:
         return ExitCode.INTERRUPTED
     except OSError as error:
         return give_up_stdout(error)
+
+
+def _invoke(context: click.Context) -> Any:
+    """Reports that were asked for say it, too, where a run never began."""
+    try:
+        return group.invoke(context)
+    except LoadgenError as error:
+        outputs = context.meta.get(OUTPUTS, ())
+        if outputs:
+            from loadgen.outputs.kinds import tell_that_it_never_began
+
+            for text in tell_that_it_never_began(outputs, str(context.invoked_subcommand), error):
+                _complain("loadgen", text)
+        raise
 
 
 def give_up_stdout(error: OSError) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from loadgen.bodies import FORM_TYPE, form_body, multipart_body
+from loadgen.cli import OUTPUTS
 from loadgen.engine_plan import MAX_REDIRECTS, basic_authorization
 from loadgen.errors import UsageError
 from loadgen.live.access import DEFAULT
@@ -42,6 +43,11 @@ def option(*names: str, **settings: Any) -> Callable[[F], F]:
         settings["type"] = _Lines()
     settings.setdefault("envvar", f"LOADGEN_{long[2:].upper().replace('-', '_')}")
     return click.option(*names, **settings)
+
+
+def _keep_outputs(ctx: click.Context, _parameter: click.Parameter, value: Sequence[str]) -> Sequence[str]:
+    ctx.meta[OUTPUTS] = value
+    return value
 
 
 PRESET_HELP = "\b\nPresets:\n" + "\n".join(
@@ -232,6 +238,7 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
         "outputs",
         multiple=True,
         metavar="KIND[=ARG]",
+        callback=_keep_outputs,
         help=f"Who else receives the results, such as prometheus, influx=URL, junit=FILE. Repeatable. Kinds: "
         f"{', '.join(KINDS)}.",
     ),

@@ -19,16 +19,16 @@ class FileAtEnd(Output, ABC):
     kind = ""
 
     def __init__(self, argument: str) -> None:
-        self._path = parse_file(argument)
-        super().__init__(f"{self.kind} {argument}", self._path)
+        self.path = parse_file(argument)
+        super().__init__(f"{self.kind} {argument}", self.path)
 
     def open(self) -> None:
         """Whether it can be written is known before the load."""
-        check_writable(self._path)
+        check_writable(self.path)
 
     def finish(self, result: Result) -> None:
         """All of it or nothing."""
-        write_whole(self._path, self.render(result).encode())
+        write_whole(self.path, self.render(result).encode())
 
     @abstractmethod
     def render(self, result: Result) -> str:

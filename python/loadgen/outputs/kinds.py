@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -11,6 +12,9 @@ from loadgen.errors import UsageError
 from loadgen.units import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from loadgen.errors import LoadgenError
     from loadgen.outputs.output import Output
 
 
@@ -67,6 +71,17 @@ def make_output(text: str, place: str) -> Output:
     except ValueError as error:
         raise UsageError(f"{place}: {name}: {error}") from None
     return made
+
+
+def tell_that_it_never_began(outputs: Sequence[str], command: str, error: LoadgenError) -> Iterator[str]:
+    """Reports say why there is no run. Yields which of them could not be written, and why."""
+    for text in outputs:
+        with contextlib.suppress(UsageError):  # this very error, or one that is met when it is mended
+            output = make_output(text, "")
+            try:
+                output.never_began(command, error)
+            except OSError as problem:
+                yield f"{output.name} could not be written: {problem.strerror or problem}"
 
 
 def _unknown(name: str) -> str:

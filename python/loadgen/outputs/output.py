@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from loadgen.errors import LoadgenError
     from loadgen.outputs.reading import Reading
     from loadgen.progress import Opening, Progress
     from loadgen.result import Result
@@ -54,6 +55,9 @@ class Output:
 
     def finish(self, result: Result) -> None:
         """What a run showed. Raises OSError where it cannot be written."""
+
+    def never_began(self, command: str, error: LoadgenError) -> None:
+        """There is no result. It has not been opened then. Raises OSError where that cannot be written."""
 
     def close(self) -> None:
         """Give everything back."""
