@@ -40,6 +40,7 @@ export interface Spec {
 const HEIGHT = 190;
 const PAPER_WIDTH = 300;
 const NEAR = "300px";
+const MOST_BEHIND_S = 5;
 /** Between ticks of the time axis: parts of minutes and hours, not of hundreds. */
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 const FONT = "11px system-ui, sans-serif";
@@ -55,6 +56,7 @@ export class Figure {
     private hidden = new Set<string>();
     private times: readonly number[] = [];
     private drawn = "";
+    private drawnTo = 0;
     private seen = false;
     private behind = false;
 
@@ -89,13 +91,26 @@ export class Figure {
         this.lines = spec.lines(run);
         this.times = run.numbers("at_s", 0);
         this.element.hidden = this.lines.length === 0 || this.times.length === 0;
-        if (!this.element.hidden) this.show();
+        if (this.element.hidden) return;
+        // The end is shown at once: nobody is to see half of it.
+        if (this.run.result) this.show();
+        else if (this.isDue()) soon(this, () => this.show());
+        if (this.pointedAt() === null) this.showValues(null);
+    }
+
+    /** Whether there is a column of pixels to be drawn: sooner it would look the same. Values are told at once. */
+    private isDue(): boolean {
+        const [from, to] = this.axis.range;
+        const news = (this.times.at(-1) ?? 0) - this.drawnTo;
+        const enough = Math.min((to - from) / this.columns(), MOST_BEHIND_S);
+        return this.chart === null || this.drawn !== this.names() || news < 0 || news >= enough;
     }
 
     /** The part of the run that the axis says; where nobody sees it, not before it comes near. */
     private show(): void {
         this.behind = !this.seen && !this.run.result;
         if (this.behind || this.element.hidden) return;
+        this.drawnTo = this.times.at(-1) ?? 0;
         if (this.chart === null || this.drawn !== this.names()) this.rebuild();
         else this.chart.setData(this.data(), false);
         const [min, max] = this.axis.range;
@@ -292,7 +307,6 @@ export class Figure {
 
     /** What the lines are like, in words. */
     private describe(): void {
-        if (this.pointedAt() === null) this.showValues(null);
         const { format } = this.spec;
         const parts = this.lines.map(({ label, values }) => {
             const known = values.filter((value): value is number => value !== null);

@@ -14,7 +14,6 @@ import { Run } from "./run";
 import { checkSection, errorSection, eventSection, labelSection, latencySection, metricSection, thresholdSection } from "./sections";
 import { feedInto } from "./source";
 import { startTheme } from "./theme";
-import { soon } from "./turns";
 
 function chartSection(run: Run): HTMLElement {
     const axis = new Axis();
@@ -25,10 +24,7 @@ function chartSection(run: Run): HTMLElement {
         const last = run.numbers("at_s", 0).at(-1) ?? 0;
         axis.grow(run.result ? last : Math.max(last, Math.min(run.opening?.duration_s ?? 0, last * 1.5 + 10)));
         element.hidden = run.length === 0;
-        for (const figure of figures) {
-            if (run.result) figure.update();
-            else soon(figure, () => figure.update());
-        }
+        for (const figure of figures) figure.update();
         const joined = run.secondsPerPoint;
         note.textContent =
             joined > 1.5

@@ -1,8 +1,6 @@
 // The run as far as it is known: feeds are added to it, and whoever shows it is told once a frame.
 import type { Column, ControlState, Distribution, Ending, ErrorRow, Feed, Introduction, LabelRow, MetricRow, Order, ThresholdRow, Told } from "./feed";
 
-import { soon } from "./turns";
-
 export type Connection = "embedded" | "connecting" | "live" | "lost" | "over";
 
 /** Which parts changed since the last telling. */
@@ -157,11 +155,6 @@ export class Run {
     private tell(): void {
         const changed = this.changed;
         this.changed = new Set();
-        for (const [parts, listener] of this.listeners) {
-            if (![...changed].some((part) => parts.has(part))) continue;
-            // The end is told at once: nobody is to see half of it.
-            if (changed.has("result")) listener();
-            else soon(listener, listener);
-        }
+        for (const [parts, listener] of this.listeners) if ([...changed].some((part) => parts.has(part))) listener();
     }
 }

@@ -1,19 +1,19 @@
-// Work that may wait: one piece of it in each frame, so that scrolling never stutters.
+// Drawing that may wait: one chart in each frame, so that scrolling never stutters.
 
 const waiting = new Map<object, () => void>();
 
-/** In one of the next frames, in turn. What waits already waits on, and does what was said last. */
-export function soon(what: object, act: () => void): void {
+/** In one of the next frames, in turn. Who waits already waits on, and does what was said last. */
+export function soon(who: object, draw: () => void): void {
     if (waiting.size === 0) requestAnimationFrame(work);
-    waiting.set(what, act);
+    waiting.set(who, draw);
 }
 
-/** One: what a piece draws costs as much again when it is painted, and no clock in here sees that. */
+/** One: what is drawn costs as much again when it is painted, which no clock in here sees. */
 function work(): void {
-    for (const [what, act] of waiting) {
-        waiting.delete(what);
-        act();
-        break;
-    }
+    const [next] = waiting;
+    if (next === undefined) return;
+    const [who, draw] = next;
+    waiting.delete(who);
+    draw();
     if (waiting.size > 0) requestAnimationFrame(work);
 }
