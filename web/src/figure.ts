@@ -4,7 +4,7 @@ import type { Axis } from "./axis";
 import { el, setText } from "./dom";
 import { clock } from "./format";
 import { drawMarks } from "./marks";
-import { levelAxis, logAxis } from "./scales";
+import { AXIS_PX, levelAxis, logAxis } from "./scales";
 import type { Run } from "./run";
 import { nearest, placeOf, thinned } from "./thin";
 import { onTheme, palette, seriesColour, widthOf } from "./theme";
@@ -39,6 +39,7 @@ export interface Spec {
 
 const HEIGHT = 190;
 const PAPER_WIDTH = 300;
+const RIGHT_PX = 20;
 const NEAR = "300px";
 const MOST_BEHIND_S = 5;
 /** Between ticks of the time axis: parts of minutes and hours, not of hundreds. */
@@ -139,7 +140,7 @@ export class Figure {
 
     /** Pixels of the plot from left to right. */
     private columns(): number {
-        return this.chart?.bbox.width ?? widthOf(this.plot, PAPER_WIDTH) * devicePixelRatio;
+        return this.chart?.bbox.width ?? (widthOf(this.plot, PAPER_WIDTH) - AXIS_PX - RIGHT_PX) * devicePixelRatio;
     }
 
     private rebuild(): void {
@@ -164,7 +165,7 @@ export class Figure {
             width: widthOf(this.plot, PAPER_WIDTH),
             height: HEIGHT,
             legend: { show: false },
-            padding: [8, 20, 0, 0],
+            padding: [8, RIGHT_PX, 0, 0],
             cursor: { y: false, sync: this.axis.sync, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
             scales: {
                 x: { time: false },

@@ -1,13 +1,14 @@
 // The y axes of charts: ticks with units, where they can be read.
 import type uPlot from "uplot";
 
-const WIDTH = 62;
+/** From the left to the plot. */
+export const AXIS_PX = 62;
 
 /** "1.00 ms" is "1 ms" on an axis. */
 const tidy = (text: string): string => text.replace(/\.0+(?= |$)/, "").replace(/(\.\d*?)0+(?= |$)/, "$1");
 
 export function levelAxis(format: (value: number) => string): uPlot.Axis {
-    return { size: WIDTH, values: (_chart, ticks) => ticks.map((tick) => (tick === null ? "" : tidy(format(tick)))) };
+    return { size: AXIS_PX, values: (_chart, ticks) => ticks.map((tick) => (tick === null ? "" : tidy(format(tick)))) };
 }
 
 /** Powers of ten; where there are fewer than two of them, also twice and five times as much. */
