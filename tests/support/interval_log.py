@@ -46,7 +46,7 @@ class Counts:
     @property
     def _half_bits(self) -> int:
         """Bits of half a sub-bucket array: the least power of two that tells so many digits apart."""
-        return (2 * 10**self.digits - 1).bit_length() - 1
+        return int(2 * 10**self.digits - 1).bit_length() - 1
 
     def _split(self, index: int) -> tuple[int, int]:
         """The value at which a bucket begins, and how wide it is."""
