@@ -97,7 +97,7 @@ def conclude_run(
             books_wrong=bool(ledger.errors),
             any_request=requests.total > 0 or ledger.arrivals.sent > 0,
             unreachable=evidence.target_dead or _unreachable(requests),
-            script_failed=evidence.stopped is not None or (scripted and all_raised(evidence.final)),
+            script_failed=evidence.stopped is not None or (scripted and all_raised(evidence.final, news)),
             generator=generator,
             outcomes=outcomes,
         )
@@ -262,8 +262,9 @@ def _figures(
     plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float | None, sent_in_time: int
 ) -> GeneratorFigures:
     final = evidence.final.counters
-    # Messages for which no socket was open: that is the target's doing, or what the plan asks for.
-    unsendable = final["dropped"] if plan.sockets else 0
+    # Messages for which no socket was open, arrivals beyond a cap: the target's doing, or the plan's wish.
+    has_caps = plan.script is not None and bool(plan.script.caps)
+    unsendable = final["dropped"] if plan.sockets or has_caps else 0
     connecting = _connecting(evidence.final)
     own_lateness = "dispatch" if connecting else "lateness"
     figures = GeneratorFigures(

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, get_args
@@ -20,6 +21,7 @@ from loadgen.engine_plan import (
     ITERATION,
     MAX_REDIRECTS,
     AuthPlan,
+    Cap,
     ClosedLoad,
     Credentials,
     EnginePlan,
@@ -72,7 +74,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OF_BLAST = ("url", "method", "body", "body_file", "expect_continue", "targets", "data", "sockets")
 _OF_SCRIPTS = (
     *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "dead_after"),
-    *("retry", "breaker", "arguments"),
+    *("retry", "breaker", "arguments", "own_connections", "caps"),
     "cookies",
 )
 
@@ -115,6 +117,9 @@ class Plan(Discreet, frozen=True, kw_only=True):
     dead_after: str | float | None = None  # the run stops when no request has been answered for so long
     retry: Retry | None = None
     breaker: Breaker | None = None
+    own_connections: bool = False  # each iteration makes its own, over HTTP/1.1, and closes them
+    # (from when on, how many users may be at it): what is due beyond that is dropped. None: any number.
+    caps: Sequence[tuple[str | float, int | None]] = ()
     arguments: Mapping[str, str] = {}  # what --set may change, with its defaults
     cookies: bool = True  # each user keeps what responses set
 
@@ -391,6 +396,8 @@ def _check_types(plan: Plan, check: Checker) -> None:
     for field in ("cookies", "follow_redirects", "compression", "expect_continue"):
         if not isinstance(switch := getattr(plan, field), bool):
             check.wrong(field, f"expected True or False, got {quoted(switch)}")
+    if plan.own_connections and plan.http not in ("auto", "1"):
+        check.wrong("own_connections", "needs HTTP/1.1: later versions carry many requests on a connection")
     for field in ("retry", "breaker"):
         policy = getattr(plan, field)
         if policy is not None and (isinstance(policy, type) or not hasattr(policy, "compile")):
@@ -591,6 +598,8 @@ def _script_fields(plan: Plan, auth: AuthPlan | None, hops: int | None, check: C
         "max_users": check.optional("max_users", shapes.check_users, plan.max_users) or DEFAULT_POOL,
         "max_errors": check.optional("max_errors", _parse_max_errors, plan.max_errors),
         "dead_after_ns": check.optional("dead_after", shapes.check_duration, plan.dead_after),
+        "own_connections": plan.own_connections,
+        "caps": check("caps", _parse_caps, plan.caps) or (),
         "cookies": plan.cookies,
         "auth": auth,
         "follow_redirects": plan.follow_redirects,
@@ -600,6 +609,19 @@ def _script_fields(plan: Plan, auth: AuthPlan | None, hops: int | None, check: C
         policy = getattr(plan, field)
         fields[field] = None if policy is None else msgspec.to_builtins(policy.compile())
     return fields
+
+
+def _parse_caps(caps: object) -> tuple[Cap, ...]:
+    found = []
+    for cap in caps if isinstance(caps, (list, tuple)) else [caps]:
+        if not isinstance(cap, (list, tuple)) or len(cap) != 2:
+            raise ValueError(f'expected pairs such as ("30s", 100), from when on how many, got {quoted(cap)}')
+        begins, users = cap
+        most = None if users is None else shapes.check_users(users)
+        found.append(Cap(from_ns=shapes.check_duration(begins, at_least_ns=0), users=most))
+    if any(later.from_ns < one.from_ns for one, later in pairwise(found)):
+        raise ValueError("expected them in the order of time")
+    return tuple(found)
 
 
 def _parse_max_errors(value: str | int) -> MaxErrors:

@@ -94,6 +94,8 @@ pub struct Sending {
     pub streams: bool,
     /// A peer has already gone away without looking at it.
     pub is_second: bool,
+    /// Whose connection is to carry it, and nobody else's from then on; 0: anybody's.
+    pub owner: usize,
 }
 
 /// The connections to one origin that do not carry a request.
@@ -108,6 +110,8 @@ struct Origin {
 pub struct Pool {
     connections: Vec<Connection>,
     origins: Vec<Origin>,
+    /// The idle connections of each owner.
+    owned: Vec<Vec<Slot>>,
     free: Vec<Slot>,
     opened: usize,
     in_flight: usize,
@@ -117,7 +121,8 @@ pub struct Pool {
 impl Pool {
     /// An empty pool that may grow to `cap` connections.
     pub fn new(cap: usize) -> Self {
-        Self { connections: Vec::new(), origins: Vec::new(), free: Vec::new(), opened: 0, in_flight: 0, cap }
+        let (connections, origins, owned, free) = Default::default();
+        Self { connections, origins, owned, free, opened: 0, in_flight: 0, cap }
     }
 
     /// One more place for connections to lead to; its number.
@@ -134,6 +139,25 @@ impl Pool {
         self.in_flight += 1;
         self.get(slot).is_offered = false;
         Some(slot)
+    }
+
+    /// The same for an owner, whose own come before those that nobody has used.
+    #[inline]
+    pub fn acquire_for(&mut self, origin: usize, owner: usize) -> Option<Slot> {
+        let connections = &self.connections;
+        let own = self.owned.get_mut(owner).and_then(|own| {
+            let place = own.iter().position(|&slot| connections[slot as usize].origin == origin)?;
+            Some(own.swap_remove(place))
+        });
+        if own.is_some() {
+            self.in_flight += 1;
+        }
+        own.or_else(|| self.acquire(origin))
+    }
+
+    /// An idle connection of an owner's, which is its own no more. It is to be closed.
+    pub fn disown(&mut self, owner: usize) -> Option<Slot> {
+        self.owned.get_mut(owner)?.pop()
     }
 
     /// A shared connection has room for another request.
@@ -227,12 +251,24 @@ impl Pool {
         let (origin, was) = (connection.origin, connection.state);
         connection.state = State::Idle;
         self.leave(origin, was, slot);
-        self.origins[origin].idle.push(slot);
+        self.idle_beside(slot).push(slot);
+    }
+
+    /// Those that are idle beside it: of its owner, or of all to its origin.
+    fn idle_beside(&mut self, slot: Slot) -> &mut Vec<Slot> {
+        let Connection { origin, sending: Sending { owner, .. }, .. } = self.connections[slot as usize];
+        if owner == 0 {
+            return &mut self.origins[origin].idle;
+        }
+        if self.owned.len() <= owner {
+            self.owned.resize_with(owner + 1, Vec::new);
+        }
+        &mut self.owned[owner]
     }
 
     fn leave(&mut self, origin: usize, state: State, slot: Slot) {
         match state {
-            State::Idle | State::Shared => self.origins[origin].idle.retain(|&idle| idle != slot),
+            State::Idle | State::Shared => self.idle_beside(slot).retain(|&idle| idle != slot),
             State::Connecting => self.origins[origin].connecting -= 1,
             State::Busy => self.in_flight -= 1,
             State::Socket | State::Closed => {}
@@ -348,6 +384,37 @@ mod tests {
             prop_assert_eq!(idle, ready, "each that is ready, and each once");
         }
         Ok(())
+    }
+
+    /// A connection that carries a request of an owner's.
+    fn busy(pool: &mut Pool, slot: Slot, owner: usize) {
+        let connection = pool.get(slot);
+        (connection.state, connection.sending) = (State::Busy, Sending { owner, ..Sending::default() });
+    }
+
+    #[test]
+    fn what_an_owner_has_used_is_nobody_elses() {
+        let mut pool = Pool::new(CAP);
+        let origins = [pool.add_origin(), pool.add_origin()];
+        let slots = origins.map(|origin| pool.open(origin, 0, 0).unwrap());
+        for slot in slots {
+            pool.idle(slot);
+        }
+        assert_eq!(pool.acquire_for(origins[0], 7), Some(slots[0]), "one that nobody has used is anybody's");
+        busy(&mut pool, slots[0], 7);
+        pool.idle(slots[0]);
+        assert_eq!((pool.acquire(origins[0]), pool.acquire_for(origins[0], 8)), (None, None));
+        assert_eq!(pool.acquire_for(origins[1], 7), Some(slots[1]), "to elsewhere it has none yet");
+        assert_eq!(pool.acquire_for(origins[0], 7), Some(slots[0]));
+        assert_eq!(pool.in_flight(), 2);
+        for slot in slots {
+            busy(&mut pool, slot, 7);
+            pool.idle(slot);
+        }
+        pool.closed(slots[0]);
+        assert_eq!((pool.disown(7), pool.disown(7), pool.disown(8)), (Some(slots[1]), None, None));
+        pool.closed(slots[1]);
+        assert_eq!((pool.opened(), pool.in_flight()), (0, 0));
     }
 
     proptest! {
