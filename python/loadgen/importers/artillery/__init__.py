@@ -1,0 +1,1 @@
+"""An Artillery script, YAML or JSON, as it is, on the engine of loadgen."""

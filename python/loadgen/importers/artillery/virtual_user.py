@@ -1,0 +1,81 @@
+"""A virtual user as Artillery means it: one arrival, its variables, and the user of the engine that acts for it."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+if TYPE_CHECKING:
+    from asyncio import Lock
+
+    from loadgen.user import User
+
+
+class Undefined:
+    """What JavaScript has where there is nothing; `null` is None. There is one, `UNDEFINED`, and it is false."""
+
+    _only: ClassVar[Undefined | None] = None
+
+    def __new__(cls) -> Undefined:
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "undefined"
+
+
+UNDEFINED: Final = Undefined()
+
+
+class VuFailed(Exception):
+    """What ends one virtual user. It is counted as `errors.<code>`, and fails an iteration, never a run."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or message
+
+
+class VirtualUser:
+    """What goes through a flow. `state` is for engines: a socket, say; `lock` keeps its one connection for one."""
+
+    __slots__ = ("lock", "scenario", "state", "user", "vars", "_uid")
+
+    def __init__(self, user: User, variables: dict[str, Any], scenario: str) -> None:
+        self.user = user
+        self.vars = variables
+        self.scenario = scenario
+        self.state: dict[str, Any] | None = None
+        self.lock: Lock | None = None
+        self._uid: str | None = None
+
+    @property
+    def uid(self) -> str:
+        """What `$uuid` says: made when it is first asked for, because most flows never do."""
+        if self._uid is None:
+            digits = f"{self.rng.getrandbits(128):032x}"
+            variant = "89ab"[int(digits[16], 16) & 3]
+            self._uid = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+        return self._uid
+
+    @property
+    def rng(self) -> Random:
+        """Random numbers that come again with the seed."""
+        return self.user.rng
+
+    def emit(self, kind: str, name: str, value: float = 1) -> None:
+        """What `ee.emit` means: `counter`, `histogram` or `summary`, `rate`, `error` (its code is the name)."""
+        if kind == "counter":
+            self.user.counter(name, value)
+        elif kind in ("histogram", "summary"):
+            self.user.trend(name, value)
+        elif kind == "rate":
+            self.user.counter(name, 1)
+        elif kind == "error":
+            self.user.counter(f"errors.{name}", 1)
+        else:
+            raise ValueError(f"{kind} is not known: there are counter, histogram, summary, rate and error")
