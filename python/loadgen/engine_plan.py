@@ -148,6 +148,13 @@ class MaxErrors(Struct, frozen=True, forbid_unknown_fields=True):
     share: float | None
 
 
+class Cap(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many users may be at it at a time, from an instant on: what is due beyond that is dropped."""
+
+    from_ns: int
+    users: int | None  # None: any number
+
+
 class AuthPlan(Discreet, frozen=True, forbid_unknown_fields=True):
     """Who requests to the base are from. Workers need it; nothing else may have it."""
 
@@ -181,6 +188,8 @@ class ScriptPlan(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True
     )  # no answer for so long, though some was asked for: the target is dead, the run ends
     arguments: dict[str, str]  # --set NAME=VALUE
     seed: int  # of what the script draws, and of the scenarios that users take
+    own_connections: bool = False  # each iteration is carried by connections of its own
+    caps: list[Cap] = []  # in the order of time
     cookies: bool = True  # users keep what responses set
     auth: AuthPlan | None = None  # for the base alone
     follow_redirects: bool = False

@@ -16,6 +16,7 @@ What is raised in a scenario fails one iteration, and never a run:
 StatusError                   by `response.raise_for_status()`
 SocketClosed                  by a WebSocket that was lost or refused: counted by its kind, no script error
 NoReply                       by `ws.request()`, a TimeoutError: counted as `timeout`, no script error
+IterationFailed               by a script of another tool, as that tool counts failures: no script error
 """
 
 from __future__ import annotations
@@ -139,9 +140,17 @@ class NoReply(TimeoutError):
     kind: ClassVar[str] = "timeout"
 
 
+class IterationFailed(Exception):
+    """What a script of another tool ends an iteration with. `kind` is the name under which it is counted."""
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 def failure_kind(error: BaseException) -> str | None:
     """The kind under which a failure is counted already; None for what is the script's own."""
-    if isinstance(error, SocketClosed | NoReply):
+    if isinstance(error, SocketClosed | NoReply | IterationFailed):
         return error.kind
     if isinstance(error, BaseExceptionGroup):  # of tasks that a script has waited for together
         kinds = [failure_kind(one) for one in error.exceptions]

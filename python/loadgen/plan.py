@@ -20,6 +20,7 @@ from loadgen.engine_plan import (
     ITERATION,
     MAX_REDIRECTS,
     AuthPlan,
+    Cap,
     ClosedLoad,
     Credentials,
     EnginePlan,
@@ -72,7 +73,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OF_BLAST = ("url", "method", "body", "body_file", "expect_continue", "targets", "data", "sockets")
 _OF_SCRIPTS = (
     *("base_url", "iterations", "iterations_per_user", "max_users", "max_errors", "dead_after"),
-    *("retry", "breaker", "arguments"),
+    *("retry", "breaker", "arguments", "own_connections", "caps"),
     "cookies",
 )
 
@@ -115,6 +116,9 @@ class Plan(Discreet, frozen=True, kw_only=True):
     dead_after: str | float | None = None  # the run stops when no request has been answered for so long
     retry: Retry | None = None
     breaker: Breaker | None = None
+    own_connections: bool = False  # each iteration makes its own, over HTTP/1.1, and closes them
+    # (from when on, how many users may be at it): what is due beyond that is dropped. None: any number.
+    caps: Sequence[tuple[str | float, int | None]] = ()
     arguments: Mapping[str, str] = {}  # what --set may change, with its defaults
     cookies: bool = True  # each user keeps what responses set
 
@@ -391,6 +395,8 @@ def _check_types(plan: Plan, check: Checker) -> None:
     for field in ("cookies", "follow_redirects", "compression", "expect_continue"):
         if not isinstance(switch := getattr(plan, field), bool):
             check.wrong(field, f"expected True or False, got {quoted(switch)}")
+    if plan.own_connections and plan.http not in ("auto", "1"):
+        check.wrong("own_connections", "needs HTTP/1.1: later versions carry many requests on a connection")
     for field in ("retry", "breaker"):
         policy = getattr(plan, field)
         if policy is not None and (isinstance(policy, type) or not hasattr(policy, "compile")):
@@ -591,6 +597,15 @@ def _script_fields(plan: Plan, auth: AuthPlan | None, hops: int | None, check: C
         "max_users": check.optional("max_users", shapes.check_users, plan.max_users) or DEFAULT_POOL,
         "max_errors": check.optional("max_errors", _parse_max_errors, plan.max_errors),
         "dead_after_ns": check.optional("dead_after", shapes.check_duration, plan.dead_after),
+        "own_connections": plan.own_connections,
+        "caps": [
+            Cap(from_ns=from_ns, users=users)
+            for index, (begins, users) in enumerate(plan.caps)
+            if (
+                from_ns := check(f"caps[{index}]", partial(shapes.check_duration, at_least_ns=0), begins)
+            )
+            is not None
+        ],
         "cookies": plan.cookies,
         "auth": auth,
         "follow_redirects": plan.follow_redirects,

@@ -81,7 +81,7 @@ impl<R: Reactor> Courier<R> {
         recorder.begun(parcel.sending.label);
         let origin = parcel.origin;
         if self.waiting[origin].is_empty()
-            && let Some(slot) = self.client.acquire(origin)
+            && let Some(slot) = self.client.acquire_for(origin, parcel.sending.owner)
         {
             self.send(recorder, slot, &parcel, now);
             return;
@@ -166,7 +166,8 @@ impl<R: Reactor> Courier<R> {
     fn dispatch(&mut self, recorder: &Recorder, now: u64, is_wanted: IsWanted<'_>) {
         for origin in 0..self.waiting.len() {
             while self.forget_unwanted(recorder, origin, is_wanted)
-                && let Some(slot) = self.client.acquire(origin)
+                && let Some(owner) = self.waiting[origin].front().map(|parcel| parcel.sending.owner)
+                && let Some(slot) = self.client.acquire_for(origin, owner)
                 && let Some(parcel) = self.waiting[origin].pop_front()
             {
                 self.send(recorder, slot, &parcel, now);

@@ -95,9 +95,25 @@ pub struct Script {
     pub iterations_per_user: Option<u64>,
     /// Cap on users in the open model, over all workers.
     pub max_users: u32,
+    /// How many may be at it at a time, from an instant on: what is due beyond that is dropped. In the order of time.
+    #[serde(default)]
+    pub caps: Vec<Cap>,
+    /// Each iteration is carried by connections of its own.
+    #[serde(default)]
+    pub own_connections: bool,
     /// What is drawn where the load has no seed of its own.
     #[serde(default)]
     pub seed: u64,
+}
+
+/// How many users may be at it at a time, over all workers.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cap {
+    /// From when on, counted from the start.
+    pub from_ns: u64,
+    /// `None`: any number.
+    pub users: Option<u32>,
 }
 
 /// A user and password.

@@ -94,6 +94,8 @@ pub struct Sending {
     pub streams: bool,
     /// A peer has already gone away without looking at it.
     pub is_second: bool,
+    /// Whose connection is to carry it, and nobody else's from then on; 0: anybody's.
+    pub owner: usize,
 }
 
 /// The connections to one origin that do not carry a request.
@@ -108,6 +110,8 @@ struct Origin {
 pub struct Pool {
     connections: Vec<Connection>,
     origins: Vec<Origin>,
+    /// The idle connections of each owner.
+    owned: Vec<Vec<Slot>>,
     free: Vec<Slot>,
     opened: usize,
     in_flight: usize,
@@ -117,7 +121,8 @@ pub struct Pool {
 impl Pool {
     /// An empty pool that may grow to `cap` connections.
     pub fn new(cap: usize) -> Self {
-        Self { connections: Vec::new(), origins: Vec::new(), free: Vec::new(), opened: 0, in_flight: 0, cap }
+        let (connections, origins, owned, free) = Default::default();
+        Self { connections, origins, owned, free, opened: 0, in_flight: 0, cap }
     }
 
     /// One more place for connections to lead to; its number.
@@ -134,6 +139,25 @@ impl Pool {
         self.in_flight += 1;
         self.get(slot).is_offered = false;
         Some(slot)
+    }
+
+    /// The same for an owner, whose own come before those that nobody has used.
+    #[inline]
+    pub fn acquire_for(&mut self, origin: usize, owner: usize) -> Option<Slot> {
+        let connections = &self.connections;
+        let own = self.owned.get_mut(owner).and_then(|own| {
+            let place = own.iter().position(|&slot| connections[slot as usize].origin == origin)?;
+            Some(own.swap_remove(place))
+        });
+        if own.is_some() {
+            self.in_flight += 1;
+        }
+        own.or_else(|| self.acquire(origin))
+    }
+
+    /// An idle connection of an owner's, which is its own no more. It is to be closed.
+    pub fn disown(&mut self, owner: usize) -> Option<Slot> {
+        self.owned.get_mut(owner)?.pop()
     }
 
     /// A shared connection has room for another request.
@@ -227,12 +251,24 @@ impl Pool {
         let (origin, was) = (connection.origin, connection.state);
         connection.state = State::Idle;
         self.leave(origin, was, slot);
-        self.origins[origin].idle.push(slot);
+        self.idle_beside(slot).push(slot);
+    }
+
+    /// Those that are idle beside it: of its owner, or of all to its origin.
+    fn idle_beside(&mut self, slot: Slot) -> &mut Vec<Slot> {
+        let Connection { origin, sending: Sending { owner, .. }, .. } = self.connections[slot as usize];
+        if owner == 0 {
+            return &mut self.origins[origin].idle;
+        }
+        if self.owned.len() <= owner {
+            self.owned.resize_with(owner + 1, Vec::new);
+        }
+        &mut self.owned[owner]
     }
 
     fn leave(&mut self, origin: usize, state: State, slot: Slot) {
         match state {
-            State::Idle | State::Shared => self.origins[origin].idle.retain(|&idle| idle != slot),
+            State::Idle | State::Shared => self.idle_beside(slot).retain(|&idle| idle != slot),
             State::Connecting => self.origins[origin].connecting -= 1,
             State::Busy => self.in_flight -= 1,
             State::Socket | State::Closed => {}

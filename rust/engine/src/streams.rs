@@ -82,6 +82,10 @@ pub struct Streams {
     finished: bool,
     asked: usize,
     most_users: usize,
+    /// (from when on, how many may be at it)
+    caps: Vec<(u64, usize)>,
+    /// How many are.
+    running: usize,
     given_up: BTreeMap<usize, u64>,
 }
 
@@ -89,6 +93,7 @@ impl Streams {
     /// One worker's share.
     pub fn new(plan: &Plan, script: &Script, index: u32) -> Self {
         let share = |all: u64| (all + u64::from(plan.workers - 1 - index)) / u64::from(plan.workers);
+        let most = |all: Option<u32>| all.map_or(usize::MAX, |all| share(u64::from(all)).max(1) as usize);
         let numbered = || script.scenarios.iter().enumerate();
         let mut streams = Vec::new();
         let mut add = |load: &Load, weights: Vec<(usize, f64)>| {
@@ -131,6 +136,8 @@ impl Streams {
             finished: false,
             asked: 0,
             most_users: share(u64::from(script.max_users)).max(1) as usize,
+            caps: script.caps.iter().map(|cap| (cap.from_ns, most(cap.users))).collect(),
+            running: 0,
             given_up: BTreeMap::new(),
         }
     }
@@ -175,8 +182,14 @@ impl Streams {
                 Next::Drop { scenario }
             }
             Due::Nothing(ns) => Next::Nothing(ns),
+            Due::Send(due_ns) if stream.is_open && self.running >= cap_at(&self.caps, due_ns) => {
+                let scenario = stream.scenario_of(stream.source.number().unwrap_or(0));
+                stream.source.take();
+                Next::Drop { scenario }
+            }
             Due::Send(due_ns) => match stream.unpark(&self.users) {
                 Some(id) => {
+                    self.running += 1;
                     let user = self.users[id].as_mut().expect("a parked user lives");
                     let drawn = stream.source.number().unwrap_or_else(|| random::bits(user.number, user.begun));
                     user.begun += 1;
@@ -232,6 +245,7 @@ impl Streams {
     /// A user waits for its next iteration. `now_ns` counts from the start; `was_running`: it has just ended one.
     /// Whether it is to leave instead.
     pub fn park(&mut self, id: usize, now_ns: u64, was_running: bool) -> bool {
+        self.running -= usize::from(was_running);
         let Some(user) = &self.users[id] else { return true };
         let stream = &mut self.streams[user.stream];
         let is_done = self.iterations_per_user.is_some_and(|most| user.begun >= most);
@@ -252,6 +266,7 @@ impl Streams {
 
     /// A user is gone that was not dismissed.
     pub fn gone(&mut self, id: usize, was_running: bool) {
+        self.running -= usize::from(was_running);
         if let Some(user) = &self.users[id] {
             let stream = &mut self.streams[user.stream];
             if was_running {
@@ -301,6 +316,12 @@ impl Streams {
     pub fn users(&self) -> usize {
         self.streams.iter().map(|stream| stream.users).sum()
     }
+}
+
+/// How many users may be at it at an instant.
+fn cap_at(caps: &[(u64, usize)], ns: u64) -> usize {
+    let since = caps.iter().rev().find(|(from_ns, _)| *from_ns <= ns);
+    since.map_or(usize::MAX, |(_, most)| *most)
 }
 
 impl Stream {

@@ -264,7 +264,7 @@ impl Wanted {
     fn apply(&mut self, options: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = options.py();
         let encode = |value| py.import("urllib.parse")?.getattr("urlencode")?.call1((value, true))?.extract::<String>();
-        let (mut body, mut tags, mut auth) = (None, Vec::new(), None);
+        let (mut body, mut tags, mut auth, mut is_typed) = (None, Vec::new(), None, true);
         let asks = options.get_item("expect_continue")?.map_or(Ok(false), |asks| asks.is_truthy())?;
         let held = |bytes| Content::of_bytes(bytes, asks);
         for (key, value) in options {
@@ -313,6 +313,7 @@ impl Wanted {
                 "data" => body = Some(("application/x-www-form-urlencoded", held(encode(value)?.into_bytes()))),
                 "tags" => tags = pairs(&value)?,
                 "_trusted" => self.is_trusted = value.is_truthy()?,
+                "_untyped" => is_typed = !value.is_truthy()?,
                 "retry" | "follow_redirects" | "expect_continue" => {}
                 unknown => {
                     return Err(PyTypeError::new_err(format!(
@@ -329,7 +330,7 @@ impl Wanted {
             self.headers.push(("Authorization".into(), auth));
         }
         if let Some((kind, body)) = body {
-            if !self.has_header("content-type") {
+            if is_typed && !self.has_header("content-type") {
                 self.headers.push(("Content-Type".into(), kind.into()));
             }
             match body {

@@ -1,1 +1,5 @@
 """An Artillery script, YAML or JSON, as it is, on the engine of loadgen."""
+
+from loadgen.importers.artillery.script import load
+
+__all__ = ["load"]

@@ -26,8 +26,8 @@ class Answer:
     def headers(self) -> dict[str, str]:
         """By name in small letters. Of Set-Cookie, JavaScript has a list: see `set_cookies`."""
         found: dict[str, str] = {}
-        for name, value in self.response.headers.pairs():
-            name = name.lower()
+        for written, value in self.response.headers.pairs():
+            name = written.lower()
             found[name] = f"{found[name]}, {value}" if name in found else value
         return found
 

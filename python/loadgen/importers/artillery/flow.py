@@ -1,4 +1,4 @@
-"""What a flow is made of: steps, what they are compiled with, and the engines that know them. It reads no file.
+"""What a flow is made of: steps, what they are compiled with, the engines that know them. It reads no file.
 
 A step is compiled once, when the file is loaded, and then awaited for each virtual user:
 
@@ -9,7 +9,7 @@ An engine (`http`, `ws`, `socketio`) is a module here with `ENGINE`: an `Engine`
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -53,7 +53,7 @@ class Processor(Protocol):
 
 @dataclass(frozen=True)
 class Around:
-    """What a scenario says for each of its requests: names of functions; and whether a step has others beside it."""
+    """What a scenario says for each of its requests; and whether a step has others beside it."""
 
     before_request: tuple[str, ...] = ()
     after_response: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Around:
 
 @dataclass(frozen=True)
 class Engine:
-    """How the flow of a scenario is understood: steps by their word, and what goes before and after all of them.
+    """How the flow of a scenario is understood: steps by their word, what goes before and after all.
 
     `open` runs when a virtual user begins (a socket connects), `close` when it ends, however it does.
     """
@@ -82,7 +82,7 @@ class Notes:
     def add(self, text: str) -> None:
         self._said[text] = None
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._said)
 
 
@@ -107,7 +107,7 @@ class Compiler:
         self.mistakes.append((place, text))
 
     def render(self, value: Any) -> Render | Any:
-        """A template as a function of the virtual user; what has no {{ }} in it stays the value that it is."""
+        """A template as a function of the virtual user; what has no {{ }} in it stays what it is."""
         from loadgen.importers.artillery.templates import compile_template
 
         return compile_template(value, self)

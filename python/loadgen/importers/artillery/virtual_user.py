@@ -1,9 +1,11 @@
-"""A virtual user as Artillery means it: one arrival, its variables, and the user of the engine that acts for it."""
+"""A virtual user as Artillery means it: one arrival, its variables, and the user that acts for it."""
 
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+from loadgen.errors import IterationFailed
 
 if TYPE_CHECKING:
     from asyncio import Lock
@@ -12,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Undefined:
-    """What JavaScript has where there is nothing; `null` is None. There is one, `UNDEFINED`, and it is false."""
+    """What JavaScript has where there is nothing; `null` is None. There is one, and it is false."""
 
-    _only: ClassVar[Undefined | None] = None
+    _only: ClassVar[Any] = None
 
-    def __new__(cls) -> Undefined:
+    def __new__(cls) -> Self:
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only
@@ -31,17 +33,17 @@ class Undefined:
 UNDEFINED: Final = Undefined()
 
 
-class VuFailed(Exception):
+class VuFailed(IterationFailed):
     """What ends one virtual user. It is counted as `errors.<code>`, and fails an iteration, never a run."""
 
     def __init__(self, message: str, code: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, kind="script_error")
         self.message = message
         self.code = code or message
 
 
 class VirtualUser:
-    """What goes through a flow. `state` is for engines: a socket, say; `lock` keeps its one connection for one."""
+    """What goes through a flow. `state` is for engines: a socket, say; `lock` guards its one connection."""
 
     __slots__ = ("lock", "scenario", "state", "user", "vars", "_uid")
 
@@ -68,7 +70,7 @@ class VirtualUser:
         return self.user.rng
 
     def emit(self, kind: str, name: str, value: float = 1) -> None:
-        """What `ee.emit` means: `counter`, `histogram` or `summary`, `rate`, `error` (its code is the name)."""
+        """What `ee.emit` means: `counter`, `histogram` or `summary`, `rate`, `error` by its code."""
         if kind == "counter":
             self.user.counter(name, value)
         elif kind in ("histogram", "summary"):

@@ -183,8 +183,14 @@ impl<R: Reactor> Client<R> {
     /// Takes a connection that is ready, if there is one.
     #[inline]
     pub fn acquire(&mut self, origin: usize) -> Option<Slot> {
+        self.acquire_for(origin, 0)
+    }
+
+    /// Takes a connection of an owner's that is ready, or one that becomes its own; 0: of anybody's.
+    #[inline]
+    pub fn acquire_for(&mut self, origin: usize, owner: usize) -> Option<Slot> {
         loop {
-            let slot = self.pool.acquire(origin)?;
+            let slot = if owner == 0 { self.pool.acquire(origin) } else { self.pool.acquire_for(origin, owner) }?;
             if !self.wear.is_limited() || !self.is_worn(slot) {
                 return Some(slot);
             }
@@ -193,6 +199,13 @@ impl<R: Reactor> Client<R> {
                 Some(shared) if shared.in_flight() > 0 => shared.retire(),
                 _ => self.close(slot),
             }
+        }
+    }
+
+    /// Closes the connections of an owner: it begins anew, or is gone.
+    pub fn disown(&mut self, owner: usize) {
+        while let Some(slot) = self.pool.disown(owner) {
+            self.close(slot);
         }
     }
 

@@ -6,6 +6,9 @@ use std::fs::File;
 use crate::plan::{PlanError, Request};
 use crate::upload::{Part, Upload};
 
+/// Headers with a default, ours or a plan's.
+const UNSENT_EMPTY: [&str; 4] = ["Host", "User-Agent", "Accept", "Accept-Encoding"];
+
 /// A rendered request.
 #[derive(Clone, Debug)]
 pub struct Rendered {
@@ -78,6 +81,10 @@ pub fn render_parts(
         }
     }
     for (name, value) in headers {
+        // As curl has it: one that is given empty takes the place of a default, and is not sent itself.
+        if value.is_empty() && UNSENT_EMPTY.iter().any(|default| default.eq_ignore_ascii_case(name)) {
+            continue;
+        }
         if !is_token(name) || value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return Err(PlanError(format!("headers: {name:?} is not a header that can be sent")));
         }

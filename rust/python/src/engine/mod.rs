@@ -27,6 +27,7 @@ use std::thread::ThreadId;
 
 use loadgen_engine::control::Control;
 use loadgen_engine::courier::Courier;
+use loadgen_engine::growth::Growth;
 use loadgen_engine::plan::{Plan, Script};
 use loadgen_engine::reactor::epoll::Epoll;
 use loadgen_engine::record::block::{Block, Role, TallyKind};
@@ -66,6 +67,8 @@ pub(crate) struct Core {
     control: Option<Control>,
     pub(crate) timeout_ns: u64,
     running: usize,
+    /// Each iteration is carried by connections of its own.
+    owns_connections: bool,
     iteration_labels: Vec<usize>,
     users: Vec<User>,
     waiters: Waiters,
@@ -123,8 +126,10 @@ impl Core {
         let wiring = Wiring::new(plan);
         let streams = control.is_some().then(|| Streams::new(plan, script, index));
         let duration_ns = streams.as_ref().map_or(0, Streams::duration_ns);
+        // Where each iteration needs its own there is nothing to ration.
+        let growth = if script.own_connections { Growth::unrationed() } else { wiring.growth() };
         let mut core = Self {
-            courier: Courier::new(wiring.client(reactor, cap, plan.timeout_ns, place), wiring.growth()),
+            courier: Courier::new(wiring.client(reactor, cap, plan.timeout_ns, place), growth),
             wiring,
             socket_wiring: Wiring::of_sockets(plan),
             home: None,
@@ -134,6 +139,7 @@ impl Core {
             control,
             timeout_ns: plan.timeout_ns,
             running: 0,
+            owns_connections: script.own_connections,
             iteration_labels: Vec::new(),
             users: Vec::new(),
             waiters: Waiters::default(),

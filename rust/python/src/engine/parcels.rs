@@ -140,6 +140,7 @@ impl Engine {
             only_head: false,
             streams: stream.is_some(),
             is_second: false,
+            owner: core.owner(user),
         };
         let parcel = Parcel {
             origin: prepared.origin,

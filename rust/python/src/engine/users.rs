@@ -27,6 +27,11 @@ struct Running {
     is_fresh: bool,
 }
 
+/// The number by which connections know it.
+fn owner_of(user: usize) -> usize {
+    user + 1
+}
+
 impl Core {
     /// What is to be done next for the load; iterations that begin are recorded.
     fn next_act(&mut self, now: u64) -> Next {
@@ -65,10 +70,16 @@ impl Core {
         }
     }
 
+    /// Whose connections carry what a user sends: those of its iteration, or anybody's.
+    pub(super) fn owner(&self, user: usize) -> usize {
+        if self.owns_connections && user < self.users.len() { owner_of(user) } else { 0 }
+    }
+
     /// An iteration has ended: well, or not.
     fn iteration_ended(&mut self, id: usize, how: Result<(), ErrorKind>, now: u64) {
         let Some(running) = self.users[id].running.take() else { return };
         self.running -= 1;
+        self.courier.client.disown(owner_of(id));
         let Running { scenario, due_ns, begun_ns, .. } = running;
         let label = self.iteration_labels[scenario];
         match how {
@@ -172,6 +183,7 @@ impl Engine {
             (Some(running), None) => {
                 core.running -= 1;
                 core.users[place].running = None;
+                core.courier.client.disown(owner_of(place));
                 core.recorder.unfinished(core.iteration_labels[running.scenario], 1);
             }
             (None, _) => {}

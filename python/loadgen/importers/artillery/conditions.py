@@ -1,0 +1,58 @@
+"""`ifTrue` and `probability`: whether a request is sent at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from loadgen.importers.artillery.expressions import compile_expression
+from loadgen.importers.artillery.values import is_true, number_of
+from loadgen.importers.artillery.virtual_user import UNDEFINED, VirtualUser
+
+if TYPE_CHECKING:
+    from loadgen.importers.artillery.flow import Compiler
+
+Condition: TypeAlias = Callable[[VirtualUser], bool]
+
+
+def compile_conditions(params: Mapping[str, Any], place: str, compiler: Compiler) -> Condition | None:
+    """None where it is always sent. An expression that cannot be read does not keep a request back."""
+    conditions = [
+        one
+        for one in (_probability(params), _if_true(params.get("ifTrue"), f"{place}.ifTrue", compiler))
+        if one is not None
+    ]
+    if not conditions:
+        return None
+    if len(conditions) == 1:
+        return conditions[0]
+    return lambda vu: all(condition(vu) for condition in conditions)
+
+
+def _probability(params: Mapping[str, Any]) -> Condition | None:
+    if "probability" not in params:
+        return None
+    number = number_of(params["probability"])
+    percent = min(number, 100.0) if number == number else 0.0
+    # The draw is a whole number from 0 to 100, both included.
+    return lambda vu: int(vu.rng.random() * 101) < percent
+
+
+def _if_true(text: Any, place: str, compiler: Compiler) -> Condition | None:
+    if text is None:
+        return None
+    name = str(text)
+    if compiler.processor is not None and compiler.processor.has(name):
+        ask = compiler.processor.if_true(name)
+        return lambda vu: is_true(ask(vu))
+    try:
+        expression = compile_expression(name)
+    except ValueError as error:
+        compiler.note(f"{place}: {name!r} cannot be read ({error}), so the request is always sent, as by Artillery")
+        return None
+
+    def condition(vu: VirtualUser) -> bool:
+        variables = vu.vars
+        return is_true(expression(lambda wanted: variables.get(wanted, UNDEFINED)))
+
+    return condition
