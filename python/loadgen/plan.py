@@ -601,9 +601,7 @@ def _script_fields(plan: Plan, auth: AuthPlan | None, hops: int | None, check: C
         "caps": [
             Cap(from_ns=from_ns, users=users)
             for index, (begins, users) in enumerate(plan.caps)
-            if (
-                from_ns := check(f"caps[{index}]", partial(shapes.check_duration, at_least_ns=0), begins)
-            )
+            if (from_ns := check(f"caps[{index}]", partial(shapes.check_duration, at_least_ns=0), begins))
             is not None
         ],
         "cookies": plan.cookies,

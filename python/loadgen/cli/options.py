@@ -79,11 +79,17 @@ _HOW_MUCH: list[Callable[[Any], Any]] = [
     _SEED,
     option("--drop-late", metavar="T", help="Give up arrivals that are later than T; they are counted."),
 ]
+_MAX_USERS = option(
+    "--max-users", metavar="N", help="Open model: the largest pool of users. Default: 10,000."
+)
+_MAX_ERRORS = option(
+    "--max-errors", metavar="N", help="Stop when so many iterations have failed: 100, or 5%."
+)
 _ITERATIONS: list[Callable[[Any], Any]] = [
     option("--iterations", metavar="N", help="End when all users together have done so many."),
     option("--iterations-per-user", metavar="N", help="Each user ends when it has done so many."),
-    option("--max-users", metavar="N", help="Open model: the largest pool of users. Default: 10,000."),
-    option("--max-errors", metavar="N", help="Stop when so many iterations have failed: 100, or 5%."),
+    _MAX_USERS,
+    _MAX_ERRORS,
     option("--dead-after", metavar="T", help="Stop when no request has been answered for so long."),
 ]
 _WORKERS = option(
@@ -216,6 +222,14 @@ _WHERE: list[Callable[[Any], Any]] = [
     option("--summary-json", metavar="PATH", help="The summary also here; - is stdout."),
 ]
 _QUIET = option("-q", "--quiet", is_flag=True, help="Nothing but the closing table.")
+_OUTPUT = option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="KIND[=ARG]",
+    help=f"Who else receives the results, such as prometheus, influx=URL, junit=FILE. Repeatable. Kinds: "
+    f"{', '.join(KINDS)}.",
+)
 _WHAT_OF_IT: list[Callable[[Any], Any]] = [
     option(
         "--threshold",
@@ -227,14 +241,7 @@ _WHAT_OF_IT: list[Callable[[Any], Any]] = [
         '"abort" stops the run once it fails. "burn(99.9%) < 10 over 1m" is of the error budget.',
     ),
     *_WHERE,
-    option(
-        "--output",
-        "outputs",
-        multiple=True,
-        metavar="KIND[=ARG]",
-        help=f"Who else receives the results, such as prometheus, influx=URL, junit=FILE. Repeatable. Kinds: "
-        f"{', '.join(KINDS)}.",
-    ),
+    _OUTPUT,
     option("--baseline", metavar="RUN", help="Compare with this run folder at the end; see loadgen compare."),
     TOLERANCE,
     option(
@@ -271,6 +278,12 @@ def socket_options(what: list[Callable[[Any], Any]]) -> Callable[[F], F]:
     """Those that sockets have in common with requests, after what only they have."""
     common = [_HEADER, *_AUTHORIZATION, *_TLS, *_ROUTES, _WORKERS, _PACING, _DRAIN, _SEED, *_WHAT_OF_IT]
     return partial(_add, [*what, *common])
+
+
+def imported_options(command: F) -> F:
+    """Those for what comes of a run, for files of another tool, whose own flags say what is sent."""
+    what_of_it = [one for one in _WHAT_OF_IT if one is not _OUTPUT]
+    return _add([_WORKERS, _PACING, _DRAIN, _SEED, _MAX_USERS, _MAX_ERRORS, *what_of_it], command)
 
 
 def _add(options: list[Callable[[Any], Any]], command: F) -> F:

@@ -19,6 +19,8 @@ from loadgen.errors import ExitCode, LoadgenError, UsageError
 from loadgen.units import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from loadgen.plan import Plan
     from loadgen.progress import Observer
     from loadgen.stored_run import StoredRun
@@ -74,8 +76,15 @@ def _serve_page(where: str | None, stack: contextlib.ExitStack) -> list[Observer
     return [page]
 
 
-def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) -> int:
-    """Run, print the closing table, and say how it ended."""
+def run_and_report(
+    plan: Plan,
+    values: dict[str, Any],
+    found: dict[str, str],
+    *,
+    observers: Sequence[Observer] = (),
+    judge: Callable[[int], tuple[int, list[str]]] | None = None,
+) -> int:
+    """Run, print the closing table, and say how it ended. `judge` has the last word on that, in lines."""
     from loadgen.live.terminal import make_view
     from loadgen.outputs.kinds import make_output
     from loadgen.outputs.outputs import Outputs
@@ -92,8 +101,8 @@ def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) ->
     outputs = Outputs([make_output(text, found["outputs"]) for text in values["outputs"]])
     with contextlib.ExitStack() as stack:
         page = _serve_page(values["page"], stack)
-        result = conduct(plan, folder, outputs, [view, *page])
-    exit_code = result.exit_code
+        result = conduct(plan, folder, outputs, [view, *page, *observers])
+    exit_code, said = judge(result.exit_code) if judge else (result.exit_code, [])
     if summary_path not in (None, "-"):  # before anything is printed, because printing may fail
         try:
             write_whole(Path(summary_path), result.to_json())
@@ -102,7 +111,7 @@ def run_and_report(plan: Plan, values: dict[str, Any], found: dict[str, str]) ->
                 f"loadgen: --summary-json: {summary_path} cannot be written: {error.strerror}", err=True
             )
             exit_code = exit_code or ExitCode.UNUSABLE
-    table = render(result, folder)
+    table = "".join([render(result, folder), *(f"{line}\n" for line in said)])
     if baseline is not None and exit_code != ExitCode.INTERRUPTED:
         compared, ended = _compare(baseline, folder, tolerance)
         table, exit_code = f"{table}\n{compared}", exit_code or ended

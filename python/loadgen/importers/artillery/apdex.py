@@ -41,9 +41,7 @@ def compile_apdex(config: Mapping[str, Any]) -> Rating | None:
 
 def score(counters: Mapping[str, float]) -> tuple[float, str] | None:
     """The score, and what it is called; None where nothing was counted."""
-    satisfied, tolerated, frustrated = (
-        counters.get(name, 0) for name in (SATISFIED, TOLERATED, FRUSTRATED)
-    )
+    satisfied, tolerated, frustrated = (counters.get(name, 0) for name in (SATISFIED, TOLERATED, FRUSTRATED))
     total = satisfied + tolerated + frustrated
     if not total:
         return None

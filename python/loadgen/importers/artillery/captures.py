@@ -79,9 +79,7 @@ def _is_spec(one: Any, place: str, needed: str, compiler: Compiler) -> bool:
     return True
 
 
-def _compile_capture(
-    spec: Mapping[str, Any], place: str, compiler: Compiler
-) -> tuple[str, bool, Taker]:
+def _compile_capture(spec: Mapping[str, Any], place: str, compiler: Compiler) -> tuple[str, bool, Taker]:
     return str(spec["as"]), _is_strict(spec.get("strict"), compiler.config), _taker(spec, place, compiler)
 
 
@@ -210,7 +208,9 @@ def _xpath(path: str, spec: Mapping[str, Any]) -> Taker:
 
     def take(answer: Answer, vu: VirtualUser) -> Any:
         try:
-            found = compiled(etree.fromstring(answer.response.content, etree.XMLParser(resolve_entities=False)))
+            found = compiled(
+                etree.fromstring(answer.response.content, etree.XMLParser(resolve_entities=False))
+            )
         except etree.XMLSyntaxError:
             return UNDEFINED
         if not isinstance(found, list):

@@ -38,7 +38,11 @@ def _think(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Arou
             compiler.wrong(f"{place}.think", f'expected seconds, or a time such as "500ms", got {render!r}')
             return nothing
         fixed_s = length_s
-        if isinstance(render, str) and not number_of(render).is_integer() and not render.strip()[-1].isalpha():
+        if (
+            isinstance(render, str)
+            and not number_of(render).is_integer()
+            and not render.strip()[-1].isalpha()
+        ):
             compiler.note(f'{place}.think: "{render}" is read as {render} milliseconds, as by Artillery')
 
         async def think(vu: VirtualUser) -> None:
@@ -85,7 +89,9 @@ def _log(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Around
     return log
 
 
-def _function(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Around, engine: Engine) -> Step:
+def _function(
+    compiler: Compiler, spec: Mapping[str, Any], place: str, around: Around, engine: Engine
+) -> Step:
     del around, engine
     name = spec["function"]
     processor = compiler.processor
@@ -93,7 +99,9 @@ def _function(compiler: Compiler, spec: Mapping[str, Any], place: str, around: A
         compiler.wrong(f"{place}.function", f"expected the name of a function, got {name!r}")
         return nothing
     if processor is None or not processor.has(name):
-        compiler.note(f"{place}.function: there is no function {name} in the processor: it is counted as an error")
+        compiler.note(
+            f"{place}.function: there is no function {name} in the processor: it is counted as an error"
+        )
 
         async def undefined(vu: VirtualUser) -> None:
             vu.emit("error", f'Undefined function "{name}"')
@@ -102,7 +110,9 @@ def _function(compiler: Compiler, spec: Mapping[str, Any], place: str, around: A
     return processor.function(name)
 
 
-def _parallel(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Around, engine: Engine) -> Step:
+def _parallel(
+    compiler: Compiler, spec: Mapping[str, Any], place: str, around: Around, engine: Engine
+) -> Step:
     beside = replace(around, is_parallel=True)
     steps = compiler.flow(spec["parallel"], f"{place}.parallel", engine, beside)
     limit = number_of(spec.get("limit") or MOST_AT_ONCE)
@@ -138,7 +148,9 @@ def _loop(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Aroun
     over = spec.get("over", UNDEFINED)
     count = compiler.render(spec["count"]) if isinstance(spec.get("count"), str) else spec.get("count") or -1
     if not isinstance(over, (str, list)) and over is not UNDEFINED:
-        compiler.wrong(f"{place}.over", f"expected a list, or the name of a variable that has one, got {over!r}")
+        compiler.wrong(
+            f"{place}.over", f"expected a list, or the name of a variable that has one, got {over!r}"
+        )
     if over is UNDEFINED and goes_on is None and not callable(count) and _range(count)[1] == -1:
         compiler.note(f"{place}.loop: it has neither count nor over, so it goes round until the run ends")
 
@@ -155,7 +167,9 @@ def _loop(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Aroun
         else:
             variables[element_name] = index
         variables[index_name] = index
-        while goes_on is not None or (index != len(elements) if elements is not None else index < end or end == -1):
+        while goes_on is not None or (
+            index != len(elements) if elements is not None else index < end or end == -1
+        ):
             for step in steps:
                 await step(vu)
             index += 1
@@ -182,7 +196,9 @@ def _range(count: Any) -> tuple[int, int]:
     return (0, int(count)) if isinstance(count, (int, float)) else (0, 0)
 
 
-def _while_true(compiler: Compiler, name: Any, place: str) -> Callable[[VirtualUser], Awaitable[object]] | None:
+def _while_true(
+    compiler: Compiler, name: Any, place: str
+) -> Callable[[VirtualUser], Awaitable[object]] | None:
     if name is None:
         return None
     if compiler.processor is None or not compiler.processor.has(str(name)):

@@ -48,7 +48,9 @@ def _if_true(text: Any, place: str, compiler: Compiler) -> Condition | None:
     try:
         expression = compile_expression(name)
     except ValueError as error:
-        compiler.note(f"{place}: {name!r} cannot be read ({error}), so the request is always sent, as by Artillery")
+        compiler.note(
+            f"{place}: {name!r} cannot be read ({error}), so the request is always sent, as by Artillery"
+        )
         return None
 
     def condition(vu: VirtualUser) -> bool:

@@ -82,7 +82,9 @@ class Document:
             raise ScriptError(f"{shown(self.path)}:{node.start_mark.line + 1}: it has itself in it")
         inner = (*around, id(node))
         if isinstance(node, yaml.SequenceNode):
-            return [self._build(loader, one, f"{place}[{index}]", inner) for index, one in enumerate(node.value)]
+            return [
+                self._build(loader, one, f"{place}[{index}]", inner) for index, one in enumerate(node.value)
+            ]
         if not isinstance(node, yaml.MappingNode):
             return loader.construct_object(node)
         own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -103,9 +105,14 @@ class Document:
 def merged(one: Any, other: Any) -> Any:
     """Objects joined name by name, lists place by place, all else replaced: as environments are merged."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return {**one, **{name: merged(one[name], value) if name in one else value for name, value in other.items()}}
+        return {
+            **one,
+            **{name: merged(one[name], value) if name in one else value for name, value in other.items()},
+        }
     if isinstance(one, list) and isinstance(other, list):
-        joined = [merged(one[index], value) if index < len(one) else value for index, value in enumerate(other)]
+        joined = [
+            merged(one[index], value) if index < len(one) else value for index, value in enumerate(other)
+        ]
         return joined + one[len(other) :]
     return other
 

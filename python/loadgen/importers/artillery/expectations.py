@@ -46,7 +46,9 @@ def compile_expectations(
     for kind, value, at in pairs:
         maker = _MAKERS.get(kind)
         if maker is None:
-            compiler.note(f"{at}: {kind} is no expectation, and not looked at; there are {', '.join(_MAKERS)}")
+            compiler.note(
+                f"{at}: {kind} is no expectation, and not looked at; there are {', '.join(_MAKERS)}"
+            )
             continue
         checks.append((f"{kind}{SEPARATOR}{label}", maker(value, compiler)))
     formatter = settings.get("formatter") or settings.get("outputFormat") or "pretty"
@@ -116,7 +118,9 @@ def _pairs(found: Any, place: str, compiler: Compiler) -> list[tuple[str, Any, s
             kind = next((name for name in ("jmespath", "jpath") if name in one), kind)
             pairs.append((kind, one[kind], f"{place}[{index}].{kind}"))
         else:
-            compiler.wrong(f"{place}[{index}]", f"expected an expectation such as statusCode: 200, got {one!r}")
+            compiler.wrong(
+                f"{place}[{index}]", f"expected an expectation such as statusCode: 200, got {one!r}"
+            )
     return pairs
 
 
@@ -212,7 +216,13 @@ def _matches_regexp(value: Any, compiler: Compiler) -> Check:
 
     def check(answer: Answer, vu: VirtualUser) -> bool:
         body = _parsed(answer)
-        text = body if isinstance(body, str) else "[object Object]" if isinstance(body, dict) else json_text(body)
+        text = (
+            body
+            if isinstance(body, str)
+            else "[object Object]"
+            if isinstance(body, dict)
+            else json_text(body)
+        )
         return compile_pattern(text_of(render(vu))).search(text) is not None
 
     return check

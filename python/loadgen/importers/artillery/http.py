@@ -21,7 +21,20 @@ if TYPE_CHECKING:
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 _KNOWN = frozenset(
     {
-        *("url", "uri", "name", "headers", "cookie", "qs", "json", "body", "form", "formData", "auth", "timeout"),
+        *(
+            "url",
+            "uri",
+            "name",
+            "headers",
+            "cookie",
+            "qs",
+            "json",
+            "body",
+            "form",
+            "formData",
+            "auth",
+            "timeout",
+        ),
         *("setContentLengthHeader", "followRedirect", "gzip", "ifTrue", "probability", "beforeRequest"),
         *("afterResponse", "capture", "match", "expect", "http2"),
     }
@@ -40,7 +53,9 @@ def _request_step(compiler: Compiler, spec: Mapping[str, Any], place: str, aroun
     place = f"{place}.{word}"
     for key in spec:
         if key not in _BESIDE and key != word:
-            compiler.note(f"{place.rpartition('.')[0]}.{key} stands beside {word}, not in it, and is without effect")
+            compiler.note(
+                f"{place.rpartition('.')[0]}.{key} stands beside {word}, not in it, and is without effect"
+            )
     if not isinstance(params, Mapping):
         compiler.wrong(place, f'expected a request such as {{url: "/"}}, got {params!r}')
         return nothing
@@ -54,15 +69,15 @@ def _request_step(compiler: Compiler, spec: Mapping[str, Any], place: str, aroun
     return _compile(compiler, word.upper(), params, place, around)
 
 
-def _compile(
-    compiler: Compiler, method: str, params: Mapping[str, Any], place: str, around: Around
-) -> Step:
+def _compile(compiler: Compiler, method: str, params: Mapping[str, Any], place: str, around: Around) -> Step:
     label = endpoint_label(method, params, compiler.config)
     request = Request(method, params, label, place, compiler)
     may_run = compile_conditions(params, place, compiler)
     take = compile_captures(params, place, compiler)
     expect = compile_expectations(params, label, place, compiler)
-    before = _hooks(compiler, (*around.before_request, *_names(params, "beforeRequest")), "before_request", place)
+    before = _hooks(
+        compiler, (*around.before_request, *_names(params, "beforeRequest")), "before_request", place
+    )
     after_scenario = _hooks(compiler, around.after_response, "after_response", place)
     after_step = _hooks(compiler, _names(params, "afterResponse"), "after_response", place)
     on_error = _hooks(compiler, around.on_error, "on_error", place)
@@ -75,7 +90,9 @@ def _compile(
         """The plain way, without hooks before it."""
         response = await request.send(vu)
         if response.error is not None:
-            await fail(vu, request.params(), VuFailed(response.error, node_code(response.error)), response.error)
+            await fail(
+                vu, request.params(), VuFailed(response.error, node_code(response.error)), response.error
+            )
         if looks:
             await look(vu, None, Answer(response))
 

@@ -6,7 +6,10 @@ import re
 from functools import lru_cache
 
 # What differs, outside of it all else is copied: an escape, a class, a named group, an end.
-_PART = re.compile(r"\\k<(?P<back>\w+)>|\\(?P<slash>/)|\\.|\[(?:\\.|[^\]\\])*\]|\(\?<(?P<name>[A-Za-z_$][\w$]*)>|\$", re.DOTALL)
+_PART = re.compile(
+    r"\\k<(?P<back>\w+)>|\\(?P<slash>/)|\\.|\[(?:\\.|[^\]\\])*\]|\(\?<(?P<name>[A-Za-z_$][\w$]*)>|\$",
+    re.DOTALL,
+)
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
 

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from loadgen.importers.artillery.flow import Compiler
     from loadgen.importers.artillery.virtual_user import VirtualUser
 
-_KEYS = ("path", "fields", "order", "skipHeader", "delimiter", "cast", "skipEmptyLines", "loadAll", "name", "options")
+_KEYS = (
+    "path",
+    "fields",
+    "order",
+    "skipHeader",
+    "delimiter",
+    "cast",
+    "skipEmptyLines",
+    "loadAll",
+    "name",
+    "options",
+)
 _OPTIONS = ("delimiter", "quote", "escape", "trim", "comment", "cast", "from_line", "skip_empty_lines")
 
 
@@ -133,7 +144,9 @@ def _read(path: Path, spec: Mapping[str, Any], place: str, compiler: Compiler) -
         if width is None:
             width = len(fields)
         elif len(fields) != width:
-            compiler.wrong(f"{place}.path", f"{path.name}:{line}: it has {len(fields)} fields, those before {width}")
+            compiler.wrong(
+                f"{place}.path", f"{path.name}:{line}: it has {len(fields)} fields, those before {width}"
+            )
             return []
         trimmed = [field.strip() for field in fields] if trims else fields
         rows.append([_cast(field) for field in trimmed] if casts else list(trimmed))

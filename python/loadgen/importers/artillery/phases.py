@@ -28,7 +28,9 @@ class Arrivals:
     """What phases come to."""
 
     stages: list[Stage] = field(default_factory=list)
-    caps: list[tuple[float, int | None]] = field(default_factory=list)  # (from when on in s, how many at a time)
+    caps: list[tuple[float, int | None]] = field(
+        default_factory=list
+    )  # (from when on in s, how many at a time)
     is_poisson: bool = False
     length_s: float = 0.0
 
@@ -98,7 +100,9 @@ def _read_phase(phase: Mapping[str, Any], place: str, arrivals: Arrivals, compil
     elif count:
         arrivals.add(length_s, count / length_s, count / length_s)
     elif rate == 0:
-        compiler.note(f"{place}: arrivalRate is 0, and such a phase is left out, as by Artillery; a pause is `pause`")
+        compiler.note(
+            f"{place}: arrivalRate is 0, and such a phase is left out, as by Artillery; a pause is `pause`"
+        )
     else:
         arrivals.add(length_s, 0, 0)
 

@@ -50,9 +50,13 @@ def _published(reporters: Any, compiler: Compiler) -> list[str]:
             endpoint = (reporter.get("metrics") or {}).get("endpoint")
             outputs.append(f"otel={endpoint}" if endpoint else "otel")
             if reporter.get("traces"):
-                compiler.note(f"{place}.traces: no traces are sent; http.distributedTracing marks the requests")
+                compiler.note(
+                    f"{place}.traces: no traces are sent; http.distributedTracing marks the requests"
+                )
         elif kind in _INSTEAD:
             compiler.note(f"{place}: {kind} is not published to; use --output {_INSTEAD[kind]}")
         else:
-            compiler.note(f"{place}: {kind} is not published to; loadgen run --help has the outputs there are")
+            compiler.note(
+                f"{place}: {kind} is not published to; loadgen run --help has the outputs there are"
+            )
     return outputs

@@ -100,7 +100,11 @@ class Request:
                 compiler.wrong(f"{place}.{key}", f"expected names and values, got {parts[key]!r}")
                 self._fixed.pop(key, None)
         for name, value in (self._params.get("formData") or {}).items() if "formData" in self._fixed else ():
-            if isinstance(value, Mapping) and "fromFile" in value and not self._file(value["fromFile"]).is_file():
+            if (
+                isinstance(value, Mapping)
+                and "fromFile" in value
+                and not self._file(value["fromFile"]).is_file()
+            ):
                 compiler.wrong(f"{place}.formData.{name}.fromFile", f"{value['fromFile']} is not there")
                 self._fixed.pop("formData", None)
 
@@ -111,7 +115,9 @@ class Request:
             options = self._options
             assert options is not None
             url: str = self._url
-            response: Response = await (self._send(user, url, **options) if options else self._send(user, url))
+            response: Response = await (
+                self._send(user, url, **options) if options else self._send(user, url)
+            )
         else:
             rendered = None
             if self._made:
@@ -189,7 +195,11 @@ class Request:
 
     def _within(self, url: str) -> str:
         """A path again, where it leads to the target: its base is the run's."""
-        if self._target and url.startswith(self._target) and url[len(self._target) : len(self._target) + 1] == "/":
+        if (
+            self._target
+            and url.startswith(self._target)
+            and url[len(self._target) : len(self._target) + 1] == "/"
+        ):
             return url[len(self._target) :]
         return url
 

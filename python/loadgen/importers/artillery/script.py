@@ -27,8 +27,8 @@ from loadgen.plan import Plan
 from loadgen.scenario import Scenario
 from loadgen.script import Script
 from loadgen.script_failure import shown
-from loadgen.user import User
 from loadgen.units import quoted
+from loadgen.user import User
 
 TIMEOUT_S = 10.0
 # What clients of Artillery send besides what a step says; the client's own name is ours.
@@ -63,7 +63,9 @@ def load(path: Path, options: Mapping[str, Any]) -> Script:
         script = _compile(values, config, path, options, compiler)
     finally:
         if compiler.mistakes:
-            raise PlanError([Mistake(_placed(path, document.line(at), at), text) for at, text in compiler.mistakes])
+            raise PlanError(
+                [Mistake(_placed(path, document.line(at), at), text) for at, text in compiler.mistakes]
+            )
     return script
 
 
@@ -93,7 +95,7 @@ def _compile(
     options: Mapping[str, Any],
     compiler: Compiler,
 ) -> Script:
-    module = Module(f"artillery_{re.sub(r'\W', '_', path.stem)}")
+    module = Module("artillery_" + re.sub(r"\W", "_", path.stem))
     module.config = config
     module.outputs = tuple(look_at_plugins(config, compiler))
     phases = config.get("phases")
@@ -256,7 +258,9 @@ def _flow(spec: Mapping[str, Any], place: str, compiler: Compiler) -> tuple[tupl
     named = str(spec.get("engine") or compiler.config.get("engine") or "http")
     engine = engine_named(named)
     if engine is None:
-        remedy = "browsers are not driven here" if named == "playwright" else "there are http, ws and socketio"
+        remedy = (
+            "browsers are not driven here" if named == "playwright" else "there are http, ws and socketio"
+        )
         compiler.wrong(f"{place}.engine", f"{named} is no engine that is known: {remedy}")
         engine = Engine(steps={})
         return (), None
@@ -274,7 +278,8 @@ def _functions(
     spec: Mapping[str, Any], key: str, place: str, engine: Engine, compiler: Compiler
 ) -> list[Step]:
     return [
-        compiler.step({"function": name}, f"{place}.{key}", engine, Around()) for name in _hook_names(spec, key)
+        compiler.step({"function": name}, f"{place}.{key}", engine, Around())
+        for name in _hook_names(spec, key)
     ]
 
 
@@ -334,7 +339,8 @@ def _plan(
         "connections": connections,
         "caps": tuple(caps),
         "http": "1",
-        "tls_resumption": pool is not None,
+        # A new client has no session to resume.
+        "tls_resumption": pool is not None or not str(config.get("target")).startswith("https"),
         "name": f"{path.stem} {options['environment']}" if options.get("environment") else None,
         **_tls(config.get("tls"), path, compiler),
     }
@@ -368,7 +374,9 @@ def _headers(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     given = defaults.get("headers") or (config.get("defaults") or {}).get("headers") or {}
     found = {name: value for name, value in _HEADERS}
     found |= {
-        str(name).lower(): str(value) for name, value in given.items() if value is not UNDEFINED and value is not None
+        str(name).lower(): str(value)
+        for name, value in given.items()
+        if value is not UNDEFINED and value is not None
     }
     return list(found.items())
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loadgen.errors import UsageError
 from loadgen.importers.artillery.document import Document, merged, overridden
 from loadgen.importers.artillery.templates import render_with
-from loadgen.units import quoted
 
 if TYPE_CHECKING:
     from loadgen.importers.artillery.flow import Compiler, Function
@@ -108,14 +105,3 @@ def _tell_unknown(values: Mapping[str, Any], config: Mapping[str, Any], compiler
 def _unknown(place: str, key: str, known: Any) -> str:
     near = get_close_matches(key, known, n=1)
     return f"{place} is not known, and without effect" + (f": did you mean {near[0]}?" if near else "")
-
-
-def parse_json_option(text: str, place: str) -> dict[str, Any]:
-    """`--variables` and `--overrides`: an object in JSON."""
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"{place}: expected an object in JSON, got {quoted(text)}: {error}") from None
-    if not isinstance(found, dict):
-        raise UsageError(f"{place}: expected an object in JSON, got {quoted(text)}")
-    return found

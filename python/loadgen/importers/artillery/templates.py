@@ -37,7 +37,9 @@ def compile_template(value: Any, compiler: Compiler) -> Render | Any:
 
 
 def _compile_object(value: Mapping[str, Any], compiler: Compiler) -> Render | Any:
-    parts = [(compile_template(name, compiler), compile_template(one, compiler)) for name, one in value.items()]
+    parts = [
+        (compile_template(name, compiler), compile_template(one, compiler)) for name, one in value.items()
+    ]
     if not any(callable(part) for pair in parts for part in pair):
         return value
     if not any(callable(name) for name, _ in parts):
@@ -172,8 +174,6 @@ def _render_deep(value: Any, nobody: VirtualUser, functions: Mapping[str, Functi
     if isinstance(value, list):
         return [_render_deep(one, nobody, functions) for one in value]
     return value
-
-
 
 
 def render_for(value: Any, vu: VirtualUser, functions: Mapping[str, Function]) -> Any:

@@ -128,7 +128,7 @@ def are_same(one: Any, other: Any) -> bool:
     if isinstance(one, (dict, list)) or isinstance(other, (dict, list)):
         return one is other
     kinds = ((int, float), str)
-    return any(isinstance(one, kind) and isinstance(other, kind) for kind in kinds) and one == other or (
+    return (any(isinstance(one, kind) and isinstance(other, kind) for kind in kinds) and one == other) or (
         one is other
     )
 

@@ -45,7 +45,7 @@ class VuFailed(IterationFailed):
 class VirtualUser:
     """What goes through a flow. `state` is for engines: a socket, say; `lock` guards its one connection."""
 
-    __slots__ = ("lock", "scenario", "state", "user", "vars", "_uid")
+    __slots__ = ("_uid", "lock", "scenario", "state", "user", "vars")
 
     def __init__(self, user: User, variables: dict[str, Any], scenario: str) -> None:
         self.user = user
