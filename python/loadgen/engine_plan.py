@@ -189,7 +189,7 @@ class ScriptPlan(Discreet, frozen=True, forbid_unknown_fields=True, kw_only=True
     arguments: dict[str, str]  # --set NAME=VALUE
     seed: int  # of what the script draws, and of the scenarios that users take
     own_connections: bool = False  # each iteration is carried by connections of its own
-    caps: list[Cap] = []  # in the order of time
+    caps: tuple[Cap, ...] = ()  # in the order of time
     cookies: bool = True  # users keep what responses set
     auth: AuthPlan | None = None  # for the base alone
     follow_redirects: bool = False

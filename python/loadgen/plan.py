@@ -598,12 +598,12 @@ def _script_fields(plan: Plan, auth: AuthPlan | None, hops: int | None, check: C
         "max_errors": check.optional("max_errors", _parse_max_errors, plan.max_errors),
         "dead_after_ns": check.optional("dead_after", shapes.check_duration, plan.dead_after),
         "own_connections": plan.own_connections,
-        "caps": [
+        "caps": tuple(
             Cap(from_ns=from_ns, users=users)
             for index, (begins, users) in enumerate(plan.caps)
             if (from_ns := check(f"caps[{index}]", partial(shapes.check_duration, at_least_ns=0), begins))
             is not None
-        ],
+        ),
         "cookies": plan.cookies,
         "auth": auth,
         "follow_redirects": plan.follow_redirects,

@@ -98,11 +98,11 @@ def _taker(spec: Mapping[str, Any], place: str, compiler: Compiler) -> Taker:
     kind = next((kind for kind in _KINDS if spec.get(kind)), None)
     if kind is None:
         compiler.wrong(place, f"expected one of {', '.join(_KINDS)}")
-        return lambda answer, vu: UNDEFINED
+        return lambda _answer, _vu: UNDEFINED
     written = spec[kind]
     if not isinstance(written, str):
         compiler.wrong(f"{place}.{kind}", f"expected a text, got {written!r}")
-        return lambda answer, vu: UNDEFINED
+        return lambda _answer, _vu: UNDEFINED
     rendered = compiler.render(written)
     makers = {"json": _json, "xpath": _xpath, "regexp": _regexp, "header": _header, "selector": _selector}
     make = makers[kind]
@@ -112,7 +112,7 @@ def _taker(spec: Mapping[str, Any], place: str, compiler: Compiler) -> Taker:
         make("a", spec)  # what it needs is asked for now, and not in the load
     except ValueError as error:
         compiler.wrong(f"{place}.{kind}", str(error))
-        return lambda answer, vu: UNDEFINED
+        return lambda _answer, _vu: UNDEFINED
 
     def take(answer: Answer, vu: VirtualUser) -> Any:
         try:
@@ -165,7 +165,7 @@ def _regexp(text: str, spec: Mapping[str, Any]) -> Taker:
 
 def _header(name: str, spec: Mapping[str, Any]) -> Taker:
     del spec
-    return lambda answer, vu: answer.headers.get(name, "")
+    return lambda answer, _vu: answer.headers.get(name, "")
 
 
 def _selector(selector: str, spec: Mapping[str, Any]) -> Taker:

@@ -84,7 +84,7 @@ def _log(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Around
     render = compiler.render(spec["log"])
 
     async def log(vu: VirtualUser) -> None:
-        print(text_of(render(vu) if callable(render) else render), file=sys.stderr)
+        sys.stderr.write(f"{text_of(render(vu) if callable(render) else render)}\n")
 
     return log
 

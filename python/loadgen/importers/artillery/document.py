@@ -66,7 +66,7 @@ class Document:
         except yaml.YAMLError as error:
             raise ScriptError(f"{shown(path)}: {error}") from None
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
         if not isinstance(self.values, dict):
             raise ScriptError(f"{shown(path)}: expected config and scenarios")
 

@@ -1,4 +1,4 @@
-"""The plugin `ensure`: what must hold of a run's metrics when it is over. A metric that never came fails its check."""
+"""The plugin `ensure`: what must hold of a run's metrics when it is over. One that never came fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Check:
 
     def __str__(self) -> str:
         word = "ok" if self.passed else "fail"
-        return f"{word:<6}{self.text}{'' if self.is_strict else ' (optional)'}{f': {self.why}' if self.why else ''}"
+        optional = "" if self.is_strict else " (optional)"
+        return f"{word:<6}{self.text}{optional}{f': {self.why}' if self.why else ''}"
 
 
 def expressions_of(config: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
@@ -65,7 +66,7 @@ def run_checks(config: Mapping[str, Any], metrics: Metrics, more: Mapping[str, A
     return [_check(*one, values) for one in expressions_of(config)]
 
 
-def _check(text: str, expression: str, is_strict: bool, values: Mapping[str, Any]) -> Check:  # noqa: FBT001
+def _check(text: str, expression: str, is_strict: bool, values: Mapping[str, Any]) -> Check:
     missing: list[str] = []
 
     def find(name: str) -> Any:
@@ -84,7 +85,7 @@ def _check(text: str, expression: str, is_strict: bool, values: Mapping[str, Any
 
 
 def compile_named(text: str, values: Mapping[str, Any]) -> Expression:
-    """Names of metrics may have any sign in them: those that are known stand for themselves, the longest first."""
+    """Names of metrics may have any sign in them: those that are known stand for themselves."""
     odd = [name for name in values if not name.replace(".", "").replace("_", "").isalnum()]
     if odd:
         pattern = "|".join(re.escape(name) for name in sorted(odd, key=len, reverse=True))

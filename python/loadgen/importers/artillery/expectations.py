@@ -1,9 +1,10 @@
-"""The plugin `expect`: what is expected of responses, each a named check, and the exit code that follows."""
+"""The plugin `expect`: what is expected of responses, each a named check; and the exit code of it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -93,11 +94,10 @@ def _show_once(label: str, checks: list[tuple[str, Check]], answer: Answer, vu: 
         if not ok:
             failed.append(name.partition(SEPARATOR)[0])
     path = urlsplit(answer.response.url).path
-    print(
-        f"expect: {label}: not as expected: {', '.join(failed)} "
-        f"({answer.response.method} {path}: {answer.status}, {answer.headers.get('content-type', 'no type')}, "
-        f"{answer.body[:200]!r})",
-        file=sys.stderr,
+    response, kind = answer.response, answer.headers.get("content-type", "no type")
+    sys.stderr.write(
+        f"expect: {label}: not as expected: {', '.join(failed)} ({response.method} {path}: {answer.status}, "
+        f"{kind}, {answer.body[:200]!r})\n"
     )
 
 
@@ -126,7 +126,7 @@ def _pairs(found: Any, place: str, compiler: Compiler) -> list[tuple[str, Any, s
 
 def _rendered(value: Any, compiler: Compiler) -> Callable[[VirtualUser], Any]:
     render = compiler.render(value)
-    return render if callable(render) else lambda vu: render
+    return render if callable(render) else lambda _vu: render
 
 
 def _status_code(value: Any, compiler: Compiler) -> Check:
@@ -142,7 +142,7 @@ def _status(value: Any, compiler: Compiler, *, wanted: bool) -> Check:
     if callable(render):
         return lambda answer, vu: (answer.status in _numbers(render(vu))) is wanted
     numbers = _numbers(render)
-    return lambda answer, vu: (answer.status in numbers) is wanted
+    return lambda answer, _vu: (answer.status in numbers) is wanted
 
 
 def _numbers(value: Any) -> set[float]:
@@ -190,7 +190,7 @@ def _property(value: Any, compiler: Compiler, *, wanted: bool) -> Check:
 
 def _equals(value: Any, compiler: Compiler) -> Check:
     parts = [_rendered(text_of(one), compiler) for one in (value if isinstance(value, list) else [value])]
-    return lambda answer, vu: len({text_of(part(vu)) for part in parts}) == 1
+    return lambda _answer, vu: len({text_of(part(vu)) for part in parts}) == 1
 
 
 def _has_header(value: Any, compiler: Compiler) -> Check:
@@ -231,20 +231,22 @@ def _matches_regexp(value: Any, compiler: Compiler) -> Check:
 def _cdn_hit(value: Any, compiler: Compiler) -> Check:
     del compiler
     wanted = ("hit", "stale") if value else ("miss",)
-    return lambda answer, vu: any(answer.headers.get(name, "").lower().startswith(wanted) for name in _CACHES)
+    return lambda answer, _vu: any(
+        answer.headers.get(name, "").lower().startswith(wanted) for name in _CACHES
+    )
 
 
 def _jmespath(value: Any, compiler: Compiler) -> Check:
     try:
-        import jmespath
+        jmespath: Any = import_module("jmespath")
     except ImportError:
         compiler.wrong("expect.jmespath", 'needs a library: pip install "loadgen[artillery]"')
-        return lambda answer, vu: False
+        return lambda _answer, _vu: False
     try:
         query = jmespath.compile(text_of(value))
     except jmespath.exceptions.JMESPathError as error:
         compiler.wrong("expect.jmespath", f"{value!r} cannot be read: {str(error).splitlines()[0]}")
-        return lambda answer, vu: False
+        return lambda _answer, _vu: False
 
     def check(answer: Answer, vu: VirtualUser) -> bool:
         del vu

@@ -1,7 +1,7 @@
-"""The expressions of `ifTrue` and of conditions: numbers, texts, names, arithmetic, and, or, not, in, x ? y : z.
+"""The expressions of `ifTrue` and of conditions: names, arithmetic, and, or, not, in, x ? y : z.
 
-Compiled to a function of a look-up: `compile_expression("a > 1 and not b")({"a": 2}.get)`. What has no meaning
-raises a ValueError when it is compiled.
+Compiled to a function of a look-up: `compile_expression("a > 1 and not b")({"a": 2}.get)`. What has no
+meaning raises a ValueError when it is compiled.
 """
 
 from __future__ import annotations
@@ -181,9 +181,9 @@ class _Parser:
         self._at += 1
         if kind == "number":
             number = float(word)
-            return lambda find: number
+            return lambda _find: number
         if kind == "text":
-            return lambda find: word[1:-1]
+            return lambda _find: word[1:-1]
         if kind == "quoted":
             return lambda find: find(word[1:-1])
         if kind == "name":

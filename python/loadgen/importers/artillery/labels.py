@@ -10,7 +10,7 @@ PLUGIN = "metrics-by-endpoint"
 
 
 def endpoint_label(method: str, params: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """`GET /items/{{ id }}`, with its name behind it where it has one; or the name alone, if that is asked for."""
+    """`GET /items/{{ id }}`, with its name behind it; or the name alone, if that is asked for."""
     settings = (config.get("plugins") or {}).get(PLUGIN)
     # Without settings of its own the plugin is there all the same, and leaves out the query.
     without_query = True if settings is None else bool((settings or {}).get("stripQueryString"))

@@ -1,4 +1,4 @@
-"""What a run counted, in Artillery's names: counters, rates and summaries, as its plugins and its report have them."""
+"""What a run counted, in Artillery's names: counters, rates and summaries, as its report has them."""
 
 from __future__ import annotations
 

@@ -85,6 +85,7 @@ def read_payloads(found: Any, given_path: str | None, folder: Path, compiler: Co
     """All files of `config.payload`; `given_path` is what `--payload` said."""
     if found is None:
         return []
+    specs: list[Any]
     if isinstance(found, Mapping):
         specs = [found if given_path is None else {**found, "path": str(Path(given_path).absolute())}]
     elif isinstance(found, list):

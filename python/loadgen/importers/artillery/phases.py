@@ -1,7 +1,7 @@
 """Phases to stages: how many virtual users arrive, and when. Pure.
 
-A ramp reaches its end in its last whole second: second i of n brings a + i·(b - a)/(n - 1). One straight line has
-just those sums, if it begins half such a step sooner and ends half a step later.
+A ramp reaches its end in its last whole second: second i of n brings a + i·(b - a)/(n - 1). One straight line
+has just those sums, if it begins half such a step sooner and ends half a step later.
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class Request:
         self._constant = {
             key: params[key] for key in ("gzip", "timeout", "setContentLengthHeader") if key in params
         }
-        url = compiler.render(params.get("url") or params.get("uri"))
-        self._url = url
+        url: Any = compiler.render(params.get("url") or params.get("uri"))
+        self._url: Any = url
         self._check(parts, place, compiler)
         # The engine calls it so by itself, and asked for nothing else it is at its fastest.
         path = "" if callable(url) else str(url).partition("?")[0]
@@ -151,7 +151,7 @@ class Request:
     def params(self) -> Params:
         """What a hook is given before it is sent: as it is written, its templates not yet filled in."""
         url = str(self._params.get("url") or self._params.get("uri"))
-        asked = _copied(self._params)
+        asked: Params = _copied(self._params)
         asked["url"] = f"{self._target}{url}" if url.startswith("/") else url
         asked["method"] = self._method
         return asked

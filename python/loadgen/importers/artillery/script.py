@@ -1,4 +1,4 @@
-"""From an Artillery file to a Script: its scenarios compiled, its phases a plan, what cannot be kept in notes."""
+"""From an Artillery file to a Script: scenarios compiled, phases a plan, what cannot be kept in notes."""
 
 from __future__ import annotations
 
@@ -264,7 +264,8 @@ def _flow(spec: Mapping[str, Any], place: str, compiler: Compiler) -> tuple[tupl
         compiler.wrong(f"{place}.engine", f"{named} is no engine that is known: {remedy}")
         engine = Engine(steps={})
         return (), None
-    around = Around(*(_hook_names(spec, key) for key in _HOOKS))
+    before, after, on_error = (_hook_names(spec, key) for key in _HOOKS)
+    around = Around(before, after, on_error)
     steps = [
         *([engine.open(compiler, spec, place)] if engine.open else []),
         *_functions(spec, "beforeScenario", place, engine, compiler),
@@ -291,7 +292,7 @@ def _hook_names(spec: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def _hook(
     kind: str, spec: Any, begin: Callable[[User, str], VirtualUser], script: Script, compiler: Compiler
 ) -> Script | None:
-    """`before` or `after` as a script of one scenario, whose variables are in `user.data` when it has ended."""
+    """`before` or `after` as a script of one scenario, whose variables its module has in the end."""
     if spec is None:
         return None
     if not isinstance(spec, Mapping):
@@ -372,7 +373,7 @@ def _timeout_s(config: Mapping[str, Any], compiler: Compiler) -> float:
 def _headers(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     defaults = (config.get("http") or {}).get("defaults") or {}
     given = defaults.get("headers") or (config.get("defaults") or {}).get("headers") or {}
-    found = {name: value for name, value in _HEADERS}
+    found = dict(_HEADERS)
     found |= {
         str(name).lower(): str(value)
         for name, value in given.items()

@@ -1,4 +1,4 @@
-"""From the file and the flags to `config`: inputs joined, environment, overrides, variables, templates filled in."""
+"""From the file and the flags to `config`: inputs joined, environment, overrides, templates filled in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`before` and `after`: what is done once around a test, in this process. What `before` captures, all begin with."""
+"""`before` and `after`: what is done once around a test, here. What `before` captures, all begin with."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run_after(script: Script) -> None:
         return
     error = _run(hook, "after")
     if error is not None:
-        print(f"loadgen: after: {error}", file=sys.stderr)
+        sys.stderr.write(f"loadgen: after: {error}\n")
 
 
 def _run(hook: Script, name: str) -> BaseException | None:
@@ -69,4 +69,7 @@ class _Watcher:
         self.raised = self.raised or error
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *arguments, **more: None
+        return self._ignore
+
+    def _ignore(self, *_arguments: Any) -> None:
+        """All else."""

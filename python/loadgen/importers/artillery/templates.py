@@ -1,4 +1,4 @@
-"""Templates: `{{ name }}` and `{{ $function(1, 2) }}` in texts, lists and objects, compiled once. It draws nothing.
+"""Templates: `{{ name }}` and `{{ $function(1, 2) }}` in texts, lists and objects, compiled once.
 
 A text that is nothing but one variable keeps the kind of its value; a function's value is always text.
 """
@@ -23,7 +23,7 @@ _MOST_ROUNDS = 20
 
 
 def compile_template(value: Any, compiler: Compiler) -> Render | Any:
-    """What a value becomes for one virtual user, as a function; or the value itself, where it is always the same."""
+    """What a value becomes for one virtual user, as a function; or itself, where it never varies."""
     if isinstance(value, str):
         return _compile_text(value, compiler) if "{{" in value else value
     if isinstance(value, Mapping):
@@ -43,9 +43,9 @@ def _compile_object(value: Mapping[str, Any], compiler: Compiler) -> Render | An
     if not any(callable(part) for pair in parts for part in pair):
         return value
     if not any(callable(name) for name, _ in parts):
-        fixed = {name: part for name, part in parts if not callable(part)}
-        made = [(name, part) for name, part in parts if callable(part)]
-        names = [name for name, _ in parts]
+        names = list(value)
+        fixed = {name: part for name, (_, part) in zip(names, parts, strict=True) if not callable(part)}
+        made = [(name, part) for name, (_, part) in zip(names, parts, strict=True) if callable(part)]
 
         def render(vu: VirtualUser) -> dict[str, Any]:
             found = dict.fromkeys(names)
@@ -69,7 +69,7 @@ def _compile_text(text: str, compiler: Compiler) -> Render | str:
     if only is not None and len(_VARIABLE.findall(text)) == 1:
         return _variable(only[0].translate(_BRACES).strip())
     if any(piece is UNDEFINED for piece in pieces):
-        return lambda vu: UNDEFINED
+        return lambda _vu: UNDEFINED
 
     functions = compiler.functions
 
@@ -81,7 +81,7 @@ def _compile_text(text: str, compiler: Compiler) -> Render | str:
 
 
 def _pieces(text: str, compiler: Compiler) -> str | list[Any]:
-    """Texts, and what makes them; `UNDEFINED` for a function that does not exist, which takes the rest with it."""
+    """Texts, and what makes them; `UNDEFINED` where a function is none, which takes the rest with it."""
     pieces: list[Any] = []
     done = 0
     for match in re.finditer(f"{_CALL.pattern}|{_VARIABLE.pattern}", text, re.ASCII):
@@ -106,7 +106,7 @@ def _pieces(text: str, compiler: Compiler) -> str | list[Any]:
 def _variable(path: str) -> Render:
     """The value of a variable. `$uuid` is made when somebody asks."""
     if path == "$uuid":
-        return lambda vu: vu.vars[path] if path in vu.vars else vu.uid
+        return lambda vu: vu.vars[path] if path in vu.vars else vu.uid  # noqa: SIM401 - it is made when asked
     names = parse_path(path)
     if len(names) == 1 and names[0] == path:
         return lambda vu: vu.vars.get(path, UNDEFINED)

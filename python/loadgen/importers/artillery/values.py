@@ -1,4 +1,4 @@
-"""Values as JavaScript has them: what they are as text, as a number, as a condition; and paths into them. Pure."""
+"""Values as JavaScript has them: as text, as number, as condition; and paths into them. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -69,7 +70,7 @@ def json_bytes(value: Any) -> bytes:
 
 
 def jsonable(value: Any) -> Any:
-    """Without what JSON has not: undefined goes from objects, and is null in lists. Whole numbers have no point."""
+    """Without what JSON has not: undefined goes from objects, and is null in lists."""
     if isinstance(value, Mapping):
         return {text_of(name): jsonable(one) for name, one in value.items() if one is not UNDEFINED}
     if isinstance(value, (list, tuple)):
@@ -139,13 +140,13 @@ def milliseconds(text: str) -> float | None:
     if match is None:
         return None
     unit = (match[2] or "ms").lower()
-    if unit.startswith("ms") or unit.startswith("mil"):
+    if unit.startswith(("ms", "mil")):
         return float(match[1])
     return float(match[1]) * _UNIT_MS[unit[0]]
 
 
 def seconds(value: Any) -> float | None:
-    """A length of time as Artillery reads it: a whole number is seconds, all else is for `ms`. None: it is none.
+    """A length of time: a whole number is seconds, all else is for `ms`. None: it is none.
 
     So "1.5" is a millisecond and a half.
     """
@@ -163,7 +164,7 @@ def parse_path(path: str) -> tuple[str, ...]:
 
 
 def get_path(holder: Any, path: str) -> Any:
-    """The value at a path; `UNDEFINED` where there is none. A name that has the path's whole text comes first."""
+    """The value at a path, or `UNDEFINED`. A name that has the path's whole text comes first."""
     if isinstance(holder, Mapping) and path in holder:
         return holder[path]
     return follow(holder, parse_path(path))
@@ -193,7 +194,7 @@ def set_path(holder: dict[str, Any], path: str, value: Any) -> None:
         holder[path] = value
         return
     place: Any = holder
-    for name, after in zip(names, names[1:], strict=False):
+    for name, after in pairwise(names):
         inner = follow(place, [name])
         if not isinstance(inner, (dict, list)):
             inner = [] if after.isdecimal() else {}

@@ -21,7 +21,8 @@ class Undefined:
     def __new__(cls) -> Self:
         if cls._only is None:
             cls._only = super().__new__(cls)
-        return cls._only
+        only: Self = cls._only
+        return only
 
     def __bool__(self) -> bool:
         return False
