@@ -262,8 +262,9 @@ def _figures(
     plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float | None, sent_in_time: int
 ) -> GeneratorFigures:
     final = evidence.final.counters
-    # Messages for which no socket was open: that is the target's doing, or what the plan asks for.
-    unsendable = final["dropped"] if plan.sockets else 0
+    # Messages for which no socket was open, arrivals beyond a cap: the target's doing, or what the plan asks for.
+    has_caps = plan.script is not None and bool(plan.script.caps)
+    unsendable = final["dropped"] if plan.sockets or has_caps else 0
     connecting = _connecting(evidence.final)
     own_lateness = "dispatch" if connecting else "lateness"
     figures = GeneratorFigures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ class Asked:
     target: str
     headers: dict[str, str]  # by names in small letters
     body: bytes
+    connection: int = 0  # which it came over, in the order in which they were made
 
     @property
     def cookies(self) -> str:
@@ -42,6 +44,7 @@ class Site:
 
     def __init__(self, raw_server: RawServerFactory, pages: Callable[[Asked], bytes]) -> None:
         self.asked: list[Asked] = []
+        self._connections = itertools.count()
         self._pages = pages
         self.url = raw_server(self._behave).url
         self.place = self.url.removeprefix("http://")
@@ -50,6 +53,7 @@ class Site:
         return dict(Counter(f"{asked.method} {asked.target}" for asked in self.asked))
 
     def _behave(self, connection: RawConnection) -> None:
+        number = next(self._connections)
         while request := connection.read_request():
             head, _, body = request.partition(b"\r\n\r\n")
             first, *lines = head.decode("latin-1").split("\r\n")
@@ -58,6 +62,6 @@ class Site:
             for name, _, value in (line.partition(":") for line in lines):
                 assert name.lower() not in headers, f"{name} came twice"
                 headers[name.lower()] = value.strip()
-            asked = Asked(method, target, headers, body)
+            asked = Asked(method, target, headers, body, number)
             self.asked.append(asked)
             connection.send(self._pages(asked))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from tests.support.artillery import Artillery
 from tests.support.command import LOADGEN
 from tests.support.proxies import Microsocks, Tinyproxy
 from tests.support.scripts import Scripts
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 @pytest.fixture
 def scripts(loadgen: Loadgen, tmp_path: Path) -> Scripts:
     return Scripts(loadgen, tmp_path)
+
+
+@pytest.fixture
+def artillery(loadgen: Loadgen, tmp_path: Path) -> Artillery:
+    return Artillery(loadgen, tmp_path / "artillery")
 
 
 @pytest.fixture

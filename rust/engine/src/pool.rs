@@ -386,6 +386,35 @@ mod tests {
         Ok(())
     }
 
+    /// A connection that carries a request of an owner's.
+    fn busy(pool: &mut Pool, slot: Slot, owner: usize) {
+        let connection = pool.get(slot);
+        (connection.state, connection.sending) = (State::Busy, Sending { owner, ..Sending::default() });
+    }
+
+    #[test]
+    fn what_an_owner_has_used_is_nobody_elses() {
+        let mut pool = Pool::new(CAP);
+        let origins = [pool.add_origin(), pool.add_origin()];
+        let slots = origins.map(|origin| pool.open(origin, 0, 0).unwrap());
+        slots.map(|slot| pool.idle(slot));
+        assert_eq!(pool.acquire_for(origins[0], 7), Some(slots[0]), "one that nobody has used is anybody's");
+        busy(&mut pool, slots[0], 7);
+        pool.idle(slots[0]);
+        assert_eq!((pool.acquire(origins[0]), pool.acquire_for(origins[0], 8)), (None, None));
+        assert_eq!(pool.acquire_for(origins[1], 7), Some(slots[1]), "to elsewhere it has none yet");
+        assert_eq!(pool.acquire_for(origins[0], 7), Some(slots[0]));
+        assert_eq!(pool.in_flight(), 2);
+        for slot in slots {
+            busy(&mut pool, slot, 7);
+            pool.idle(slot);
+        }
+        pool.closed(slots[0]);
+        assert_eq!((pool.disown(7), pool.disown(7), pool.disown(8)), (Some(slots[1]), None, None));
+        pool.closed(slots[1]);
+        assert_eq!((pool.opened(), pool.in_flight()), (0, 0));
+    }
+
     proptest! {
         #[test]
         fn no_connection_is_ready_twice_and_no_request_is_forgotten(

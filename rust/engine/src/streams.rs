@@ -390,6 +390,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_due_while_as_many_as_may_are_at_it_is_dropped() {
+        let mut streams = streams(OPEN);
+        streams.caps = vec![(0, 2), (SECOND / 2, usize::MAX)];
+        let (mut begun, mut dropped) = (Vec::new(), 0);
+        let mut go_on_until = |streams: &mut Streams, now: u64| loop {
+            match streams.next(now) {
+                Next::Spawn { stream } => {
+                    let (user, _) = streams.born(stream);
+                    streams.park(user, now, false);
+                }
+                Next::Start { user, .. } => begun.push(user),
+                Next::Drop { .. } => dropped += 1,
+                _ => return (begun.len(), dropped),
+            }
+        };
+        // 400 a second: the first two begin and go on.
+        assert_eq!(go_on_until(&mut streams, SECOND / 4), (2, 99));
+        streams.park(0, SECOND / 4, true);
+        assert_eq!(go_on_until(&mut streams, SECOND / 4 + 2_500_000), (3, 99), "one has ended: the next one begins");
+        assert_eq!(go_on_until(&mut streams, SECOND / 2 - 1), (3, 197));
+        assert_eq!(go_on_until(&mut streams, SECOND / 2 + 7_500_000).0, 3 + 4, "there is no cap any more");
+    }
+
+    #[test]
     fn a_user_that_went_while_it_was_parked_begins_nothing() {
         let mut streams = streams(CLOSED);
         for _ in 0..3 {

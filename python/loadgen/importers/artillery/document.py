@@ -87,14 +87,15 @@ class Document:
             ]
         if not isinstance(node, yaml.MappingNode):
             return loader.construct_object(node)
-        own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        seen: set[str] = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value != "<<" and own.count(key.value) > 1:
+            if key.value != "<<" and key.value in seen:
                 line = key.start_mark.line + 1
                 raise ScriptError(f"{shown(self.path)}:{line}: {key.value} is there twice")
+            seen.add(key.value)
         loader.flatten_mapping(node)
         found: dict[str, Any] = {}
-        for key, value in node.value:
+        for key, value in node.value:  # what is merged in comes first, and is outdone
             name = str(key.value)
             at = f"{place}.{name}" if place else name
             found[name] = self._build(loader, value, at, inner)

@@ -160,7 +160,7 @@ def seconds(value: Any) -> float | None:
 @lru_cache(4096)
 def parse_path(path: str) -> tuple[str, ...]:
     """`a.b[0]["c d"]` to its names."""
-    return tuple(next(part for part in match if part or part == match[-1]) for match in _PATH.findall(path))
+    return tuple(next((part for part in match if part), "") for match in _PATH.findall(path))
 
 
 def get_path(holder: Any, path: str) -> Any:
