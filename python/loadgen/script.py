@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
 import msgspec
@@ -121,6 +121,17 @@ def load_script(path: str | Path, options: Mapping[str, Any] | None = None) -> S
         raise UsageError(
             f"{shown(path)}: expected a script, a .py file, or a test of Locust's or Artillery's"
         )
+    tree, code = _compile(path)
+    _check_source(tree, path)
+    return _collect(_execute(code, path), path, tree)
+
+
+def execute(path: Path) -> ModuleType:
+    """A file of a user's, run as a module. A UsageError names their own line."""
+    return _execute(_compile(path)[1], path)
+
+
+def _compile(path: Path) -> tuple[ast.Module, CodeType]:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -132,8 +143,7 @@ def load_script(path: str | Path, options: Mapping[str, Any] | None = None) -> S
         raise explain_syntax(error, path, content.decode(errors="replace")) from None
     except ValueError as error:
         raise UsageError(f"{shown(path)}: {error}") from None
-    _check_source(tree, path)
-    return _collect(_execute(code, path), path, tree)
+    return tree, code
 
 
 def _find(given: str | Path) -> Path:

@@ -10,6 +10,7 @@ from loadgen.errors import IterationFailed
 if TYPE_CHECKING:
     from asyncio import Lock
 
+    from loadgen.importers.artillery.javascript.processor import Mirror
     from loadgen.user import User
 
 
@@ -46,7 +47,7 @@ class VuFailed(IterationFailed):
 class VirtualUser:
     """What goes through a flow. `state` is for engines: a socket, say; `lock` guards its one connection."""
 
-    __slots__ = ("_uid", "lock", "scenario", "state", "user", "vars")
+    __slots__ = ("_uid", "lock", "mirror", "scenario", "state", "user", "vars")
 
     def __init__(self, user: User, variables: dict[str, Any], scenario: str) -> None:
         self.user = user
@@ -54,6 +55,7 @@ class VirtualUser:
         self.scenario = scenario
         self.state: dict[str, Any] | None = None
         self.lock: Lock | None = None
+        self.mirror: Mirror | None = None  # what JavaScript knows of it
         self._uid: str | None = None
 
     @property

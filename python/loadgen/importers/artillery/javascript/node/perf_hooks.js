@@ -1,0 +1,4 @@
+// perf_hooks: the clock alone.
+'use strict';
+
+module.exports = { performance };

@@ -1,0 +1,4 @@
+// process.
+'use strict';
+
+module.exports = process;

@@ -1,0 +1,4 @@
+// timers/promises.
+'use strict';
+
+module.exports = require('timers').promises;
