@@ -138,13 +138,14 @@ class JavaScriptProcessor(Functions):
         except ValueError:  # half a surrogate pair, which JavaScript's strings may have
             found = json.loads(said)
         if "changed" in found:
-            vu.vars.update(found["changed"])
-            assert vu.mirror is not None
-            vu.mirror.known.update(found["changed"])
-        for name in found.get("gone", ()):
-            vu.vars.pop(name, None)
-            assert vu.mirror is not None
-            vu.mirror.known.pop(name, None)
+            changed, mirror = found["changed"], vu.mirror
+            assert mirror is not None
+            vu.vars.update(changed)
+            for name, value in changed.items():
+                mirror.known[name] = _raw(value) if type(value) is dict or type(value) is list else value
+            for name in found["gone"]:
+                vu.vars.pop(name, None)
+                mirror.known.pop(name, None)
         if params is not None and "params" in found:
             params.clear()
             params.update({name: _with_bytes(value) for name, value in found["params"].items()})
@@ -166,16 +167,25 @@ class JavaScriptProcessor(Functions):
 
     def _changes(self, variables: dict[str, Any], known: dict[str, Any]) -> str:
         """The variables that JavaScript does not know as they are, as JSON; '' where there are none."""
-        changed = {
-            name: value for name, value in variables.items() if known.get(name, UNDEFINED) is not value
-        }
-        if not changed:
-            return ""
-        known.update(changed)
-        for name, value in changed.items():
-            if self._tables and id(value) in self._tables:
-                changed[name] = {"$table": self._tables[id(value)][1]}
-        return _encode(changed)
+        changed = {}
+        for name, value in variables.items():
+            if type(value) is dict or type(value) is list:
+                table = self._tables.get(id(value))
+                if table is None:  # captures change what is in it, and not what it is
+                    value = _raw(value)
+                    if known.get(name) == value:
+                        continue
+                    known[name] = value
+                    changed[name] = msgspec.Raw(value)
+                    continue
+                if known.get(name) is not value:
+                    changed[name] = {"$table": table[1]}
+            elif known.get(name, UNDEFINED) is not value:
+                changed[name] = value
+            else:
+                continue
+            known[name] = value
+        return _encode(changed) if changed else ""
 
     def _emit(self, kind: str, name: str, value: float) -> None:
         if self._vu is not None:
@@ -194,8 +204,12 @@ def _response(answer: Answer) -> dict[str, Any]:
     }
 
 
+def _raw(value: Any) -> bytes:
+    return msgspec.json.encode(value, enc_hook=_portable)
+
+
 def _encode(value: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=_portable).decode()
+    return _raw(value).decode()
 
 
 def _portable(value: Any) -> Any:
