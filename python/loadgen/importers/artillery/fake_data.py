@@ -1,4 +1,4 @@
-"""The plugin `fake-data`: `{{ $randFullName() }}` and its like, by the library `faker`, from the user's own seed."""
+"""The plugin `fake-data`: `{{ $randFullName() }}` and its like, by the library `faker`, from a user's seed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from loadgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from loadgen.importers.artillery.flow import Compiler, Function
     from loadgen.importers.artillery.virtual_user import VirtualUser
 
@@ -52,7 +54,7 @@ _PROVIDERS = {
     "randFloat": lambda fake: round(fake.random.uniform(0, 999_999), 2),
     "randFullAddress": lambda fake: fake.address().replace("\n", ", "),
     "randFullName": "name",
-    "randFutureDate": lambda fake: f"{fake.future_datetime().isoformat()}.000Z",
+    "randFutureDate": lambda fake: _date(fake.future_datetime()),
     "randGender": lambda fake: fake.random_element(_GENDERS),
     "randGitCommitSha": "sha1",
     "randGitShortSha": lambda fake: fake.sha1()[:7],
@@ -76,19 +78,19 @@ _PROVIDERS = {
     "randNumber": lambda fake: fake.random.randint(0, 999_999),
     "randParagraph": "paragraph",
     "randPassword": "password",
-    "randPastDate": lambda fake: f"{fake.past_datetime().isoformat()}.000Z",
+    "randPastDate": lambda fake: _date(fake.past_datetime()),
     "randPersonTitle": "prefix",
     "randPhoneNumber": "phone_number",
     "randPhrase": "sentence",
     "randPort": "port_number",
     "randProductName": lambda fake: fake.catch_phrase().title(),
-    "randRecentDate": lambda fake: f"{fake.past_datetime('-1d').isoformat()}.000Z",
+    "randRecentDate": lambda fake: _date(fake.past_datetime("-1d")),
     "randRgb": "rgb_css_color",
     "randRoutingNumber": "aba",
     "randSemver": lambda fake: fake.numerify("%.#.#"),
     "randSentence": "sentence",
     "randSlug": "slug",
-    "randSoonDate": lambda fake: f"{fake.future_datetime('+1d').isoformat()}.000Z",
+    "randSoonDate": lambda fake: _date(fake.future_datetime("+1d")),
     "randState": "state",
     "randStateAbbr": "state_abbr",
     "randStreetAddress": "street_address",
@@ -127,6 +129,10 @@ def fake_functions(config: Any, compiler: Compiler) -> dict[str, Function]:
                 compiler.note(f"config.plugins.fake-data.{name}.{option} is without effect here")
     fake = Faker("en_US", use_weighting=False)
     return {f"${name}": partial(_made, fake, maker, options.get(name)) for name, maker in _PROVIDERS.items()}
+
+
+def _date(at: datetime) -> str:
+    return f"{at.isoformat(timespec='milliseconds')}Z"
 
 
 def _made(fake: Any, maker: Any, options: Any, vu: VirtualUser, *given: Any) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loadgen.importers.artillery.expectations import SEPARATOR
 from loadgen.importers.artillery.labels import PLUGIN
+from loadgen.importers.artillery.virtual_user import RATES
 
 if TYPE_CHECKING:
     from loadgen._engine import Histogram, Snapshot
@@ -21,22 +23,26 @@ _REDIRECTED = " (redirected)"
 def metrics_of(snapshot: Snapshot, elapsed_s: float) -> Metrics:
     """Of a whole run, or of an interval of it, which took so long."""
     counters: dict[str, float] = {}
+    rates: dict[str, float] = {}
     summaries: dict[str, dict[str, float]] = {}
     _count_users(snapshot, counters)
     _count_requests(snapshot, counters)
     _count_endpoints(snapshot, counters, summaries)
     for kind, name, one, other, *_ in snapshot.tallies:
-        if kind == "counter":
+        if kind == "counter" and name.startswith(RATES):
+            rates[name.removeprefix(RATES)] = round(one / elapsed_s) if elapsed_s > 0 else 0
+        elif kind == "counter":
             counters[name] = _whole(one)
         elif kind == "check":
             _count_expectation(name, one, other, counters)
-    _add_summary(summaries, "http.response_time", snapshot.role_histogram("request", "first_byte"), 1e6)
+    _add_response_times(snapshot, summaries)
     _add_summary(summaries, "vusers.session_length", snapshot.role_histogram("iteration", "service"), 1e6)
     for label in snapshot.labels:
         if snapshot.role(label) == "trend":
             _add_summary(summaries, label, snapshot.histogram("response", label), 1e6)
     sent = counters.get("http.requests", 0)
-    rates = {"http.request_rate": round(sent / elapsed_s) if elapsed_s > 0 and sent else 0} if sent else {}
+    if sent:
+        rates["http.request_rate"] = round(sent / elapsed_s) if elapsed_s > 0 else 0
     return {"counters": counters, "rates": rates, "summaries": summaries}
 
 
@@ -55,25 +61,69 @@ def _count_users(snapshot: Snapshot, counters: dict[str, float]) -> None:
 
 
 def _count_requests(snapshot: Snapshot, counters: dict[str, float]) -> None:
-    sent = sum(
-        snapshot.label_counters(label)["sent"]
-        for label in snapshot.labels
-        if snapshot.role(label) == "request" and not label.startswith("WS ")
-    )
+    labels = _requests(snapshot)
+    sent = sum(snapshot.label_counters(label)["sent"] for label in labels)
     _add(counters, "http.requests", sent)
-    for status, count in snapshot.statuses.items():
-        _add(counters, f"http.codes.{status}", count)
-        _add(counters, "http.responses", count)
+    for label in labels:
+        for status, count in snapshot.label_statuses(label).items():
+            _add(counters, f"http.codes.{status}", count)
+            _add(counters, "http.responses", count)
     if sent:
         counters["http.downloaded_bytes"] = snapshot.counters["bytes_received"]
+
+
+def _requests(snapshot: Snapshot) -> list[str]:
+    """The labels of requests; the handshakes of sockets are none."""
+    return [
+        label
+        for label in snapshot.labels
+        if snapshot.role(label) == "request" and not label.startswith("WS ")
+    ]
+
+
+def _add_response_times(snapshot: Snapshot, summaries: dict[str, dict[str, float]]) -> None:
+    """Of all responses, and of each hundred of statuses whose endpoints had no other."""
+    of_class: dict[int, list[Histogram]] = {}
+    mixed: set[int] = set()
+    whole = []
+    for label in _requests(snapshot):
+        times = snapshot.histogram("first_byte", label)
+        if not times.count:
+            continue
+        whole.append(times)
+        classes = {status // 100 for status, count in snapshot.label_statuses(label).items() if count}
+        if len(classes) > 1:
+            mixed |= classes
+        for one in classes:
+            of_class.setdefault(one, []).append(times)
+    _add_summary(summaries, "http.response_time", Sum(whole), 1e6)
+    for one, found in sorted(of_class.items()):
+        if one not in mixed:
+            _add_summary(summaries, f"http.response_time.{one}xx", Sum(found), 1e6)
+
+
+class Sum:
+    """Several histograms as one."""
+
+    def __init__(self, parts: Sequence[Histogram]) -> None:
+        self._parts = [part for part in parts if part.count]
+        self.count = sum(part.count for part in self._parts)
+        self.min_ns = min((part.min_ns or 0 for part in self._parts), default=0)
+        self.max_ns = max((part.max_ns or 0 for part in self._parts), default=0)
+        total_ns = sum((part.mean_ns or 0.0) * part.count for part in self._parts)
+        self.mean_ns = total_ns / self.count if self.count else 0.0
+
+    def buckets(self) -> list[tuple[int, int, int]]:
+        """(lowest, highest, count), in order."""
+        return sorted(bucket for part in self._parts for bucket in part.buckets())
 
 
 def _count_endpoints(
     snapshot: Snapshot, counters: dict[str, float], summaries: dict[str, dict[str, float]]
 ) -> None:
     """By endpoint, which is what a label says behind its method."""
-    for label in snapshot.labels:
-        if snapshot.role(label) != "request" or label.endswith(_REDIRECTED):
+    for label in _requests(snapshot):
+        if label.endswith(_REDIRECTED):
             continue
         head, _, rest = label.partition(" ")
         endpoint = rest if head.isupper() and rest else label
@@ -104,7 +154,7 @@ def _whole(value: float) -> float:
 
 
 def _add_summary(
-    summaries: dict[str, dict[str, float]], name: str, histogram: Histogram, unit_ns: float
+    summaries: dict[str, dict[str, float]], name: str, histogram: Histogram | Sum, unit_ns: float
 ) -> None:
     """Of what ended; Artillery knows no request that never did."""
     if not histogram.count or name in summaries:
@@ -118,7 +168,7 @@ def _add_summary(
         "mean": (histogram.mean_ns or 0.0) / unit_ns,
     }
     for word, percent in _PERCENTS.items():
-        found[word] = _percentile(buckets, total * percent / 100) / unit_ns
+        found[word] = min(found["max"], _percentile(buckets, total * percent / 100) / unit_ns)
     summaries[name] = {word: value if word == "count" else round(value, 1) for word, value in found.items()}
 
 

@@ -14,7 +14,7 @@ from loadgen.user import tell
 
 if TYPE_CHECKING:
     from loadgen.importers.artillery.answer import Answer
-    from loadgen.importers.artillery.flow import Params, Processor
+    from loadgen.importers.artillery.flow import Compiler, Params, Processor
     from loadgen.importers.artillery.virtual_user import VirtualUser
 
 # A callback that has not been called for so long, with no timer running, is taken for forgotten.
@@ -32,9 +32,9 @@ _KINDS = {
 # ruff: noqa: SLF001
 
 
-def load_processor(path: Path, config: Mapping[str, Any]) -> Processor:
+def load_processor(path: Path, compiler: Compiler) -> Processor:
     """The functions of a file. A UsageError says why it cannot be had."""
-    patience_s = _patience(config)
+    patience_s = _patience(compiler.config)
     if not path.is_file():
         raise UsageError(f"config.processor: {path} does not exist")
     if path.suffix == ".py":

@@ -6,8 +6,8 @@ Each virtual user has one connection, by WebSocket from the start, on which its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from loadgen._engine import monotonic_ns
 from loadgen.errors import SocketClosed
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 LINK = "link"
 ROOT = "/"
 _KNOWN = frozenset({"query", "path", "extraHeaders", "transports", "auth", "timeout", "rejectUnauthorized"})
-
-# Looks at what has come: whether it is enough, and what goes wrong.
-_Taker: TypeAlias = Callable[[VirtualUser, list[Any]], None]
 
 # The user's engine is where what was measured goes.
 # ruff: noqa: SLF001
@@ -100,7 +97,9 @@ def _emit_step(compiler: Compiler, spec: Mapping[str, Any], place: str, around: 
     render_channel = compiler.render(channel)
     expected = _Expected(response, f"{place}.response", compiler) if channel else None
     if expected is not None and acknowledge:
-        compiler.note(f"{place}: response is waited for; acknowledge beside it is not asked for, as by Artillery")
+        compiler.note(
+            f"{place}: response is waited for; acknowledge beside it is not asked for, as by Artillery"
+        )
     acknowledged = (
         _Expected(acknowledge, f"{place}.acknowledge", compiler, default_path="$.0")
         if acknowledge and expected is None
@@ -125,7 +124,9 @@ def _emit_step(compiler: Compiler, spec: Mapping[str, Any], place: str, around: 
                 found, ended_ns = await _answer(vu, link, namespace, arguments, name, expected, patience_s)
                 expected.take(vu, found)
             elif acknowledged is not None:
-                found, ended_ns = await _answer(vu, link, namespace, arguments, None, acknowledged, patience_s)
+                found, ended_ns = await _answer(
+                    vu, link, namespace, arguments, None, acknowledged, patience_s
+                )
                 acknowledged.take(vu, found)
             else:
                 await link.emit(namespace, arguments)
@@ -176,9 +177,7 @@ async def _answer(
 class _Expected:
     """What must come back: data, matches and captures."""
 
-    def __init__(
-        self, spec: Any, place: str, compiler: Compiler, default_path: str | None = None
-    ) -> None:
+    def __init__(self, spec: Any, place: str, compiler: Compiler, default_path: str | None = None) -> None:
         spec = spec if isinstance(spec, Mapping) else {}
         self._data = compiler.render(spec.get("data") or spec.get("args"))
         self._concat = bool(spec.get("concat"))
@@ -213,10 +212,10 @@ class _Expected:
 def _is_valid(found: list[Any], wanted: Any, *, concat: bool) -> bool:
     """A list must be all of it, an object the last; a text must be in the last."""
     if isinstance(wanted, list):
-        return jsonable(wanted) == found
+        return bool(jsonable(wanted) == found)
     last = found[-1] if found else None
     if isinstance(wanted, Mapping):
-        return jsonable(wanted) == last
+        return bool(jsonable(wanted) == last)
     if not isinstance(wanted, str):
         return False
     text = "".join(text_of(one) for one in found) if concat else last

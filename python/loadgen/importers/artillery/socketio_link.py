@@ -1,4 +1,4 @@
-"""One connection of Socket.IO, with its namespaces: it answers pings, and gives events to those who listen."""
+"""One connection of Socket.IO, with its namespaces: it answers pings, and hands events to who listens."""
 
 from __future__ import annotations
 

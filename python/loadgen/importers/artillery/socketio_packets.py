@@ -1,8 +1,8 @@
 """Packets of Socket.IO (5) within those of Engine.IO (4), as text. Pure: it knows no socket.
 
-    0{"sid":…}   open      2  ping, answered 3      4  a message, which is a packet of Socket.IO:
-        0/ns,{…} connect   2/ns,7["name",…] event, to be answered with 3/ns,7[…]   4/ns,{…} refused
-        51-2…    an event with one attachment, which follows as a binary message
+0{"sid":…}   open      2  ping, answered 3      4  a message, which is a packet of Socket.IO:
+    0/ns,{…} connect   2/ns,7["name",…] event, to be answered with 3/ns,7[…]   4/ns,{…} refused
+    51-2…    an event with one attachment, which follows as a binary message
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import msgspec
 
 OPEN, CLOSE, PING, PONG, MESSAGE = "01234"
 CONNECT, DISCONNECT, EVENT, ACK, REFUSED, BINARY_EVENT, BINARY_ACK = "0123456"
-_PACKET = re.compile(r"(?P<kind>[0-6])(?:(?P<count>\d+)-)?(?P<namespace>/[^,]*)?,?(?P<id>\d+)?(?P<data>.*)", re.DOTALL)
+_PACKET = re.compile(
+    r"(?P<kind>[0-6])(?:(?P<count>\d+)-)?(?P<namespace>/[^,]*)?,?(?P<id>\d+)?(?P<data>.*)", re.DOTALL
+)
 
 
 @dataclass

@@ -33,6 +33,8 @@ class Undefined:
 
 
 UNDEFINED: Final = Undefined()
+# A rate is counted under its name with this before it, and divided by the time when it is shown.
+RATES: Final = "rates."
 
 
 class VuFailed(IterationFailed):
@@ -79,7 +81,7 @@ class VirtualUser:
         elif kind in ("histogram", "summary"):
             self.user.trend(name, value)
         elif kind == "rate":
-            self.user.counter(name, 1)
+            self.user.counter(f"{RATES}{name}", 1)
         elif kind == "error":
             self.user.counter(f"errors.{name}", 1)
         else:

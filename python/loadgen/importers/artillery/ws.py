@@ -7,6 +7,7 @@ sent and answered within one step is measured, from the sending to the answer.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 PATIENCE_S = 10.0
 SOCKET = "socket"
 # Options of npm's `ws` that have a meaning here; others are told.
-_KNOWN = frozenset({"subprotocols", "headers", "timeout", "perMessageDeflate", "handshakeTimeout", "origin", "proxy"})
+_KNOWN = frozenset(
+    {"subprotocols", "headers", "timeout", "perMessageDeflate", "handshakeTimeout", "origin", "proxy"}
+)
 _TLS = frozenset({"rejectUnauthorized"})
 
 # What has come and was not taken is the socket's own.
@@ -55,7 +58,7 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
     flow = scenario.get("flow") or [{}]
     connect = flow[0].get("connect") if isinstance(flow[0], Mapping) else None
     given = dict(config.get("ws") or {})
-    target = config.get("target")
+    target = config.get("target") or "/"
     hook = None
     if isinstance(connect, Mapping):
         name = connect.get("function")
@@ -81,7 +84,7 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
 
     async def connect_to(vu: VirtualUser) -> None:
         url = text_of(render_target(vu) if callable(render_target) else render_target)
-        asked: dict[str, Any] = {**arguments, "target": url}
+        asked: dict[str, Any] = {**arguments, "target": re.sub("^http", "ws", url)}
         if hook is not None:
             asked = msgspec.json.decode(msgspec.json.encode(asked))
             await hook(vu, asked)
@@ -220,7 +223,8 @@ def _look(vu: VirtualUser, message: str | bytes, take: Captures | None) -> None:
     value: Any = message.decode(errors="replace") if isinstance(message, bytes) else message
     with contextlib.suppress(ValueError):
         value = msgspec.json.decode(value)
-    if take is not None and not take(Message(value), vu):
+    heard: Any = Message(value)
+    if take is not None and not take(heard, vu):
         raise VuFailed(FAILED)
 
 

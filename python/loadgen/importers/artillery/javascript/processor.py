@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Variables that JavaScript has of its own: the whole environment need not cross for each user.
 _ENVIRONMENT = ("$env", "$processEnvironment")
+# A list that is so long, and no user's own, crosses once.
+TABLE = 64
 _decode = msgspec.json.Decoder().decode
 
 
@@ -57,14 +59,11 @@ class JavaScriptProcessor(Functions):
         self._ticket = 0
         self._born = 0
         self._gone: list[int] = []
+        self._first_lists: dict[str, list[Any]] = {}  # of each variable, what an earlier user began with
         self._tables: dict[int, tuple[Any, int]] = {}  # by identity: the table, and its number there
 
     def has(self, name: str) -> bool:
         return name in self._names
-
-    def share(self, table: list[Any] | dict[str, Any]) -> None:
-        """A value that many users have as a variable, and none changes: it crosses once."""
-        self._tables[id(table)] = (table, self._runtime.share(_encode(table)))
 
     async def call(
         self,
@@ -162,29 +161,29 @@ class JavaScriptProcessor(Functions):
         gone, forget = self._gone, self._runtime.forget
         while gone:
             forget(gone.pop())
+        for name, value in vu.vars.items():
+            if type(value) is list and len(value) >= TABLE and id(value) not in self._tables:
+                # What two users begin with is a payload's whole table, shared by all.
+                if self._first_lists.get(name) is value:
+                    self._tables[id(value)] = (value, self._runtime.share(_encode(value)))
+                self._first_lists[name] = value
         self._born += 1
         return Mirror(self._born, {name: vu.vars[name] for name in _ENVIRONMENT if name in vu.vars}, gone)
 
     def _changes(self, variables: dict[str, Any], known: dict[str, Any]) -> str:
         """The variables that JavaScript does not know as they are, as JSON; '' where there are none."""
-        changed = {}
+        changed: dict[str, Any] = {}
         for name, value in variables.items():
-            if type(value) is dict or type(value) is list:
-                table = self._tables.get(id(value))
-                if table is None:  # captures change what is in it, and not what it is
-                    value = _raw(value)
-                    if known.get(name) == value:
-                        continue
-                    known[name] = value
-                    changed[name] = msgspec.Raw(value)
-                    continue
+            if type(value) is not dict and type(value) is not list:
+                if known.get(name, UNDEFINED) is not value:
+                    known[name] = changed[name] = value
+            elif (table := self._tables.get(id(value))) is not None:
                 if known.get(name) is not value:
-                    changed[name] = {"$table": table[1]}
-            elif known.get(name, UNDEFINED) is not value:
-                changed[name] = value
-            else:
-                continue
-            known[name] = value
+                    known[name], changed[name] = value, {"$table": table[1]}
+            else:  # captures change what is in it, and not what it is
+                text = _raw(value)
+                if known.get(name) != text:
+                    known[name], changed[name] = text, msgspec.Raw(text)
         return _encode(changed) if changed else ""
 
     def _emit(self, kind: str, name: str, value: float) -> None:
