@@ -14,6 +14,7 @@ from tests.support.socketio_server import SocketIoServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.conftest import Target
     from tests.support.artillery import Artillery
 
 
@@ -123,9 +124,8 @@ def test_what_does_not_come_back_as_it_must_fails(
     assert server.disconnects == 2
 
 
-def test_a_server_that_is_not_there_fails_them_all(artillery: Artillery, free_port: int) -> None:
+def test_a_server_without_socket_io_fails_them_all(artillery: Artillery, target: Target) -> None:
     told = artillery(
-        f"config: {{target: 'http://127.0.0.1:{free_port}'}}\n"
-        "scenarios: [{engine: socketio, flow: [{emit: [a]}]}]\n"
+        f"config: {{target: '{target.url}'}}\nscenarios: [{{engine: socketio, flow: [{{emit: [a]}}]}}]\n"
     )
     assert counter(told, "errors.websocket error") == 1, told.result

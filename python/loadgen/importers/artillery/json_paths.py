@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 Query: TypeAlias = Callable[[Any], list[Any]]
 
-_PLAIN = re.compile(r"""\$?(?:\.?[A-Za-z_][\w-]*|\[\d+\]|\['[^'\]]+'\]|\["[^"\]]+"\])*""", re.ASCII)
-_NAME = re.compile(r"""\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^'\]]+)'\]|\["([^"\]]+)"\]""", re.ASCII)
+_PLAIN = re.compile(r"""\$?(?:\.?[A-Za-z_][\w-]*|\.\d+|\[\d+\]|\['[^'\]]+'\]|\["[^"\]]+"\])*""", re.ASCII)
+_NAME = re.compile(r"""\.?([A-Za-z_][\w-]*)|\.(\d+)|\[(\d+)\]|\['([^'\]]+)'\]|\["([^"\]]+)"\]""", re.ASCII)
 
 
 @lru_cache(1024)

@@ -17,7 +17,7 @@ from loadgen.importers.artillery.flow import Around, Engine, Step, nothing
 from loadgen.importers.artillery.socketio_link import Link, address
 from loadgen.importers.artillery.values import json_text, jsonable, text_of
 from loadgen.importers.artillery.virtual_user import VirtualUser, VuFailed
-from loadgen.importers.artillery.ws import failed_to_open, leave, patience_of
+from loadgen.importers.artillery.ws import failed_to_open, leave, patience_of, without_defaults
 
 if TYPE_CHECKING:
     from loadgen.importers.artillery.flow import Compiler
@@ -43,9 +43,11 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
     target = text_of(compiler.config.get("target") or "")
     patience_s = patience_of(compiler.config, "socketio")
 
+    absent = without_defaults(compiler.config)
+
     async def connect(vu: VirtualUser) -> None:
         asked = render(vu) if callable(render) else render
-        headers = {name: text_of(value) for name, value in (asked.get("extraHeaders") or {}).items()}
+        headers = absent | {str(name).lower(): text_of(value) for name, value in (asked.get("extraHeaders") or {}).items()}
         url = address(target, text_of(asked.get("path") or "/socket.io"), asked.get("query"))
         try:
             link = await Link.open(vu.user, url, headers, patience_s)

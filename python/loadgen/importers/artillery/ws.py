@@ -82,6 +82,8 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
         "subprotocols": _subprotocols(given),
     }
 
+    absent = without_defaults(config)
+
     async def connect_to(vu: VirtualUser) -> None:
         url = text_of(render_target(vu) if callable(render_target) else render_target)
         asked: dict[str, Any] = {**arguments, "target": re.sub("^http", "ws", url)}
@@ -89,7 +91,7 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
             asked = msgspec.json.decode(msgspec.json.encode(asked))
             await hook(vu, asked)
         options = asked.get("options") or {}
-        headers = {str(key): text_of(value) for key, value in (options.get("headers") or {}).items()}
+        headers = absent | {str(key).lower(): text_of(value) for key, value in (options.get("headers") or {}).items()}
         if options.get("origin"):
             headers["origin"] = text_of(options["origin"])
         more: dict[str, Any] = {}
@@ -99,7 +101,7 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
             text_of(asked["target"]),
             subprotocols=[text_of(one) for one in asked.get("subprotocols") or ()],
             deflate=options.get("perMessageDeflate", True) is not False,  # as npm's client
-            headers={key: value for key, value in headers.items() if key.lower() != "sec-websocket-protocol"},
+            headers={key: value for key, value in headers.items() if key != "sec-websocket-protocol"},
             **more,
         )
         try:
@@ -129,6 +131,13 @@ def _close(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
         leave(vu.user, (vu.state or {}).get(SOCKET))
 
     return close
+
+
+def without_defaults(config: Mapping[str, Any]) -> dict[str, str]:
+    """Headers that take those of the run's requests away: a handshake has none of them."""
+    http = (config.get("http") or {}).get("defaults") or {}
+    given = http.get("headers") or (config.get("defaults") or {}).get("headers") or {}
+    return dict.fromkeys(("accept", "accept-encoding", "connection", *(str(name).lower() for name in given)), "")
 
 
 def leave(user: Any, socket: Socket | None) -> None:

@@ -7,7 +7,7 @@ use crate::plan::{PlanError, Request};
 use crate::upload::{Part, Upload};
 
 /// Headers with a default, ours or a plan's.
-const UNSENT_EMPTY: [&str; 4] = ["Host", "User-Agent", "Accept", "Accept-Encoding"];
+pub(crate) const UNSENT_EMPTY: [&str; 4] = ["Host", "User-Agent", "Accept", "Accept-Encoding"];
 
 /// A rendered request.
 #[derive(Clone, Debug)]

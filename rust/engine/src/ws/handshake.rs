@@ -9,7 +9,7 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use super::extension::{Agreed, Offer};
 use super::failure::Failure;
 use crate::http::head::{HEAD_LIMIT, HEADER_LIMIT};
-use crate::http::request::{is_token, render_parts};
+use crate::http::request::{UNSENT_EMPTY, is_token, render_parts};
 use crate::outcome::ErrorKind;
 use crate::plan::PlanError;
 use crate::random;
@@ -70,7 +70,10 @@ impl Opening {
         let Some(rest) = rest.filter(|rest| !rest.contains('#')) else {
             return Err(PlanError(format!("url: expected ws://HOST/PATH or wss://HOST/PATH, got {url:?}")));
         };
-        if let Some((name, _)) = headers.iter().find(|(name, _)| OWN.iter().any(|own| name.eq_ignore_ascii_case(own))) {
+        // One that is given empty takes a default away, and is not sent itself.
+        let mut all = headers.to_vec();
+        all.retain(|(name, value)| !value.is_empty() || UNSENT_EMPTY.iter().any(|it| it.eq_ignore_ascii_case(name)));
+        if let Some((name, _)) = all.iter().find(|(name, _)| OWN.iter().any(|own| name.eq_ignore_ascii_case(own))) {
             return Err(PlanError(format!("headers: {name} is the handshake's own, leave it out")));
         }
         for (at, protocol) in protocols.iter().enumerate() {
@@ -81,7 +84,6 @@ impl Opening {
         if let Some(bits) = offer.and_then(|offer| offer.server_window_bits).filter(|bits| !(8..=15).contains(bits)) {
             return Err(PlanError(format!("server_window_bits: expected 8 to 15, got {bits}")));
         }
-        let mut all = headers.to_vec();
         all.push(("Connection".into(), "Upgrade".into()));
         all.push(("Upgrade".into(), "websocket".into()));
         all.push(("Sec-WebSocket-Version".into(), "13".into()));
@@ -246,6 +248,10 @@ mod tests {
         opening(&[], None).unwrap().begin(6, &mut other);
         let other = String::from_utf8(other).unwrap();
         assert!(!other.contains(key) && !other.contains("Extensions"));
+        let mut bare = Vec::new();
+        opening(&[("Connection", ""), ("X-Of-Requests", ""), ("Accept", "")], None).unwrap().begin(7, &mut bare);
+        let bare = String::from_utf8(bare).unwrap();
+        assert!(bare.contains("\r\nConnection: Upgrade\r\n") && !bare.contains("X-Of") && !bare.contains("Accept:"));
     }
 
     #[test]
