@@ -262,7 +262,7 @@ def _figures(
     plan: EnginePlan, evidence: Evidence, ledger: Ledger, busy: float | None, sent_in_time: int
 ) -> GeneratorFigures:
     final = evidence.final.counters
-    # Messages for which no socket was open, arrivals beyond a cap: the target's doing, or what the plan asks for.
+    # Messages for which no socket was open, arrivals beyond a cap: the target's doing, or the plan's wish.
     has_caps = plan.script is not None and bool(plan.script.caps)
     unsendable = final["dropped"] if plan.sockets or has_caps else 0
     connecting = _connecting(evidence.final)

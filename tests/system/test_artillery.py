@@ -323,7 +323,8 @@ def test_rows_of_files_are_dealt(artillery: Artillery, raw_server: RawServerFact
           payload:
             - {path: users.csv, fields: [name, age], order: sequence, skipHeader: true, delimiter: ";"}
             - {path: ids.csv, fields: [id], cast: false}
-        scenarios: [{flow: [{post: {url: "/", json: {name: "{{ name }}", age: "{{ age }}", id: "{{ id }}"}}}]}]
+        scenarios:
+          - flow: [{post: {url: "/", json: {name: "{{ name }}", age: "{{ age }}", id: "{{ id }}"}}}]
         """,
         *("-t", site.url),
     )

@@ -236,13 +236,13 @@ def test_what_cannot_be_kept_is_told(artillery: Artillery, target: Target) -> No
         *("-t", target.url),
     )
     assert told.exit_code == 0, told.result
+    instead = "dogstatsd=HOST:PORT, to its agent"
     notes = [event["text"] for event in told.events if event["event"] == "imported"]
     assert notes == [
         "config.http.timout is not known, and without effect: did you mean timeout?",
         "config.http.maxSockets is without effect, as in Artillery; `pool` limits connections",
         "config.plugins.slack is not known here, and without effect",
-        "config.plugins.publish-metrics[0]: datadog is not published to; "
-        "use --output dogstatsd=HOST:PORT, to its agent",
+        f"config.plugins.publish-metrics[0]: datadog is not published to; use --output {instead}",
         "config.phases[0].ramp is not known, and without effect",
         "scenarios[0].weight: 1.5 is read as 1, as by Artillery",
         "scenarios[0].flow[0].get.headrs is not known, and without effect",

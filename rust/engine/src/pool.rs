@@ -397,7 +397,7 @@ mod tests {
         let mut pool = Pool::new(CAP);
         let origins = [pool.add_origin(), pool.add_origin()];
         let slots = origins.map(|origin| pool.open(origin, 0, 0).unwrap());
-        slots.map(|slot| pool.idle(slot));
+        slots.iter().for_each(|&slot| pool.idle(slot));
         assert_eq!(pool.acquire_for(origins[0], 7), Some(slots[0]), "one that nobody has used is anybody's");
         busy(&mut pool, slots[0], 7);
         pool.idle(slots[0]);

@@ -142,6 +142,12 @@ mod tests {
     }
 
     #[test]
+    fn a_default_that_is_given_empty_is_not_sent() {
+        let text = rendered("GET", "http://a/", &[("accept", ""), ("User-Agent", ""), ("X-Empty", "")], None).unwrap();
+        assert_eq!(text, "GET / HTTP/1.1\r\nHost: a\r\nX-Empty: \r\n\r\n");
+    }
+
+    #[test]
     fn bodies_carry_their_length() {
         assert!(rendered("POST", "http://a/", &[], Some("aGk=")).unwrap().ends_with("Content-Length: 2\r\n\r\nhi"));
         assert!(rendered("PUT", "http://a/", &[], None).unwrap().contains("Content-Length: 0\r\n"));

@@ -18,7 +18,7 @@ class Nobody:
     """Stands for a user: what it counts and checks is kept."""
 
     def __init__(self, seed: int = 1) -> None:
-        self.rng = random.Random(seed)  # noqa: S311 - repeatable is what it must be
+        self.rng = random.Random(seed)
         self.counts: dict[str, float] = {}
         self.checks: list[tuple[str, bool]] = []
 

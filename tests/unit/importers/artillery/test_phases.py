@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def per_second(*phases: Any) -> list[int]:
     assert schedule is not None
     ends = range(math.ceil(arrivals.length_s) + 1)
     counts = [schedule.count_before(second * 1_000_000_000) for second in ends]
-    return [after - before for before, after in zip(counts, counts[1:], strict=False)]
+    return [after - before for before, after in pairwise(counts)]
 
 
 @pytest.mark.parametrize(

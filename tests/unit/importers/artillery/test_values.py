@@ -80,7 +80,8 @@ def test_numbers(value: Any, number: float | None) -> None:
 
 
 def test_conditions() -> None:
-    assert [is_true(value) for value in ("", 0, None, UNDEFINED, math.nan, False)] == [False] * 6
+    nothing: list[Any] = ["", 0, None, UNDEFINED, math.nan, False]
+    assert [is_true(value) for value in nothing] == [False] * 6
     assert [is_true(value) for value in ("0", 1, [], {}, "false", True)] == [True] * 6
 
 
