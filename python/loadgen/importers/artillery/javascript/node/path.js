@@ -37,7 +37,7 @@ function basename(path, suffix = '') {
 function extname(path) {
   const name = basename(path);
   const at = name.lastIndexOf('.');
-  return at <= 0 ? '' : name.slice(at);
+  return at <= 0 || name === '..' ? '' : name.slice(at);
 }
 
 function relative(from, to) {

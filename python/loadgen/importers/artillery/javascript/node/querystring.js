@@ -20,7 +20,7 @@ function stringify(object, separator = '&', equals = '=') {
 }
 
 function parse(text, separator = '&', equals = '=') {
-  const found = {};
+  const found = Object.create(null);
   for (const pair of String(text).split(separator)) {
     if (pair === '') continue;
     const at = pair.indexOf(equals);

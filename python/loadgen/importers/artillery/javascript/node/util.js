@@ -2,7 +2,7 @@
 'use strict';
 
 const custom = Symbol.for('nodejs.util.inspect.custom');
-const WIDTH = 72;
+const WIDTH = 80;
 
 function quote(text) {
   const mark = !text.includes("'") ? "'" : !text.includes('"') ? '"' : "'";
@@ -13,6 +13,7 @@ function inspect(value, options = {}, depth = 0, above = []) {
   const most = options.depth === null ? Infinity : options.depth ?? 2;
   if (typeof value === 'string') return quote(value);
   if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value))) return `[class ${value.name || '(anonymous)'}]`;
   if (typeof value === 'function') return value.name ? `[Function: ${value.name}]` : '[Function (anonymous)]';
   if (value === null || typeof value !== 'object') return Object.is(value, -0) ? '-0' : String(value);
   if (typeof value[custom] === 'function') return String(value[custom](depth, options, inspect));
@@ -43,9 +44,9 @@ function inspect(value, options = {}, depth = 0, above = []) {
     parts = Object.keys(value).map((name) => `${shown(name)}: ${inner(value[name])}`);
   }
   if (parts.length === 0) return prefix + brackets.join('');
-  const line = parts.join(', ');
-  if (line.length + depth * 2 <= WIDTH && !line.includes('\n')) {
-    return brackets[0] === '[' ? `${prefix}[ ${line} ]` : `${prefix}{ ${line} }`;
+  const length = parts.reduce((sum, part) => sum + part.length + 2, prefix.length + 11 + 2 * depth);
+  if (length <= WIDTH && !parts.some((part) => part.includes('\n'))) {
+    return `${prefix}${brackets[0]} ${parts.join(', ')} ${brackets[1]}`;
   }
   const indent = '  '.repeat(depth);
   return `${prefix}${brackets[0]}\n${parts.map((part) => `${indent}  ${part}`).join(',\n')}\n${indent}${brackets[1]}`;
