@@ -18,8 +18,8 @@ NEWS = "/news"
 class SocketIoServer:
     """`with SocketIoServer() as server: server.url`. It keeps what it is asked.
 
-    Events: `echo` comes back as `echoed`, `twice` as two of them, `add` is acknowledged with the sum, `silent` is
-    not answered, `bytes` with bytes; `/closed` lets nobody in. Pings come every 200 ms.
+    Events: `echo` comes back as `echoed`, `twice` as two of them, `bytes` with bytes; `add` is acknowledged
+    with the sum, others are not answered. `/closed` lets nobody in. Pings come every 200 ms.
     """
 
     def __init__(self) -> None:
@@ -45,10 +45,10 @@ class SocketIoServer:
         for namespace in ("/", NEWS):
             self._behave(server, namespace)
 
-        @server.on("connect", namespace="/closed")
-        async def refuse(sid: str, environ: dict[str, Any], auth: Any) -> None:
-            del sid, environ, auth
+        async def refuse(*_arguments: Any) -> None:
             raise socketio.exceptions.ConnectionRefusedError("members only")
+
+        server.on("connect", refuse, namespace="/closed")
 
         async def hello(request: web.Request) -> web.Response:
             return web.json_response({"path": request.path})
@@ -60,15 +60,13 @@ class SocketIoServer:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        self.url = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-        self.url = f"http://127.0.0.1:{self.url}"
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         self._ready.set()
         await self._stop.wait()
         await server.shutdown()
         await runner.cleanup()
 
     def _behave(self, server: Any, namespace: str) -> None:
-        @server.on("connect", namespace=namespace)
         async def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
             del sid
             request = environ["aiohttp.request"]
@@ -77,12 +75,10 @@ class SocketIoServer:
                 {"namespace": namespace, "query": dict(request.query), "headers": headers, "auth": auth}
             )
 
-        @server.on("disconnect", namespace=namespace)
         async def disconnect(sid: str, *reason: Any) -> None:
             del sid, reason
             self.disconnects += 1
 
-        @server.on("*", namespace=namespace)
         async def event(name: str, sid: str, *arguments: Any) -> Any:
             self.events.append((namespace, name, arguments))
             if name in ("echo", "twice"):
@@ -91,6 +87,9 @@ class SocketIoServer:
             if name == "bytes":
                 await server.emit("echoed", ({"raw": b"\x01\x02"},), to=sid, namespace=namespace)
             return (sum(arguments), {"of": len(arguments)}) if name == "add" else None
+
+        for name, handler in (("connect", connect), ("disconnect", disconnect), ("*", event)):
+            server.on(name, handler, namespace=namespace)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,7 +1,8 @@
-"""Processors of Artillery scripts through the front door: what hooks change goes out, what they count is told."""
+"""Processors of Artillery scripts through the front door: what hooks change goes out, what they count too."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -205,7 +206,11 @@ def test_a_hook_that_fails_ends_its_virtual_user(
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("hooks.js", "const http = require('http');", "http is a module of Node's that loadgen does not have"),
+        (
+            "hooks.js",
+            "const http = require('http');",
+            "http is a module of Node's that loadgen does not have",
+        ),
         ("hooks.js", "require('left-pad')", "left-pad is not in any node_modules"),
         ("hooks.js", "require('./gone')", "cannot find './gone'"),
         ("hooks.js", "module.exports = {;", "hooks.js:1:"),
@@ -250,3 +255,43 @@ def test_a_module_of_imports_and_exports_is_a_processor(
     )
     assert told.exit_code == 0, told.result
     assert [asked.headers["x-mark"] for asked in site.asked] == ["modules/module"]
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "config"),
+    [
+        ("_quickjs", "js", "processor: ./hooks.js"),
+        ("faker", "fake", "plugins: {fake-data: {}}"),
+    ],
+)
+def test_an_extra_that_is_not_installed_is_named(
+    artillery: Artillery, module: str, extra: str, config: str
+) -> None:
+    (artillery.folder / "absent").mkdir()
+    artillery.file(f"absent/{module}.py", "raise ImportError(__name__)\n")
+    artillery.file("hooks.js", "exports.f = () => {};\n")
+    told = artillery(
+        f"config: {{target: 'http://127.0.0.1:9', {config}}}\nscenarios: [{{flow: [{{get: {{url: /}}}}]}}]\n",
+        environment={"PYTHONPATH": str(artillery.folder / "absent")},
+    )
+    assert told.exit_code == 2, told.result
+    told.assert_says(f"pip install 'loadgen[{extra}]'")
+
+
+def test_fake_data_goes_out(artillery: Artillery, raw_server: RawServerFactory) -> None:
+    site = Site(raw_server, numbered)
+    told = artillery(
+        f"""\
+        config:
+          target: {site.url}
+          phases: [{{duration: 1, arrivalCount: 3}}]
+          plugins: {{fake-data: {{randNumber: {{min: 10, max: 12}}}}}}
+        scenarios:
+          - flow:
+              - post: {{url: /, json: {{mail: "{{{{ $randEmail() }}}}", n: "{{{{ $randNumber() }}}}"}}}}
+        """
+    )
+    assert told.exit_code == 0, told.result
+    bodies = [json.loads(asked.body) for asked in site.asked]
+    assert len({body["mail"] for body in bodies}) == 3 and all("@" in body["mail"] for body in bodies)
+    assert {"10", "11", "12"} >= {body["n"] for body in bodies}

@@ -28,8 +28,8 @@ def script(server: SocketIoServer, flow: str, config: str = "{}") -> str:
     indented = textwrap.indent(textwrap.dedent(flow), " " * 6)
     return (
         f"config:\n  target: {server.url}\n  timeout: 2\n  variables: {{word: blue, n: 4}}\n"
-        f"  phases: [{{duration: 1, arrivalCount: 2}}]\n  socketio: {config}\n"
-        f"scenarios:\n  - name: talk\n    engine: socketio\n    flow:\n{indented}"
+        f"  phases: [{{duration: 1, arrivalCount: 2}}]\n"
+        f"scenarios:\n  - name: talk\n    engine: socketio\n    socketio: {config}\n    flow:\n{indented}"
     )
 
 
@@ -84,14 +84,14 @@ def test_namespaces_share_the_connection(artillery: Artillery, server: SocketIoS
             server,
             """\
             - loop:
-                - emit: [echo, "{{ $loopCount }}"]
+                - emit: [echo, "n{{ $loopCount }}"]
                   namespace: "/news"
-                  response: {on: echoed, data: "{{ $loopCount }}"}
+                  response: {on: echoed, data: "n{{ $loopCount }}"}
               count: 2
             - emit: [echo, here]
               response: {on: echoed, data: her}
             """,
-            config='{auth: {token: t}}',
+            config="{auth: {token: t}}",
         )
     )
     assert told.exit_code == 0, told.result

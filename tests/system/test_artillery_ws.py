@@ -62,7 +62,10 @@ def test_messages_are_sent_and_answers_are_taken(artillery: Artillery) -> None:
             script(
                 server.url,
                 """\
-                - connect: {target: "{{ target }}/feed?w={{ word }}", headers: {x-who: us}, subprotocols: [json]}
+                - connect:
+                    target: "{{ target }}/feed?w={{ word }}"
+                    headers: {x-who: us}
+                    subprotocols: [json]
                 - send: "hello {{ word }}"
                 - send: {id: "{{ n }}", text: "{{ word }}"}
                 - send: {payload: "reply {{ word }}", capture: {json: $.said, as: said}}

@@ -1,4 +1,4 @@
-"""The plugin `fake-data`: `{{ $randFullName() }}` and its like, by the library `faker`, from a user's seed."""
+"""The plugin `fake-data`: `{{ $randFullName() }}` and its like, by the library `faker` and the seed."""
 
 from __future__ import annotations
 

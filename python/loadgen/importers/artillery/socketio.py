@@ -47,7 +47,9 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
 
     async def connect(vu: VirtualUser) -> None:
         asked = render(vu) if callable(render) else render
-        headers = absent | {str(name).lower(): text_of(value) for name, value in (asked.get("extraHeaders") or {}).items()}
+        headers = absent | {
+            str(name).lower(): text_of(value) for name, value in (asked.get("extraHeaders") or {}).items()
+        }
         url = address(target, text_of(asked.get("path") or "/socket.io"), asked.get("query"))
         try:
             link = await Link.open(vu.user, url, headers, patience_s)

@@ -47,7 +47,7 @@ class Link:
     @classmethod
     async def open(cls, user: User, url: str, headers: Mapping[str, str], patience_s: float) -> Link:
         """A connection whose server has said hello. Raises SocketClosed, or VuFailed."""
-        socket = await user.ws(url, headers=headers, deflate=True).open()
+        socket = await user.ws(url, name=f"WS {urlsplit(url).path}", headers=headers, deflate=True).open()
         try:
             hello = await socket.recv(patience_s)
         except TimeoutError:

@@ -10,6 +10,7 @@ import contextlib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -91,14 +92,18 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
             asked = msgspec.json.decode(msgspec.json.encode(asked))
             await hook(vu, asked)
         options = asked.get("options") or {}
-        headers = absent | {str(key).lower(): text_of(value) for key, value in (options.get("headers") or {}).items()}
+        headers = absent | {
+            str(key).lower(): text_of(value) for key, value in (options.get("headers") or {}).items()
+        }
         if options.get("origin"):
             headers["origin"] = text_of(options["origin"])
         more: dict[str, Any] = {}
         if options.get("handshakeTimeout"):
             more["timeout"] = number_of(options["handshakeTimeout"]) / 1e3
+        address = text_of(asked["target"])
         opening = vu.user.ws(
-            text_of(asked["target"]),
+            address,
+            name=f"WS {urlsplit(address).path or '/'}",  # what is asked behind it makes no other endpoint
             subprotocols=[text_of(one) for one in asked.get("subprotocols") or ()],
             deflate=options.get("perMessageDeflate", True) is not False,  # as npm's client
             headers={key: value for key, value in headers.items() if key != "sec-websocket-protocol"},
@@ -137,7 +142,9 @@ def without_defaults(config: Mapping[str, Any]) -> dict[str, str]:
     """Headers that take those of the run's requests away: a handshake has none of them."""
     http = (config.get("http") or {}).get("defaults") or {}
     given = http.get("headers") or (config.get("defaults") or {}).get("headers") or {}
-    return dict.fromkeys(("accept", "accept-encoding", "connection", *(str(name).lower() for name in given)), "")
+    return dict.fromkeys(
+        ("accept", "accept-encoding", "connection", *(str(name).lower() for name in given)), ""
+    )
 
 
 def leave(user: Any, socket: Socket | None) -> None:

@@ -65,6 +65,16 @@ class JavaScriptProcessor(Functions):
     def has(self, name: str) -> bool:
         return name in self._names
 
+    @property
+    def kept(self) -> int:
+        """How many virtual users JavaScript still knows."""
+        return int(self._runtime.count())
+
+    @property
+    def shared(self) -> int:
+        """How many tables have crossed."""
+        return len(self._tables)
+
     async def call(
         self,
         vu: VirtualUser,

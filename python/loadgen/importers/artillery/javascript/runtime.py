@@ -24,7 +24,7 @@ from loadgen.errors import UsageError
 from loadgen.importers.artillery.javascript import files, modules
 
 HERE = Path(__file__).parent
-MEMORY_BYTES = 1 << 30
+MEMORY_BYTES = 256 << 20
 # A worker's main thread has 8 MiB of stack; the engine must find its end before the thread does.
 STACK_BYTES = 4 << 20
 _MODULES = "exports, require, module, __filename, __dirname, $links"
@@ -62,6 +62,7 @@ class Runtime:
         self.call = self._engine.eval("$hooks.call")
         self.share = self._engine.eval("$hooks.share")
         self.forget = self._engine.eval("$hooks.forget")
+        self.count = self._engine.eval("$hooks.count")
 
     def load(self, path: Path) -> list[str]:
         """Runs the processor and all that it requires; the names of the functions that it exports."""
