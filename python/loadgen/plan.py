@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, get_args
@@ -598,12 +599,7 @@ def _script_fields(plan: Plan, auth: AuthPlan | None, hops: int | None, check: C
         "max_errors": check.optional("max_errors", _parse_max_errors, plan.max_errors),
         "dead_after_ns": check.optional("dead_after", shapes.check_duration, plan.dead_after),
         "own_connections": plan.own_connections,
-        "caps": tuple(
-            Cap(from_ns=from_ns, users=users)
-            for index, (begins, users) in enumerate(plan.caps)
-            if (from_ns := check(f"caps[{index}]", partial(shapes.check_duration, at_least_ns=0), begins))
-            is not None
-        ),
+        "caps": check("caps", _parse_caps, plan.caps) or (),
         "cookies": plan.cookies,
         "auth": auth,
         "follow_redirects": plan.follow_redirects,
@@ -613,6 +609,19 @@ def _script_fields(plan: Plan, auth: AuthPlan | None, hops: int | None, check: C
         policy = getattr(plan, field)
         fields[field] = None if policy is None else msgspec.to_builtins(policy.compile())
     return fields
+
+
+def _parse_caps(caps: object) -> tuple[Cap, ...]:
+    found = []
+    for cap in caps if isinstance(caps, (list, tuple)) else [caps]:
+        if not isinstance(cap, (list, tuple)) or len(cap) != 2:
+            raise ValueError(f'expected pairs such as ("30s", 100), from when on how many, got {quoted(cap)}')
+        begins, users = cap
+        most = None if users is None else shapes.check_users(users)
+        found.append(Cap(from_ns=shapes.check_duration(begins, at_least_ns=0), users=most))
+    if any(later.from_ns < one.from_ns for one, later in pairwise(found)):
+        raise ValueError("expected them in the order of time")
+    return tuple(found)
 
 
 def _parse_max_errors(value: str | int) -> MaxErrors:

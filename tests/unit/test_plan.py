@@ -295,6 +295,11 @@ def test_a_plan_of_a_script_is_no_run_by_itself() -> None:
         ({"arguments": {"a": 5}}, "arguments['a']", "expected text, as --set gives it"),
         ({"retry": 3}, "retry", "expected Retry(...)"),
         ({"breaker": True}, "breaker", "expected Breaker(...)"),
+        ({"caps": 5}, "caps", "expected pairs such as"),
+        ({"caps": [("soon", 5)]}, "caps", "expected a duration"),
+        ({"caps": [("0s", 0)]}, "caps", "expected a whole number"),
+        ({"caps": [("2s", 5), ("1s", 5)]}, "caps", "expected them in the order of time"),
+        ({"own_connections": True, "http": "2"}, "own_connections", "needs HTTP/1.1"),
     ],
 )
 def test_what_is_wrong_in_a_plan_of_a_script(fields: dict[str, object], place: str, words: str) -> None:

@@ -85,6 +85,7 @@ def artillery(ctx: click.Context, /, file: str, **values: Any) -> int:
     Virtual users arrive when they are due, whatever the target does, and each runs a scenario once.
     """
     from loadgen.importers.artillery.ending import Ending
+    from loadgen.importers.artillery.script import SECRET_VARS
     from loadgen.importers.artillery.surroundings import run_after, run_before
 
     if values["platform"] not in _PLATFORMS or values["count"] != "1":
@@ -103,7 +104,7 @@ def artillery(ctx: click.Context, /, file: str, **values: Any) -> int:
         return debug(script, plan)
     before_vars = run_before(script)
     if before_vars:
-        script, plan = make_plan(file, {**options, "before_vars": before_vars}, values, found)
+        script, plan = make_plan(file, {**options, SECRET_VARS: json.dumps(before_vars)}, values, found)
     ending = Ending(script, reports)
     values["outputs"] = (*outputs, *getattr(script.module, "outputs", ()))
     try:

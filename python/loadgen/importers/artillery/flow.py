@@ -97,7 +97,6 @@ class Compiler:
     processor: Processor | None
     notes: Notes
     mistakes: list[tuple[str, str]] = field(default_factory=list)  # (place, text)
-    before_vars: Mapping[str, Any] = field(default_factory=dict)
 
     def note(self, text: str) -> None:
         """Something that cannot be kept; said before the run."""

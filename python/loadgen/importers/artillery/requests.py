@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urljoin, urlsplit
 
 from loadgen.importers.artillery.templates import render_for
-from loadgen.importers.artillery.values import is_true, json_bytes, number_of, text_of
+from loadgen.importers.artillery.values import is_true, json_bytes, number_of, seconds, text_of
 from loadgen.importers.artillery.virtual_user import UNDEFINED, VirtualUser, VuFailed
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REDIRECTS = frozenset({300, 301, 302, 303, 304, 307, 308})
 MOST_REDIRECTS = 10
+TIMEOUT_S = 10.0
 # What a redirect to another host does not take along.
 _CREDENTIALS = frozenset({"host", "cookie", "authorization"})
 # What Node calls what we call so.
@@ -39,6 +40,13 @@ _CODES = {
 }
 # Of a step, what its templates are in.
 _RENDERED = ("headers", "json", "body", "qs", "form", "formData", "auth", "cookie")
+
+
+def timeout_s(config: Mapping[str, Any]) -> float:
+    """How long a response may take; NaN where what is said is no time."""
+    value = config.get("timeout") or (config.get("http") or {}).get("timeout") or TIMEOUT_S
+    number = number_of(value)
+    return number if number == number else seconds(value) or number
 
 
 def node_code(kind: str) -> str:
@@ -72,9 +80,8 @@ class Request:
             parts["cookie"] = compiler.render({**self._cookie, **(params.get("cookie") or {})})
         self._fixed = {key: part for key, part in parts.items() if not callable(part)}
         self._made = [(key, part) for key, part in parts.items() if callable(part)]
-        self._constant = {
-            key: params[key] for key in ("gzip", "timeout", "setContentLengthHeader") if key in params
-        }
+        self._constant = {key: params[key] for key in ("gzip", "timeout") if key in params}
+        self._timeout_ms = 1e3 * (number_of(params.get("timeout")) or timeout_s(compiler.config))
         url: Any = compiler.render(params.get("url") or params.get("uri"))
         self._url: Any = url
         self._check(parts, place, compiler)
@@ -154,6 +161,7 @@ class Request:
         asked: Params = _copied(self._params)
         asked["url"] = f"{self._target}{url}" if url.startswith("/") else url
         asked["method"] = self._method
+        asked["timeout"] = self._timeout_ms
         return asked
 
     def params_for(self, vu: VirtualUser, answer: Answer) -> Params:
@@ -176,8 +184,10 @@ class Request:
             **{str(name).lower(): value for name, value in (rendered.get("headers") or {}).items()},
         }
         cookie = {**render_for(self._cookie, vu, self._functions), **(rendered.pop("cookie", None) or {})}
-        constant = {key: asked[key] for key in self._constant if key in asked}
-        options = self._assemble({**constant, **rendered})
+        options = self._assemble({**rendered, "gzip": asked.get("gzip")})
+        timeout_ms = number_of(asked.get("timeout"))
+        if timeout_ms > 0:
+            options["timeout"] = timeout_ms / 1e3
         options["name"] = self._label
         if rendered.get("qs"):
             url = _with_query(url, rendered["qs"])

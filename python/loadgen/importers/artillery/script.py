@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -18,9 +19,10 @@ from loadgen.importers.artillery.functions import FUNCTIONS
 from loadgen.importers.artillery.payload import Payload, read_payloads
 from loadgen.importers.artillery.phases import DEFAULT, Arrivals, read_phases
 from loadgen.importers.artillery.plugins import look_at_plugins
+from loadgen.importers.artillery.requests import TIMEOUT_S, timeout_s
 from loadgen.importers.artillery.settings import read_config, read_inputs
 from loadgen.importers.artillery.templates import render_with
-from loadgen.importers.artillery.values import is_true, number_of, seconds
+from loadgen.importers.artillery.values import is_true, number_of
 from loadgen.importers.artillery.virtual_user import UNDEFINED, VirtualUser, VuFailed
 from loadgen.loads import ScenarioWish
 from loadgen.plan import Plan
@@ -30,7 +32,9 @@ from loadgen.script_failure import shown
 from loadgen.units import quoted
 from loadgen.user import User
 
-TIMEOUT_S = 10.0
+MOST_USERS = 100_000
+# The option by which what `before` has captured goes to the workers, as JSON: by its name no file keeps it.
+SECRET_VARS = "secret_vars"  # noqa: S105
 # What clients of Artillery send besides what a step says; the client's own name is ours.
 _HEADERS = (("accept", ""), ("accept-encoding", "gzip, deflate, br"), ("connection", "keep-alive"))
 _TLS = {"cert": "cert", "key": "key", "ca": "cacert"}
@@ -55,7 +59,6 @@ def load(path: Path, options: Mapping[str, Any]) -> Script:
     compiler = Compiler(path=path, config={}, functions=functions, processor=None, notes=Notes())
     config = read_config(values, path, options, functions, compiler)
     compiler.config = config
-    compiler.before_vars = options.get("before_vars") or {}
     over = options.get("overrides") or {}
     values = {**values, **{key: value for key, value in over.items() if key != "config"}}
     _extend(compiler, options)
@@ -75,7 +78,6 @@ def _placed(path: Path, line: int | None, place: str) -> str:
 
 def _extend(compiler: Compiler, options: Mapping[str, Any]) -> None:
     """What the processor and plugins add."""
-    del options
     plugins = compiler.config.get("plugins") or {}
     if isinstance(plugins, Mapping) and "fake-data" in plugins:
         from loadgen.importers.artillery.fake_data import fake_functions
@@ -85,7 +87,9 @@ def _extend(compiler: Compiler, options: Mapping[str, Any]) -> None:
     if isinstance(named, str):
         from loadgen.importers.artillery.processor import load_processor
 
-        compiler.processor = load_processor(compiler.path.parent / named, compiler)
+        beside = Path(options.get("config") or compiler.path).parent / named
+        path = beside if beside.exists() else compiler.path.parent / named
+        compiler.processor = load_processor(path, compiler)
 
 
 def _compile(
@@ -133,7 +137,7 @@ def _variables(config: Mapping[str, Any], path: Path, options: Mapping[str, Any]
         "$testId": options.get("test_id", ""),
         "$dirname": str(Path(options.get("config") or path).absolute().parent),
         "$scenarioFile": str(path),
-        **(options.get("before_vars") or {}),
+        **json.loads(options.get(SECRET_VARS, "{}")),
     }
 
 
@@ -336,6 +340,7 @@ def _plan(
         "arrivals": "poisson" if arrivals.is_poisson else "constant",
         "timeout": _timeout_s(config, compiler),
         "headers": _headers(config),
+        "max_users": MOST_USERS,
         "own_connections": pool is None,
         "connections": connections,
         "caps": tuple(caps),
@@ -361,13 +366,11 @@ def _target(target: Any, compiler: Compiler) -> str | None:
 
 
 def _timeout_s(config: Mapping[str, Any], compiler: Compiler) -> float:
-    value = config.get("timeout") or (config.get("http") or {}).get("timeout") or TIMEOUT_S
-    number = number_of(value)
-    length_s = number if math.isfinite(number) else seconds(value)
-    if not length_s or length_s <= 0:
-        compiler.wrong("config.http.timeout", f"expected seconds, got {value!r}")
-        return TIMEOUT_S
-    return float(length_s)
+    found = timeout_s(config)
+    if found > 0 and math.isfinite(found):
+        return found
+    compiler.wrong("config.http.timeout", "expected seconds")
+    return TIMEOUT_S
 
 
 def _headers(config: Mapping[str, Any]) -> list[tuple[str, str]]:

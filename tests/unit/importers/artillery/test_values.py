@@ -82,7 +82,8 @@ def test_numbers(value: Any, number: float | None) -> None:
 def test_conditions() -> None:
     nothing: list[Any] = ["", 0, None, UNDEFINED, math.nan, False]
     assert [is_true(value) for value in nothing] == [False] * 6
-    assert [is_true(value) for value in ("0", 1, [], {}, "false", True)] == [True] * 6
+    something: list[Any] = ["0", 1, [], {}, "false", True]
+    assert [is_true(value) for value in something] == [True] * 6
 
 
 def test_two_kinds_of_equality() -> None:
