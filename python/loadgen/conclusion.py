@@ -97,7 +97,7 @@ def conclude_run(
             books_wrong=bool(ledger.errors),
             any_request=requests.total > 0 or ledger.arrivals.sent > 0,
             unreachable=evidence.target_dead or _unreachable(requests),
-            script_failed=evidence.stopped is not None or (scripted and all_raised(evidence.final)),
+            script_failed=evidence.stopped is not None or (scripted and all_raised(evidence.final, news)),
             generator=generator,
             outcomes=outcomes,
         )

@@ -44,8 +44,13 @@ def script_share(evidence: Evidence) -> float | None:
     return min(1.0, max(shares)) if shares else None
 
 
-def all_raised(final: Snapshot) -> bool:
-    """Every iteration of a script ended in an exception: nothing worked, whatever else was measured."""
+def all_raised(final: Snapshot, news: ScriptNews | None) -> bool:
+    """Every iteration of a script ended in an exception: nothing worked, whatever else was measured.
+
+    What a script of another tool fails an iteration with is no exception of the script's own.
+    """
+    if news is not None and not news.errors:
+        return False
     counters = final.counters
     raised = sum(
         final.label_errors(label).get("script_error", 0)

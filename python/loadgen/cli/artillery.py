@@ -36,7 +36,8 @@ what of it cannot be kept is said before it begins: docs/artillery.md has the li
 Exit codes: 0 passed, 1 a check of `ensure` or a threshold failed, 21 an
 expectation failed, 2 cannot be done as asked or the script cannot be used,
 3 invalid: the generator was the limit or a worker was lost, 4 the target
-could not be reached at all, 5 nothing but failures, 130 interrupted.
+could not be reached at all, 5 `before` failed or the processor's own
+exceptions stopped the run, 130 interrupted.
 """
 _PLATFORMS = ("local",)
 

@@ -298,9 +298,12 @@ def _copied(value: Any) -> Any:
     return [_copied(one) for one in value] if isinstance(value, list) else value
 
 
+# What browsers do not leave in a URL, beside what the engine sees to; a brace is a place for a value, to that.
+_UNSAFE = str.maketrans({char: f"%{ord(char):02X}" for char in '{}"<>`'})
+
+
 def _checked(url: str) -> str:
-    if "{" in url:  # which is a place for a value, to the engine
-        url = url.replace("{", "%7B").replace("}", "%7D")
+    url = url.translate(_UNSAFE)
     if not url.startswith(("/", "http")):
         raise VuFailed(f"Invalid URL - {url}")
     return url
