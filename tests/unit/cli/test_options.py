@@ -164,7 +164,7 @@ def test_a_body_comes_from_a_file_as_it_is(tmp_path: Path) -> None:
         (["blst"], 'no command "blst", did you mean "blast"?'),
         (
             ["quux"],
-            'no command "quux": there are blast, run, quick, ws, find-max, init, report, history, compare, target',
+            'no command "quux": there are blast, run, quick, ws, find-max, init, convert, report, ',
         ),
         (["blast", "--tps"], "requires an argument"),
         (["target", "--log", "/nope/x"], "--log: /nope/x cannot be written: No such file"),

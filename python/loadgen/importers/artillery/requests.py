@@ -298,7 +298,7 @@ def _copied(value: Any) -> Any:
     return [_copied(one) for one in value] if isinstance(value, list) else value
 
 
-# What browsers do not leave in a URL, beside what the engine sees to; a brace is a place for a value, to that.
+# What does not stay in a URL, beside what the engine sees to; to that, a brace is a place for a value.
 _UNSAFE = str.maketrans({char: f"%{ord(char):02X}" for char in '{}"<>`'})
 
 
