@@ -86,7 +86,7 @@ class SocketIoServer:
                     await server.emit("echoed", arguments, to=sid, namespace=namespace)
             if name == "bytes":
                 await server.emit("echoed", ({"raw": b"\x01\x02"},), to=sid, namespace=namespace)
-            return (sum(arguments), {"of": len(arguments)}) if name == "add" else None
+            return (sum(map(int, arguments)), {"of": len(arguments)}) if name == "add" else None
 
         for name, handler in (("connect", connect), ("disconnect", disconnect), ("*", event)):
             server.on(name, handler, namespace=namespace)

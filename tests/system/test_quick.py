@@ -71,16 +71,29 @@ def test_so_many_users_send_so_many_requests_each(loadgen: Loadgen, target: Targ
         )
 
 
-def test_sockets_are_sent_greetings(loadgen: Loadgen) -> None:
+def test_sockets_are_sent_greetings(loadgen: Loadgen, tmp_path: Path) -> None:
     heard: list[str | bytes] = []
 
     def listen(connection: ServerConnection) -> None:
         heard.extend(connection)
 
     with SocketServer(listen) as server:
-        told = loadgen("quick", "-c", "2", "-n", "3", f"{server.url}/feed")
+        told = loadgen(
+            "quick", "-c", "2", "-n", "3", f"{server.url}/feed", "-o", str(tmp_path / "report.json")
+        )
     assert told.exit_code == 0, told
     assert len(heard) == 6
+    whole = json.loads((tmp_path / "report.json").read_text())["aggregate"]
+    assert_is_a_part(whole)
+    assert whole["counters"] == {
+        "vusers.created": 2,
+        "vusers.created_by_name.quick": 2,
+        "vusers.completed": 2,
+        "vusers.failed": 0,
+        "websocket.messages_sent": 6,
+    }
+    assert set(whole["rates"]) == {"websocket.send_rate"}
+    assert set(whole["summaries"]) == {"vusers.session_length"}
 
 
 @pytest.mark.parametrize("url", ["ftp://host/", "host", "http://"])

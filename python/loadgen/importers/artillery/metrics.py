@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 Metrics: TypeAlias = dict[str, dict[str, Any]]
 
 _PERCENTS = {"p50": 50, "median": 50, "p75": 75, "p90": 90, "p95": 95, "p99": 99, "p999": 99.9}
+# What loadgen counts of sockets, and Artillery does not.
+_SOCKETS = frozenset(
+    {
+        *(
+            "bytes received",
+            "bytes sent",
+            "messages received",
+            "messages sent",
+            "pings sent",
+            "pongs received",
+        ),
+        *("sockets left open", "sockets lost", "sockets opened"),
+    }
+)
+_CLOSES = re.compile(r"close \d{4}")
 # Requests that follow a redirect count, but are no endpoint.
 _REDIRECTED = " (redirected)"
 
@@ -31,7 +47,7 @@ def metrics_of(snapshot: Snapshot, elapsed_s: float) -> Metrics:
     for kind, name, one, other, *_ in snapshot.tallies:
         if kind == "counter" and name.startswith(RATES):
             rates[name.removeprefix(RATES)] = round(one / elapsed_s) if elapsed_s > 0 else 0
-        elif kind == "counter":
+        elif kind == "counter" and not (name in _SOCKETS or _CLOSES.fullmatch(name)):
             counters[name] = _whole(one)
         elif kind == "check":
             _count_expectation(name, one, other, counters)
