@@ -285,8 +285,8 @@ def test_mistakes_are_told_with_their_places(artillery: Artillery) -> None:
     ("text", "said"),
     [
         ("config: {a: [}", "test.yml:1: "),
-        ("config: {}\nconfig: {}\n", "test.yml:2: config is there twice"),
-        ("config: {}\n", "scenarios: expected a list"),
+        (f"config: {{}}\nconfig: {{}}\n{ONE}", "test.yml:2: config is there twice"),
+        ("scenarios: []", "scenarios: expected a list"),
         (f"config: {{payload: {{path: no.csv}}}}\n{ONE}", "config.payload.path: "),
         ("scenarios: [{engine: playwright, flow: []}]", "playwright is no engine that is known"),
         ("scenarios: [{weight: 0, flow: [{get: {url: /}}]}]", "all weights are 0"),

@@ -397,7 +397,9 @@ mod tests {
         let mut pool = Pool::new(CAP);
         let origins = [pool.add_origin(), pool.add_origin()];
         let slots = origins.map(|origin| pool.open(origin, 0, 0).unwrap());
-        slots.iter().for_each(|&slot| pool.idle(slot));
+        for slot in slots {
+            pool.idle(slot);
+        }
         assert_eq!(pool.acquire_for(origins[0], 7), Some(slots[0]), "one that nobody has used is anybody's");
         busy(&mut pool, slots[0], 7);
         pool.idle(slots[0]);
