@@ -168,6 +168,17 @@ async def _value(processor: JavaScriptProcessor, user: VirtualUser) -> object:
     return await processor.while_true("round")(user)
 
 
+def test_an_answer_that_comes_when_nobody_waits_is_dropped(make: Make) -> None:
+    processor = make("exports.late = (context, ee, next) => { next('first'); next(); setTimeout(next, 1); };")
+    told: list[str] = []
+    user = vu()
+    user.user._engine = SimpleNamespace(report=told.append)  # type: ignore[misc, assignment]
+    for _ in range(2):
+        with pytest.raises(VuFailed, match="first"):
+            run(processor, "late", user)
+    assert len(told) == 1
+
+
 def test_memory_has_a_limit(make: Make) -> None:
     processor = make(
         "exports.eat = (context, ee, next) => { const a = []; for (;;) a.push('x'.repeat(1e6) + a.length); };"

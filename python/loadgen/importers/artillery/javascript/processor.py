@@ -114,7 +114,7 @@ class JavaScriptProcessor(Functions):
             mirror = vu.mirror = self._new_mirror(vu)
             uid, scenario = vu.uid, _encode({"name": vu.scenario})
         self._vu = vu
-        self._ticket += 1
+        self._ticket = runtime.asking = self._ticket + 1
         changes = self._changes(vu.vars, mirror.known)
         try:
             said: str | None = runtime.call(

@@ -46,7 +46,8 @@ class Runtime:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._starts, self._names = [0], ["loadgen"]  # of files: at which line each begins
         self._next_line = 1
-        self.settled: dict[int, str] = {}
+        self.asking = 0  # the call that is being made
+        self.settled: dict[int, str] = {}  # what it has come to, where that was not at once
         self.waiting: dict[int, asyncio.Future[str]] = {}
         self.early: list[tuple[int, float]] = []  # timers that wait for a loop
         self.emit: Emit = _nobody
@@ -54,10 +55,13 @@ class Runtime:
         for name, function in host.items():
             self._engine.add_callable(f"${name}", function)
         listed = ", ".join(f"{name}: ${name}" for name in host)
-        self._engine.eval(f"var $host = {{ {listed} }}")
-        self._engine.eval(f"var $loader = ({_ours('modules.js')})($host)")
-        self._engine.eval(f"({_ours('globals.js')})($host)")
-        self._engine.eval(f"var $hooks = ({_ours('hooks.js')})($host)")
+        for ours in (
+            f"var $host = {{ {listed} }}",
+            f"var $loader = ({_ours('modules.js')})($host)",
+            f"({_ours('globals.js')})($host)",
+            f"var $hooks = ({_ours('hooks.js')})($host)",
+        ):
+            self._engine.eval(self._numbered(ours, "loadgen"))
         self._fire = self._engine.eval("$fire")
         self.call = self._engine.eval("$hooks.call")
         self.share = self._engine.eval("$hooks.share")
@@ -156,10 +160,10 @@ class Runtime:
 
     def _settle(self, ticket: int, answer: str) -> None:
         future = self.waiting.get(ticket)
-        if future is None:
-            self.settled[ticket] = answer
-        elif not future.done():
+        if future is not None and not future.done():
             future.set_result(answer)
+        elif ticket == self.asking:
+            self.settled[ticket] = answer  # of others nobody wants to know any more
 
     def _print(self, _level: str, text: str) -> None:
         print(text, file=sys.stderr)  # noqa: T201 - what a script prints
