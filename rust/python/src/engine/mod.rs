@@ -42,6 +42,7 @@ use pyo3::types::PyDict;
 pub(crate) use names::kind_named;
 use users::User;
 
+use crate::pending::Pending;
 use crate::ready::Ready;
 use crate::refused;
 use crate::request::Requests;
@@ -69,6 +70,7 @@ pub(crate) struct Core {
     iteration_labels: Vec<usize>,
     users: Vec<User>,
     waiters: Waiters,
+    pub(crate) pending: Pending,
     /// By role, then by name.
     labels: [HashMap<String, usize>; Role::ALL.len()],
     /// By kind, then by name.
@@ -137,6 +139,7 @@ impl Core {
             iteration_labels: Vec::new(),
             users: Vec::new(),
             waiters: Waiters::default(),
+            pending: Pending::default(),
             labels: Default::default(),
             tallies: Default::default(),
             labels_full: false,

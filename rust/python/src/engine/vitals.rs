@@ -89,10 +89,16 @@ impl Core {
         if self.vitals.start_ns > 0 {
             self.give_up_the_rest(now);
         }
-        let Self { courier, recorder, .. } = self;
+        let Self { courier, recorder, pending, .. } = self;
         // What has ended without an event of its own, and was not told of yet.
-        while courier.next_ended(recorder, &mut |_| true).is_some() {}
+        while let Some(outcome) = courier.next_ended(recorder, &mut |_| true) {
+            recorder.finished(outcome.label, &outcome);
+        }
         courier.abandon(recorder);
+        // Nobody says any more what is to be made of them.
+        for outcome in pending.take_all() {
+            recorder.finished(outcome.label, &outcome);
+        }
         self.abandon_iterations();
         self.abandon_sockets();
         self.vitals.close(&self.recorder, now, &self.shown(now));
