@@ -13,7 +13,7 @@ from loadgen.importers.locust.bodies import body_of_fast, encode_pairs
 from loadgen.importers.locust.exceptions import failure_of
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 from loadgen.importers.locust.response import Response
-from loadgen.importers.locust.session import Asked, Session, check_url
+from loadgen.importers.locust.session import Asked, Session, check_url, requoted
 
 HEADERS = {"User-Agent": "loadgen", "Accept-Encoding": "gzip, deflate, br"}
 TIMEOUT_S = 60.0
@@ -223,15 +223,17 @@ class FastHttpSession(Session):
         query = [encode_pairs(options["params"])] if options.get("params") else []
         query += [encode_pairs({name: options[name]}) for name in options.keys() - _OPTIONS - params.keys()]
         sent = [(name, str(value)) for name, value in headers.items()]
-        target = _with_query(whole, query)
-        return Asked(method, target, url if name is None else name, sent, body.content, self.timeout_s)
+        name = url if name is None else name
+        asked = Asked(method, whole, name, sent, body.content, self.timeout_s)
+        asked.target = requoted(_with_query(asked.target, query))
+        return asked
 
     def _next(self, response: Response, asked: Asked, url: str) -> Asked:
         status, method, headers, body = response.status_code, asked.method, asked.headers, asked.body
         if status in (301, 302, 303) and method != "HEAD":
             method, body = "GET", None
             headers = [(name, value) for name, value in headers if name.lower() not in _OF_BODIES]
-        return Asked(method, _with_query(check_url(url)[0], []), asked.name, headers, body, asked.timeout)
+        return Asked(method, requoted(check_url(url)[0]), asked.name, headers, body, asked.timeout)
 
     # Judging.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from loadgen.importers.locust.authorization import authorize
 from loadgen.importers.locust.bodies import Body, body_of_requests, encode_pairs
@@ -12,7 +12,7 @@ from loadgen.importers.locust.cookies import CookieJar, pairs_of
 from loadgen.importers.locust.exceptions import HTTPError, InvalidHeader, TooManyRedirects
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 from loadgen.importers.locust.response import Response
-from loadgen.importers.locust.session import FOREVER_S, Asked, Session, check_url
+from loadgen.importers.locust.session import FOREVER_S, Asked, Session, check_url, requoted
 
 # What `requests` says of itself, but for the name.
 HEADERS = {
@@ -22,7 +22,6 @@ HEADERS = {
     "Connection": "keep-alive",
 }
 _OF_BODIES = ("content-length", "content-type", "transfer-encoding")
-_SAFE = "!#$%&'()*+,/:;=?@[]~"
 _LOWEST_FAILURE = 400
 _PORTS = {"http": 80, "https": 443}
 
@@ -206,7 +205,7 @@ class HttpSession(Session):
         status, method = response.status_code, asked.method
         if (status in (302, 303) and method != "HEAD") or (status == 301 and method == "POST"):
             method = "GET"
-        whole = _requoted(check_url(url)[0])
+        whole = requoted(check_url(url)[0])
         headers, body = asked.headers, asked.body
         if status not in (307, 308):
             headers = [(name, value) for name, value in headers if name.lower() not in _OF_BODIES]
@@ -314,28 +313,7 @@ def _with_query(url: str, *given: Any) -> str:
         query = encode_pairs(params) if params else ""
         if query:
             url += ("&" if "?" in url else "?") + query
-    return _requoted(url) + mark + fragment
-
-
-def _requoted(url: str) -> str:
-    """With what may not stand in a URL encoded, and nothing encoded twice."""
-    scheme, _, rest = url.partition("://")
-    place, slash, path = rest.partition("/")
-    if not slash:
-        place, mark, query = place.partition("?")
-        path = mark + query
-    try:
-        encoded = quote(path, safe=_SAFE if _is_encoded(path) else _SAFE.replace("%", ""))
-    except UnicodeEncodeError:
-        encoded = quote(path.encode("utf-8", "surrogateescape"), safe=_SAFE)
-    return f"{scheme}://{place}/{encoded}"
-
-
-def _is_encoded(path: str) -> bool:
-    parts = path.split("%")[1:]
-    return all(
-        len(part) > 1 and all(digit in "0123456789abcdefABCDEF" for digit in part[:2]) for part in parts
-    )
+    return requoted(url) + mark + fragment
 
 
 def _path_url(url: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from loadgen._engine import Request
 from loadgen.importers.locust.driver import wait_for
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # Requests that are remembered, at most: by all users together, and by one whose headers are its own.
 REMEMBERED, OWN_REMEMBERED = 4096, 64
+_SAFE = "!#$%&'()*+,/:;=?@[]~"  # in what is encoded already
 FAILED = 400  # from this status on
 # A request that nobody gives a time may take as long as it likes, or nearly.
 FOREVER_S = 86_400.0
@@ -38,7 +39,7 @@ FOREVER_S = 86_400.0
 class Asked:
     """A request that was made: it can be sent again and again."""
 
-    __slots__ = ("body", "cookies", "headers", "label", "method", "name", "request", "timeout", "url")
+    __slots__ = ("body", "cookies", "headers", "label", "method", "name", "request", "target", "timeout", "url")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Asked:
     ) -> None:
         self.method = method
         self.url = url
+        self.target = url.partition("#")[0]  # what is asked for
         self.name = name
         self.label = f"{method} {name}"
         self.headers = headers
@@ -167,7 +169,7 @@ class Session:
         while True:
             made = user._prepare(
                 asked.method,
-                asked.url.partition("#")[0],
+                asked.target,
                 asked.headers,
                 asked.body,
                 asked.label,
@@ -299,6 +301,27 @@ def check_url(url: str) -> tuple[str, str]:
     userinfo = parts.netloc.rpartition("@")[0]
     place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
     return parts._replace(scheme=scheme.lower(), netloc=place).geturl(), userinfo
+
+
+def requoted(url: str) -> str:
+    """With what may not stand in a URL encoded, and nothing encoded twice."""
+    scheme, _, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    if not slash:
+        place, mark, query = place.partition("?")
+        path = mark + query
+    try:
+        encoded = quote(path, safe=_SAFE if _is_encoded(path) else _SAFE.replace("%", ""))
+    except UnicodeEncodeError:
+        encoded = quote(path.encode("utf-8", "surrogateescape"), safe=_SAFE)
+    return f"{scheme}://{place}/{encoded}"
+
+
+def _is_encoded(path: str) -> bool:
+    parts = path.split("%")[1:]
+    return all(
+        len(part) > 1 and all(digit in "0123456789abcdefABCDEF" for digit in part[:2]) for part in parts
+    )
 
 
 def _as_text(location: str) -> str:
