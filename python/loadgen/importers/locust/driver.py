@@ -17,16 +17,25 @@ from typing import Any, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-__all__ = ["GreenletExit", "is_on_the_loop", "later", "run_blocking", "sleep", "soon", "wait_for"]
+__all__ = [
+    "GreenletExit",
+    "Line",
+    "dismiss",
+    "hub",
+    "later",
+    "run_blocking",
+    "sleep",
+    "soon",
+    "throw",
+    "wait_for",
+]
 
 T = TypeVar("T")
 
 _sleep_for_real = time.sleep
-
-
-def is_on_the_loop() -> bool:
-    """Whether this code may wait: it runs in a greenlet, beside the loop and not as a part of it."""
-    return getcurrent().parent is not None
+# Those that wait for no answer, and those that end when theirs has come.
+_idle: set[greenlet] = set()
+_dismissed: set[greenlet] = set()
 
 
 def wait_for(awaitable: Awaitable[T]) -> T:
@@ -45,6 +54,9 @@ def wait_for(awaitable: Awaitable[T]) -> T:
         future.remove_done_callback(wake)
         future.cancel()
         raise
+    if _dismissed and current in _dismissed:
+        _dismissed.discard(current)
+        raise GreenletExit
     return future.result()  # type: ignore[no-any-return]
 
 
@@ -59,13 +71,14 @@ def sleep(seconds: float = 0) -> None:
         raise ValueError("sleep length must be non-negative")
     loop = asyncio.get_running_loop()
     token = object()
-    timer = (
-        loop.call_later(seconds, current.switch, token) if seconds else loop.call_soon(current.switch, token)
-    )
+    wake = current.switch
+    timer = loop.call_later(seconds, wake, token) if seconds else loop.call_soon(wake, token)
+    _idle.add(current)
     try:
         while hub.switch() is not token:
             pass
     finally:
+        _idle.discard(current)
         timer.cancel()
 
 
@@ -89,16 +102,62 @@ def run_blocking(function: Callable[..., T], *arguments: Any) -> asyncio.Future[
             if not future.done():
                 future.set_result(value)
 
-    worker = greenlet(run, parent=_hub())
+    worker = greenlet(run, parent=hub())
     soon(worker.switch)
     future.add_done_callback(lambda _: throw(worker, GreenletExit))
     return future
+
+
+class Line:
+    """Greenlets that wait for something, the first one first. Everything of gevent's that waits is made of it."""
+
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Future[bool]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it was woken: False where the time was over before."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append(future)
+        timer = None if timeout is None else loop.call_later(timeout, _answer, future, False)
+        current = getcurrent()
+        _idle.add(current)
+        try:
+            return wait_for(future)
+        finally:
+            _idle.discard(current)
+            if timer is not None:
+                timer.cancel()
+            if future in self._waiting:
+                self._waiting.remove(future)
+
+    def wake(self, count: int | None = None) -> None:
+        """So many of them, or all."""
+        for future in self._waiting[:count]:
+            self._waiting.remove(future)
+            _answer(future, True)
+
+
+def _answer(future: asyncio.Future[bool], value: bool) -> None:
+    if not future.done():
+        future.set_result(value)
 
 
 def throw(other: greenlet, error: BaseException | type[BaseException]) -> None:
     """Raises in another greenlet where it waits. For the hub to call; one that has ended hears nothing."""
     if not other.dead:
         other.throw(error)
+
+
+def dismiss(other: greenlet) -> None:
+    """Ends another greenlet: now where it idles, or else when the answer has come that it waits for."""
+    if other in _idle:
+        soon(throw, other, GreenletExit)
+    elif not other.dead:
+        _dismissed.add(other)
 
 
 def soon(callback: Callable[..., object], *arguments: Any) -> asyncio.Handle:
@@ -111,8 +170,8 @@ def later(seconds: float, callback: Callable[..., object], *arguments: Any) -> a
     return asyncio.get_running_loop().call_later(seconds, callback, *arguments)
 
 
-def _hub() -> greenlet:
-    """Of this thread."""
+def hub() -> greenlet:
+    """Of this thread: what runs its loop, and is the parent of every other greenlet."""
     current = getcurrent()
     return current if current.parent is None else current.parent
 

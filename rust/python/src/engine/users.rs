@@ -1,6 +1,6 @@
 //! The users: each is one task of the loop that waits for its next iteration. When that is due, the streams say.
 
-use loadgen_engine::clock::now_ns;
+use loadgen_engine::clock::{SECOND, now_ns};
 use loadgen_engine::outcome::{End, ErrorKind};
 use loadgen_engine::record::block::{Kind, Word};
 use loadgen_engine::streams::Next;
@@ -11,11 +11,16 @@ use super::turn::BATCH;
 use super::{Core, Engine};
 use crate::refused;
 
+/// A hundred years.
+const LONGEST_REST_NS: f64 = 3.2e18;
+
 /// A virtual user, as far as the engine knows it.
 #[derive(Default)]
 pub(super) struct User {
     pub(super) parked: Option<Py<PyAny>>,
     running: Option<Running>,
+    /// The one scenario that it plays, where it has a part of its own.
+    part: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -40,6 +45,7 @@ impl Core {
         let next = streams.next(since);
         match next {
             Next::Start { user, scenario, due_ns } => {
+                let scenario = self.users[user].part.unwrap_or(scenario);
                 let due_ns = start_ns + due_ns;
                 let label = self.iteration_labels[scenario];
                 self.recorder.taken(label);
@@ -131,14 +137,16 @@ impl Engine {
     }
 
     /// Waits for the next iteration of a user: a future of the scenario's place, or of None: leave. `ok` says how the
-    /// last one ended, where there was one; `error` of what kind its failure was, where that is known.
-    #[pyo3(signature = (place, ok = None, error = None))]
+    /// last one ended, where there was one; `error` of what kind its failure was, where that is known. The next one
+    /// does not begin before the user has rested.
+    #[pyo3(signature = (place, ok = None, error = None, rest_s = 0.0))]
     fn park<'py>(
         &self,
         py: Python<'py>,
         place: usize,
         ok: Option<bool>,
         error: Option<&str>,
+        rest_s: f64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let how = how_ended(ok, error)?;
         let future = self.new_future(py)?;
@@ -149,7 +157,10 @@ impl Engine {
                 core.iteration_ended(place, how, now);
             }
             let since = core.since_start(now);
-            let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(place, since, ok.is_some()));
+            // Longer than any run where it is too large for a number of nanoseconds.
+            let rest_ns = (rest_s.max(0.0) * SECOND as f64).min(LONGEST_REST_NS) as u64;
+            let was_running = ok.is_some();
+            let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(place, since, was_running, rest_ns));
             if !leaves {
                 core.users[place].parked = Some(future.clone().unbind());
             }
@@ -161,9 +172,16 @@ impl Engine {
         Ok(future)
     }
 
-    /// A user is gone. `ok` says how the iteration ended that it was in: None that it was broken off.
-    #[pyo3(signature = (place, ok = None))]
-    fn gone(&self, place: usize, ok: Option<bool>) -> PyResult<()> {
+    /// A user plays this scenario alone, whichever is drawn.
+    fn cast(&self, place: usize, scenario: usize) -> PyResult<()> {
+        self.core()?.users[place].part = Some(scenario);
+        Ok(())
+    }
+
+    /// A user is gone. `ok` says how the iteration ended that it was in: None that it was broken off. `for_good`: nobody
+    /// comes in its place, even if it never parked.
+    #[pyo3(signature = (place, ok = None, *, for_good = false))]
+    fn gone(&self, place: usize, ok: Option<bool>, for_good: bool) -> PyResult<()> {
         let mut core = self.core()?;
         let now = now_ns();
         let was_running = core.users[place].running;
@@ -178,7 +196,7 @@ impl Engine {
         }
         core.users[place].parked = None;
         if let Some(streams) = &mut core.streams {
-            streams.gone(place, was_running.is_some());
+            streams.gone(place, for_good);
         }
         Ok(())
     }
