@@ -7,12 +7,12 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -25,6 +25,9 @@ from loadgen.script_failure import explain, explain_syntax, shown
 from loadgen.script_source import not_awaited, twice_defined, undecorated
 from loadgen.shapes import is_closed
 from loadgen.units import quoted
+
+if TYPE_CHECKING:
+    from loadgen.mishaps import Told
 
 T = TypeVar("T")
 
@@ -51,6 +54,7 @@ class Script:
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     closings: tuple[Once, ...] = ()  # what each worker runs when its last user has left
+    tell: Callable[[], Told] | None = None  # what else each worker has to tell, once a second
 
     def plan_with(
         self,

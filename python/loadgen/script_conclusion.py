@@ -28,6 +28,7 @@ def script_result(
     return ScriptResult(
         errors=news.errors if news else [],
         blocked=news.blocked if news else [],
+        failures=news.failures if news else [],
         stopped=evidence.stopped,
         requests_per_s=round(evidence.at_gate.counters["sent"] / (evidence.load_ns / 1e9), 6),
         attempts=attempts,

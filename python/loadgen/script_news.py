@@ -14,10 +14,11 @@ from typing import Any, get_args
 import msgspec
 
 from loadgen.progress import EventKind, ScriptEventKind
-from loadgen.result import BlockedCall, ScriptErrorGroup
+from loadgen.result import BlockedCall, FailureGroup, ScriptErrorGroup
 from loadgen.units import format_ns, printable
 
 MAX_GROUPS = 200
+MAX_FAILURES = 2000
 MAX_EVENTS = 1000  # told to those who watch; counting goes on
 MAX_TEXT = 300
 _KINDS = frozenset(get_args(ScriptEventKind))
@@ -43,12 +44,18 @@ class ScriptNews:
         self._output_left = MAX_OUTPUT
         self._errors: dict[tuple[str, str, str, int], ScriptErrorGroup] = {}
         self._blocked: dict[tuple[str, str, int], BlockedCall] = {}
+        self._failures: dict[tuple[str, str, str], FailureGroup] = {}
         self.stop: str | None = None  # why the script itself asked to stop
 
     @property
     def errors(self) -> list[ScriptErrorGroup]:
         """Exceptions of iterations, the commonest first."""
         return sorted(self._errors.values(), key=lambda group: -group.count)
+
+    @property
+    def failures(self) -> list[FailureGroup]:
+        """Requests that failed, in the script's words, the commonest first."""
+        return sorted(self._failures.values(), key=lambda group: -group.count)
 
     @property
     def blocked(self) -> list[BlockedCall]:
@@ -69,6 +76,8 @@ class ScriptNews:
             self._add_error(event)
         elif kind == "blocked":
             self._add_blocked(event)
+        elif kind == "failure":
+            self._add_failure(event)
         else:
             if kind == "script_stop" and self.stop is None:
                 self.stop = _text(event.get("text")) or "the script asked to stop"
@@ -101,6 +110,27 @@ class ScriptNews:
             self._tell("script_error", describe_error(found))
         else:
             self._errors[key] = msgspec.structs.replace(known, count=known.count + found.count)
+
+    def _add_failure(self, event: Mapping[str, Any]) -> None:
+        found = FailureGroup(
+            method=_text(event.get("method")),
+            name=_text(event.get("name")),
+            error=_text(event.get("error")),
+            count=max(_number(event.get("count"), 1), 0),
+            first_seen=_length(event.get("first")),
+            last_seen=_length(event.get("last")),
+        )
+        key = (found.method, found.name, found.error)
+        known = self._failures.get(key)
+        if known is not None:
+            self._failures[key] = msgspec.structs.replace(
+                known,
+                count=known.count + found.count,
+                first_seen=min(known.first_seen, found.first_seen),
+                last_seen=max(known.last_seen, found.last_seen),
+            )
+        elif len(self._failures) < MAX_FAILURES:
+            self._failures[key] = found
 
     def _add_blocked(self, event: Mapping[str, Any]) -> None:
         found = BlockedCall(

@@ -330,7 +330,8 @@ class Troupe:
             )
 
     def _report(self) -> None:
-        for kind, fields in [*self._mishaps.take(), *self._blocking.take()]:
+        told = self._script.tell() if self._script.tell is not None else ()
+        for kind, fields in [*self._mishaps.take(), *self._blocking.take(), *told]:
             tell(self._engine, kind, **fields)
 
     def _unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

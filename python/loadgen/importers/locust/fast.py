@@ -123,9 +123,9 @@ class FastHttpSession(Session):
 
     def __init__(
         self,
+        base_url: str | None,
         request_event: Any,
         user: Any,
-        base_url: str | None = None,
         *_: Any,
         **options: Any,
     ) -> None:
