@@ -23,6 +23,7 @@ __all__ = [
     "EngineError",
     "Event",
     "Histogram",
+    "Request",
     "Response",
     "Schedule",
     "Snapshot",
@@ -216,8 +217,20 @@ class Response:
     @property
     def timings(self) -> dict[str, float]:
         """Its parts in seconds: first_byte, receive."""
+    @property
+    def _took_ms(self) -> float: ...
+    @property
+    def _reason(self) -> str: ...
     def raise_for_status(self) -> None:
         """Raises loadgen.StatusError unless `ok`."""
+
+@final
+class Request:
+    """A request that was made once, to be sent again and again. `loadgen.importers.locust` is made of it."""
+
+    @property
+    def lasts(self) -> bool:
+        """It counts under its own name: those that are sent before the load do not."""
 
 @final
 class Event:
@@ -358,6 +371,17 @@ class Client:
     ) -> Socket | str: ...
     def _render(self, method: str, url: str, **options: Any) -> bytes: ...
     def _refuse(self, method: str, url: str, options: dict[str, Any], error: str) -> Response: ...
+    def _prepare(
+        self,
+        method: str,
+        url: str,
+        headers: list[tuple[str, str]],
+        body: bytes | None,
+        label: str,
+        timeout: float | None,
+        cookies: list[tuple[str, str]],
+    ) -> Request | str: ...
+    def _submit(self, request: Request, later: bool, after: Response | None = None) -> Future[Response]: ...
     def get(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a GET."""
     def post(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
@@ -446,4 +470,13 @@ class Engine:
     def rate(self, name: str, is_true: bool) -> None: ...
     def trend(self, name: str, value: float) -> None: ...
     def count(self, what: str, amount: int) -> None: ...
+    def settle(
+        self,
+        response: Response,
+        ok: bool | None = None,
+        name: str | None = None,
+        took_ms: float | None = None,
+    ) -> None: ...
+    def foreign(self, name: str, took_ms: float, bytes: int, ok: bool) -> None: ...
+    def snapshot(self) -> Snapshot: ...
     def close_the_books(self) -> None: ...

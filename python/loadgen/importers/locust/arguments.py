@@ -399,7 +399,9 @@ def setup_logging(loglevel: str, logfile: str | None = None) -> None:
     """What files log goes to stderr, or to a file."""
     level = getattr(logging, str(loglevel).upper(), None)
     if not isinstance(level, int):
-        raise UsageError(f"--loglevel: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, got {quoted(loglevel)}")
+        raise UsageError(
+            f"--loglevel: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, got {quoted(loglevel)}"
+        )
     logging.basicConfig(
         level=level, filename=logfile, format="[%(asctime)s] %(levelname)s/%(name)s: %(message)s", force=True
     )

@@ -118,7 +118,9 @@ class Runner:
 
     def start(self, user_count: int, spawn_rate: float = 1, wait: bool = False, **_: Any) -> None:
         """Nothing: the plan says how many users there are."""
-        _logger.warning("runner.start(%d, %g) is not heard: -u, -r or a shape says it", user_count, spawn_rate)
+        _logger.warning(
+            "runner.start(%d, %g) is not heard: -u, -r or a shape says it", user_count, spawn_rate
+        )
 
     def stop(self) -> None:
         """Ends the run."""

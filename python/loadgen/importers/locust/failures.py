@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from loadgen.importers.locust.flow import CatchResponseError
+
 # Longest text of an error that is told, and kinds that are told apart.
 TEXT = 500
 KINDS = 1000
@@ -16,16 +18,15 @@ class Failures:
     """Told once a second, each kind with how often it was seen since, first and last."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[str, str, str]] = set()
+        self.totals: dict[tuple[str, str, str], int] = {}
         self._seen: dict[tuple[str, str, str], list[float]] = {}
 
     def add(self, method: str, name: str, error: BaseException | str) -> None:
         """One more."""
         key = (method, name, describe(error))
-        if key not in self._known:
-            if len(self._known) >= KINDS:
-                key = ("", "", REST)
-            self._known.add(key)
+        if key not in self.totals and len(self.totals) >= KINDS:
+            key = ("", "", REST)
+        self.totals[key] = self.totals.get(key, 0) + 1
         now = time.time()
         seen = self._seen.setdefault(key, [0, now, now])
         seen[0] += 1
@@ -43,18 +44,6 @@ def describe(error: BaseException | str) -> str:
     """What a script says of a response stands for itself; anything else is told with its kind."""
     text = str(error) if isinstance(error, str | CatchResponseError) else repr(error)
     return " ".join(text.split())[:TEXT]
-
-
-class LocustError(Exception):
-    """A file asks for what cannot be."""
-
-
-class ResponseError(Exception):
-    """A response is a failure."""
-
-
-class CatchResponseError(Exception):
-    """What a script said of a response that it judged."""
 
 
 # Those of this worker.

@@ -54,7 +54,19 @@ def standing_in() -> dict[str, Mapping[str, Any]]:
         "RLock": signals.RLock,
         "Semaphore": signals.Semaphore,
     }
-    patches = ("all", "socket", "ssl", "thread", "time", "os", "select", "subprocess", "queue", "dns", "builtins")
+    patches = (
+        "all",
+        "socket",
+        "ssl",
+        "thread",
+        "time",
+        "os",
+        "select",
+        "subprocess",
+        "queue",
+        "dns",
+        "builtins",
+    )
     return {
         "gevent": {
             **spawning,
@@ -77,8 +89,7 @@ def standing_in() -> dict[str, Mapping[str, Any]]:
         "gevent.event": {"Event": signals.Event, "AsyncResult": signals.AsyncResult},
         "gevent.lock": locks,
         "gevent.queue": {
-            name: getattr(signals, name)
-            for name in ("Queue", "LifoQueue", "PriorityQueue", "Empty", "Full")
+            name: getattr(signals, name) for name in ("Queue", "LifoQueue", "PriorityQueue", "Empty", "Full")
         }
         | {"JoinableQueue": signals.Queue, "SimpleQueue": signals.Queue},
         "gevent.local": {"local": _Local},

@@ -27,7 +27,9 @@ from loadgen.importers.locust import (
 from loadgen.importers.locust.debug import run_single_user
 
 _TOPS = ("locust", "gevent")
-_REMEDY = "loadgen stands in for {top} and has no {name}: take that part out, or run the file with Locust itself"
+_REMEDY = (
+    "loadgen stands in for {top} and has no {name}: take that part out, or run the file with Locust itself"
+)
 
 
 def _public(module: ModuleType, *names: str) -> dict[str, Any]:
@@ -36,7 +38,14 @@ def _public(module: ModuleType, *names: str) -> dict[str, Any]:
 
 _FLOW = _public(
     flow,
-    *("LocustError", "InterruptTaskSet", "RescheduleTask", "RescheduleTaskImmediately", "StopUser", "StopTest"),
+    *(
+        "LocustError",
+        "InterruptTaskSet",
+        "RescheduleTask",
+        "RescheduleTaskImmediately",
+        "StopUser",
+        "StopTest",
+    ),
     *("MissingWaitTimeError", "CatchResponseError", "ResponseError", "RunnerAlreadyExistsError"),
 )
 _WAITS = _public(waits, "between", "constant", "constant_pacing", "constant_throughput")
@@ -72,7 +81,10 @@ def _standing_in() -> dict[str, Mapping[str, Any]]:
     }
     return {
         "locust": top,
-        "locust.user": {**_public(users, "User", "HttpUser"), **{n: _TASKS[n] for n in ("TaskSet", "task", "tag")}},
+        "locust.user": {
+            **_public(users, "User", "HttpUser"),
+            **{n: _TASKS[n] for n in ("TaskSet", "task", "tag")},
+        },
         "locust.user.users": _USERS,
         "locust.user.task": {**_TASKS, **_public(tasks, "collect_tasks")},
         "locust.user.sequential_taskset": sequential,

@@ -25,7 +25,9 @@ def class_order(weights: Mapping[str, float], fixed: Mapping[str, int]) -> Itera
 
 def evenly(weights: Mapping[str, float]) -> Iterator[str]:
     """Each as often as its weight, at every moment as nearly as can be."""
-    standing = [(_gain(weight, weight), weight + 1, weight, name) for name, weight in weights.items() if weight > 0]
+    standing = [
+        (_gain(weight, weight), weight + 1, weight, name) for name, weight in weights.items() if weight > 0
+    ]
     heapify(standing)
     while standing:
         _, reached, weight, name = standing[0]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from loadgen.importers.locust.exceptions import HTTPError, JSONDecodeError
-from loadgen.importers.locust.failures import CatchResponseError, LocustError, ResponseError
+from loadgen.importers.locust.flow import CatchResponseError, LocustError, ResponseError
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class Response:
             "request_type": first.method,
             "response_time": took_ms,
             "name": first.name,
-            "context": dict(self._context),
+            "context": {**self._session.context(), **self._context},
             "response": self,
             "exception": None,
             "start_time": time.time() - took_ms / 1e3,

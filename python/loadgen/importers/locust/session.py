@@ -18,7 +18,8 @@ from urllib.parse import quote, urljoin, urlsplit
 from loadgen._engine import Request
 from loadgen.importers.locust.driver import wait_for
 from loadgen.importers.locust.exceptions import InvalidSchema, InvalidURL, MissingSchema, failure_of
-from loadgen.importers.locust.failures import FAILURES, LocustError
+from loadgen.importers.locust.failures import FAILURES
+from loadgen.importers.locust.flow import LocustError
 from loadgen.importers.locust.response import REDIRECTS, Response
 
 if TYPE_CHECKING:
@@ -39,7 +40,18 @@ FOREVER_S = 86_400.0
 class Asked:
     """A request that was made: it can be sent again and again."""
 
-    __slots__ = ("body", "cookies", "headers", "label", "method", "name", "request", "target", "timeout", "url")
+    __slots__ = (
+        "body",
+        "cookies",
+        "headers",
+        "label",
+        "method",
+        "name",
+        "request",
+        "target",
+        "timeout",
+        "url",
+    )
 
     def __init__(
         self,
@@ -273,6 +285,10 @@ class Session:
             yield
         finally:
             self.request_name = before
+
+    def context(self) -> Mapping[str, Any]:
+        """What the user says beside each of its requests."""
+        return self.user.context() if hasattr(self.user, "context") else {}
 
     def close(self) -> None:
         """Connections are the worker's."""

@@ -89,7 +89,9 @@ def _ticks(shape: LoadTestShape, longest_s: float, notes: list[str]) -> Iterator
             return
         users, rate, *classes = told
         if rate <= 0 or users < 0:
-            raise UsageError(f"{name}.tick() at {second} s: expected users and a spawn rate above 0, got {told}")
+            raise UsageError(
+                f"{name}.tick() at {second} s: expected users and a spawn rate above 0, got {told}"
+            )
         if classes and classes[0] and not notes:
             notes.append(f"{name} names user classes in its ticks: all classes take part, by weight")
         shape._virtual_users = _after_a_second(shape._virtual_users, int(users), float(rate))

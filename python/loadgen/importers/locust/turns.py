@@ -1,6 +1,6 @@
 """A user's turns: each is a task, and an iteration of the load. When it begins, the engine says.
 
-    begin ──▶ park: the last turn ended, the user rests, the next is due ──▶ is_on … ok, or end(False)
+begin ──▶ park: the last turn ended, the user rests, the next is due ──▶ is_on … ok, or end(False)
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from loadgen.importers.locust.driver import GreenletExit, sleep
 from loadgen.importers.locust.flow import LocustError, StopTest, StopUser
 from loadgen.importers.locust.greenlets import Greenlet, Group
+from loadgen.importers.locust.rest import Rest
 from loadgen.importers.locust.tasks import DefaultTaskSet, collect_tasks
 from loadgen.importers.locust.waits import constant
 
@@ -126,7 +127,7 @@ class User(metaclass=UserMeta):
         self.environment._take_mishap(f"{type(self).__name__}, {where}", error)
 
 
-class HttpUser(User):
+class HttpUser(Rest, User):
     """A user whose `client` is like a session of requests."""
 
     abstract = True
@@ -150,7 +151,7 @@ class HttpUser(User):
             raise LocustError("no host: say it with -H URL, or as host = ... in the class")
 
 
-class FastHttpUser(User):
+class FastHttpUser(Rest, User):
     """A user whose `client` says less of a response, and raises nothing for it."""
 
     abstract = True
@@ -172,12 +173,11 @@ class FastHttpUser(User):
         super().__init__(environment)
         if self.host is None:
             raise LocustError("no host: say it with -H URL, or as host = ... in the class")
-        self.client = FastHttpSession(environment, base_url=self.host, user=self)
-
-    def rest(self, method: str, url: str, headers: Any = None, **options: Any) -> Any:
-        """A request of an API that speaks JSON: `with self.rest("GET", "/") as response`."""
-        return self.client.rest(method, url, headers=headers, **options)
-
-    def rest_(self, method: str, url: str, name: str | None = None, **options: Any) -> Any:
-        """The same with a timestamp in the URL, which keeps caches from answering."""
-        return self.client.rest_(method, url, name=name, **options)
+        self.client = FastHttpSession(
+            base_url=self.host,
+            request_event=environment.events.request,
+            user=self,
+            network_timeout=self.network_timeout,
+            max_redirects=self.max_redirects,
+            default_headers=self.default_headers,
+        )

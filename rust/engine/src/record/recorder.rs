@@ -37,6 +37,11 @@ impl Recorder {
         recorder
     }
 
+    /// What it has written.
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
     /// A slot for a label; when the block is full, the last one is shared.
     pub fn label(&self, name: &str, role: Role) -> usize {
         self.block.add_label(name, role).unwrap_or_else(|| self.block.labels() - 1)

@@ -2,11 +2,13 @@
 
 use loadgen_engine::clock::now_ns;
 use loadgen_engine::record::block::Word;
+use loadgen_engine::record::snapshot::Snapshot as Sums;
 use loadgen_engine::streams::Streams;
 use pyo3::prelude::*;
 
 use super::{Core, Engine};
 use crate::refused;
+use crate::snapshot::Snapshot;
 
 impl Core {
     /// Whether the load has begun.
@@ -114,6 +116,11 @@ impl Engine {
             Some(control) => control.report(line).map_err(refused),
             None => Ok(()),
         }
+    }
+
+    /// What this worker has counted so far.
+    fn snapshot(&self) -> PyResult<Snapshot> {
+        Ok(Snapshot::new(Sums::read([self.core()?.recorder.block()])))
     }
 
     /// "waiting", "load", "drain", "over" or "stopped".
