@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from loadgen.importers.locust.driver import GreenletExit, dismiss, run_blocking
 from loadgen.importers.locust.flow import StopTest
 from loadgen.importers.locust.greenlets import Greenlet
+from loadgen.importers.locust.loading import start_logging
+from loadgen.importers.locust.modules import stand_in
 from loadgen.importers.locust.order import class_order
 from loadgen.importers.locust.turns import Turns
 from loadgen.user import tell
@@ -48,9 +52,15 @@ class Company:
         self._environment = environment
         self._users = users  # of all workers, at the most
         self._order = _Growing(_order_of(environment))
-        self._places = {one: place for place, one in enumerate(environment.user_classes)}
+        self.classes = tuple(environment.user_classes)
+        self._places = {one: place for place, one in enumerate(self.classes)}
         self._living: dict[Life, None] = {}
         self._awaited = 0  # users of this worker that make it complete
+        self._standing_in = ExitStack()
+
+    def split(self, users: int) -> Counter[type[User]]:
+        """Of which class so many users are."""
+        return Counter(self._order[number] for number in range(users))
 
     # What the troupe asks.
 
@@ -60,6 +70,9 @@ class Company:
         self._awaited = share.of(self._users)
         environment.runner.target_user_count = self._users
         environment.runner.worker_index = share.index
+        self._standing_in.enter_context(stand_in())
+        start_logging(environment)
+        environment.stats._attach(engine)
         environment._take_mishap = mishaps.add
         environment._end_run = lambda why: tell(engine, "script_end", text=f"the script asked for it: {why}")
         for one in environment.user_classes:
@@ -90,6 +103,7 @@ class Company:
     async def close(self, engine: Engine) -> None:
         """What is done after the last user has left."""
         await run_blocking(self._fire_at_the_end)
+        self._standing_in.close()
         code = self._environment.process_exit_code
         if code is not None:
             tell(engine, "exit_code", text=str(code))

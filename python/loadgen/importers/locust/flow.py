@@ -1,23 +1,33 @@
 """What a task raises to change the way of its user, and what Locust's own code raises. They decide nothing.
 
-LocustError
-├── InterruptTaskSet            leave this task set: its parent goes on
-├── RescheduleTask              leave this task, and wait before the next
-│   └── RescheduleTaskImmediately       the same without the wait
-├── StopUser                    this user ends
-├── StopTest                    the test ends
-├── MissingWaitTimeError
-└── CatchResponseError          how a response is said to have failed
+InterruptTaskSet            leave this task set: its parent goes on
+RescheduleTask              leave this task, and wait before the next
+└── RescheduleTaskImmediately       the same without the wait
+StopUser                    this user ends
+StopTest                    the test ends
+MissingWaitTimeError        it has no wait time
 """
 
 from __future__ import annotations
 
+from loadgen.importers.locust.failures import CatchResponseError, LocustError, ResponseError
 
-class LocustError(Exception):
-    """Whatever Locust raises on purpose."""
+__all__ = [
+    "WAYS",
+    "CatchResponseError",
+    "InterruptTaskSet",
+    "LocustError",
+    "MissingWaitTimeError",
+    "RescheduleTask",
+    "RescheduleTaskImmediately",
+    "ResponseError",
+    "RunnerAlreadyExistsError",
+    "StopTest",
+    "StopUser",
+]
 
 
-class InterruptTaskSet(LocustError):
+class InterruptTaskSet(Exception):
     """Leaves a task set; `reschedule` says whether its parent goes on without a wait."""
 
     def __init__(self, reschedule: bool = True) -> None:
@@ -25,7 +35,7 @@ class InterruptTaskSet(LocustError):
         self.reschedule = reschedule
 
 
-class RescheduleTask(LocustError):
+class RescheduleTask(Exception):
     """Leaves a task; its task set waits and goes on."""
 
 
@@ -33,24 +43,16 @@ class RescheduleTaskImmediately(RescheduleTask):
     """Leaves a task; its task set goes on at once."""
 
 
-class StopUser(LocustError):
+class StopUser(Exception):
     """Ends a user."""
 
 
-class StopTest(LocustError):
+class StopTest(Exception):
     """Ends the test."""
 
 
 class MissingWaitTimeError(LocustError):
     """A user without a wait time."""
-
-
-class CatchResponseError(LocustError):
-    """What a script calls the failure of a response."""
-
-
-class ResponseError(LocustError):
-    """A response that is of no use."""
 
 
 class RunnerAlreadyExistsError(LocustError):

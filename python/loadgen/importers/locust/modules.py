@@ -11,12 +11,15 @@ from types import ModuleType
 from typing import Any
 
 from loadgen.importers.locust import (
-    arguments,
+    client,
     environment,
     events,
+    fast,
     flow,
     gevent_module,
+    logs,
     markov,
+    response,
     shape,
     stats,
     tags,
@@ -98,13 +101,16 @@ def _standing_in() -> dict[str, Mapping[str, Any]]:
         "locust.shape": {"LoadTestShape": shape.LoadTestShape},
         "locust.stats": _public(stats, "RequestStats", "StatsEntry", "stats_printer", "stats_history"),
         "locust.argument_parser": _public(arguments, "LocustArgumentParser"),
-        "locust.log": {"setup_logging": arguments.setup_logging},
+        "locust.log": {"setup_logging": logs.setup_logging},
         "locust.debug": {"run_single_user": run_single_user},
         "locust.contrib": {},
-        "locust.contrib.fasthttp": {"FastHttpUser": users.FastHttpUser},
-        "locust.clients": {},
+        "locust.contrib.fasthttp": {
+            **_public(users, "FastHttpUser"),
+            **_public(fast, "FastHttpSession", "FastResponse", "LocustBadStatusCode"),
+        },
+        "locust.clients": _public(client, "HttpSession") | _public(response, "Response"),
         "locust.util": {},
-        "locust.util.timespan": _public(arguments, "parse_timespan"),
+        "locust.util.timespan": {"parse_timespan": arguments.run_time_s},
         **gevent_module.standing_in(),
     }
 
