@@ -155,6 +155,7 @@ class ScriptResult(Struct, frozen=True, kw_only=True):
     amplification: float | None  # attempts for each such request
     cpu_share: float | None  # of the load's time, in Python code; of the worker that spent most
     metrics: dict[str, MetricKind]  # what the script's own metrics are
+    exit_code: int | None = None  # that a file of another tool asks for
     failures: list[FailureGroup] = []  # of a file of another tool: what its script says of requests
 
 

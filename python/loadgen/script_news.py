@@ -46,6 +46,8 @@ class ScriptNews:
         self._blocked: dict[tuple[str, str, int], BlockedCall] = {}
         self._failures: dict[tuple[str, str, str], FailureGroup] = {}
         self.stop: str | None = None  # why the script itself asked to stop
+        self.end: str | None = None  # why it has enough, which is no mishap
+        self.exit_code: int | None = None  # the one that it wants
 
     @property
     def errors(self) -> list[ScriptErrorGroup]:
@@ -78,7 +80,11 @@ class ScriptNews:
             self._add_blocked(event)
         elif kind == "failure":
             self._add_failure(event)
+        elif kind == "exit_code":
+            self.exit_code = max(_number(event.get("code")), self.exit_code or 0)
         else:
+            if kind == "script_end" and self.end is None:
+                self.end = _text(event.get("text")) or "the script has enough"
             if kind == "script_stop" and self.stop is None:
                 self.stop = _text(event.get("text")) or "the script asked to stop"
             self._tell_other(str(kind), event)

@@ -1,6 +1,6 @@
 """The users of one worker, each in a greenlet of its own, and what their file wants done around them.
 
-open: init, test_start ─▶ live: a user is made, runs, is gone ─▶ … ─▶ finish: who waits ends ─▶ close: test_stop, quitting
+open: init, test_start ─▶ live: each user, to its end ─▶ finish: who waits ends ─▶ close: test_stop, quitting
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from loadgen.importers.locust.driver import GreenletExit, dismiss, run_blocking
 from loadgen.importers.locust.flow import StopTest
@@ -34,17 +34,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("locust.main")
 
 
-class Share(NamedTuple):
-    """A worker's part of all users."""
-
-    index: int
-    workers: int
-
-    def of(self, users: int) -> int:
-        """How many of so many are its own."""
-        return (users + self.workers - 1 - self.index) // self.workers
-
-
 class Company:
     """Made when the file is loaded; `open` comes before everything else."""
 
@@ -64,15 +53,15 @@ class Company:
 
     # What the troupe asks.
 
-    async def open(self, engine: Engine, mishaps: Mishaps, base_url: str, share: Share) -> None:
+    async def open(self, engine: Engine, mishaps: Mishaps, base_url: str, index: int, workers: int) -> None:
         """What is done before the first user comes."""
         environment = self._environment
-        self._awaited = share.of(self._users)
+        self._awaited = (self._users + workers - 1 - index) // workers
         environment.runner.target_user_count = self._users
-        environment.runner.worker_index = share.index
+        environment.runner.worker_index = index
         self._standing_in.enter_context(stand_in())
         start_logging(environment)
-        environment.stats._attach(engine)
+        environment.stats.attach(engine)
         environment._take_mishap = mishaps.add
         environment._end_run = lambda why: tell(engine, "script_end", text=f"the script asked for it: {why}")
         for one in environment.user_classes:
@@ -106,7 +95,7 @@ class Company:
         self._standing_in.close()
         code = self._environment.process_exit_code
         if code is not None:
-            tell(engine, "exit_code", text=str(code))
+            tell(engine, "exit_code", code=int(code))
 
     def _fire_at_the_start(self) -> None:
         environment, events = self._environment, self._environment.events
@@ -164,7 +153,6 @@ class Life:
         dismiss(self._greenlet)
 
     def _run(self) -> None:
-        engine, place = self._loadgen._engine, self._loadgen._place
         environment = self._environment
         try:
             user = self._kind.__new__(self._kind)

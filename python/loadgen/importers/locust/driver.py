@@ -109,7 +109,7 @@ def run_blocking(function: Callable[..., T], *arguments: Any) -> asyncio.Future[
 
 
 class Line:
-    """Greenlets that wait for something, the first one first. Everything of gevent's that waits is made of it."""
+    """Greenlets that wait for something, the first one first. What waits in gevent is made of it."""
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[bool]] = []

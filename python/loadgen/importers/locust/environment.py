@@ -51,7 +51,7 @@ class Environment:
         self.process_exit_code: int | None = None
         # Where exceptions of tasks are counted, and how the run is ended: told by who plays it.
         self._take_mishap: Callable[[str, BaseException], None] = _log_mishap
-        self._end_run: Callable[[str], None] = lambda why: None
+        self._end_run: Callable[[str], None] = _nothing
 
     @property
     def user_classes_by_name(self) -> dict[str, type[User]]:
@@ -94,7 +94,7 @@ class Runner:
         return self.environment.stats
 
     @property
-    def errors(self) -> dict[str, Any]:
+    def errors(self) -> dict[Any, Any]:
         """Failures, by name and kind."""
         return self.environment.stats.errors
 
@@ -116,7 +116,7 @@ class Runner:
             counts[type(user).__name__] = counts.get(type(user).__name__, 0) + 1
         return counts
 
-    def start(self, user_count: int, spawn_rate: float = 1, wait: bool = False, **_: Any) -> None:
+    def start(self, user_count: int, spawn_rate: float = 1, **_: Any) -> None:
         """Nothing: the plan says how many users there are."""
         _logger.warning(
             "runner.start(%d, %g) is not heard: -u, -r or a shape says it", user_count, spawn_rate
@@ -175,6 +175,10 @@ class Message:
         self.type = message_type
         self.data = data
         self.node_id = node_id
+
+
+def _nothing(_why: str) -> None:
+    """There is no run to end."""
 
 
 def _log_mishap(where: str, error: BaseException) -> None:

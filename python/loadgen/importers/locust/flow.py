@@ -1,33 +1,23 @@
 """What a task raises to change the way of its user, and what Locust's own code raises. They decide nothing.
 
-InterruptTaskSet            leave this task set: its parent goes on
-RescheduleTask              leave this task, and wait before the next
-└── RescheduleTaskImmediately       the same without the wait
-StopUser                    this user ends
-StopTest                    the test ends
-MissingWaitTimeError        it has no wait time
+LocustError
+├── InterruptTaskSet            leave this task set: its parent goes on
+├── RescheduleTask              leave this task, and wait before the next
+│   └── RescheduleTaskImmediately       the same without the wait
+├── StopUser                    this user ends
+├── StopTest                    the test ends
+├── MissingWaitTimeError
+└── CatchResponseError          how a response is said to have failed
 """
 
 from __future__ import annotations
 
-from loadgen.importers.locust.failures import CatchResponseError, LocustError, ResponseError
 
-__all__ = [
-    "WAYS",
-    "CatchResponseError",
-    "InterruptTaskSet",
-    "LocustError",
-    "MissingWaitTimeError",
-    "RescheduleTask",
-    "RescheduleTaskImmediately",
-    "ResponseError",
-    "RunnerAlreadyExistsError",
-    "StopTest",
-    "StopUser",
-]
+class LocustError(Exception):
+    """Whatever Locust raises on purpose."""
 
 
-class InterruptTaskSet(Exception):
+class InterruptTaskSet(LocustError):
     """Leaves a task set; `reschedule` says whether its parent goes on without a wait."""
 
     def __init__(self, reschedule: bool = True) -> None:
@@ -35,7 +25,7 @@ class InterruptTaskSet(Exception):
         self.reschedule = reschedule
 
 
-class RescheduleTask(Exception):
+class RescheduleTask(LocustError):
     """Leaves a task; its task set waits and goes on."""
 
 
@@ -43,16 +33,24 @@ class RescheduleTaskImmediately(RescheduleTask):
     """Leaves a task; its task set goes on at once."""
 
 
-class StopUser(Exception):
+class StopUser(LocustError):
     """Ends a user."""
 
 
-class StopTest(Exception):
+class StopTest(LocustError):
     """Ends the test."""
 
 
 class MissingWaitTimeError(LocustError):
     """A user without a wait time."""
+
+
+class CatchResponseError(LocustError):
+    """What a script calls the failure of a response."""
+
+
+class ResponseError(LocustError):
+    """A response that is of no use."""
 
 
 class RunnerAlreadyExistsError(LocustError):

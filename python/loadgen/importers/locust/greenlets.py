@@ -18,8 +18,7 @@ class Greenlet(greenlet):
 
     def __init__(self, run: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(parent=hub())
-        if run is not None:
-            self._run = run
+        self._function = self._run if run is None else run
         self.args, self.kwargs = args, kwargs
         self.value: Any = None
         self.exception: BaseException | None = None
@@ -35,7 +34,7 @@ class Greenlet(greenlet):
     def run(self) -> None:
         """Its whole life."""
         try:
-            self.value = self._run(*self.args, **self.kwargs)
+            self.value = self._function(*self.args, **self.kwargs)
         except GreenletExit as end:
             self.value = end
         except (SystemExit, KeyboardInterrupt):
@@ -47,7 +46,7 @@ class Greenlet(greenlet):
         self._end()
 
     def _tell(self, error: BaseException) -> None:
-        told = {"message": f"in a greenlet that runs {_named(self._run)}", "exception": error}
+        told = {"message": f"in a greenlet that runs {_named(self._function)}", "exception": error}
         asyncio.get_running_loop().call_exception_handler(told)
 
     def _end(self) -> None:

@@ -48,7 +48,7 @@ def load_files(paths: Sequence[Path]) -> Loaded:
     shapes: dict[str, type[LoadTestShape]] = {}
     for module in modules:
         for name, value in vars(module).items():
-            if not isinstance(value, type) or "abstract" in vars(value) and value.abstract:
+            if not isinstance(value, type) or vars(value).get("abstract"):
                 continue
             if issubclass(value, User):
                 users[name] = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from loadgen.importers.locust.flow import LocustError
 from loadgen.importers.locust.tasks import Task, TaskSet, TaskSetMeta
@@ -37,11 +37,12 @@ class MarkovTaskSetMeta(TaskSetMeta):
     """Collects the tasks that have transitions, and sees that they lead somewhere."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> MarkovTaskSetMeta:
-        made = super().__new__(cls, name, bases, namespace)
-        made.tasks = [value for value in namespace.values() if _TRANSITIONS in getattr(value, "__dict__", {})]
-        if bases and bases != (TaskSet,):
-            _check(name, made.tasks, namespace)
-        return made
+        tasks = [value for value in namespace.values() if _TRANSITIONS in getattr(value, "__dict__", {})]
+        if bases != (TaskSet,):
+            _check(name, tasks, namespace)
+        made: Any = super().__new__(cls, name, bases, namespace)
+        made.tasks = tasks
+        return cast("MarkovTaskSetMeta", made)
 
 
 def _check(name: str, tasks: Sequence[Task], namespace: Mapping[str, Any]) -> None:

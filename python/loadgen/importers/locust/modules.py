@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from loadgen.importers.locust import (
+    arguments,
     client,
     environment,
     events,

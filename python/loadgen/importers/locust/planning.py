@@ -9,7 +9,7 @@ from typing import Any
 from loadgen.errors import UsageError
 from loadgen.importers.locust.company import Company
 from loadgen.importers.locust.environment import Environment
-from loadgen.importers.locust.events import events
+from loadgen.importers.locust.failures import FAILURES
 from loadgen.importers.locust.loading import Loaded
 from loadgen.importers.locust.shape import LONGEST_S, LoadTestShape, spawning, stages_of
 from loadgen.importers.locust.tags import keep_tagged
@@ -91,6 +91,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         options=dict(options),
         notes=(*notes, *_notes(company, most, environment)),
         company=company,
+        tell=FAILURES.take,
     )
 
 

@@ -46,7 +46,7 @@ def task(weight: T | int = 1, /) -> T | Callable[[T], T]:
         setattr(function, _WEIGHT, 1 if callable(weight) else weight)
         return function
 
-    return decorate(cast("T", weight)) if callable(weight) else decorate
+    return decorate(weight) if callable(weight) else decorate
 
 
 def collect_tasks(bases: Iterable[type], namespace: Mapping[str, Any]) -> list[Task]:
@@ -160,10 +160,9 @@ class TaskSet(metaclass=TaskSetMeta):
 
     def execute_task(self, task: Task) -> None:
         """A function of this task set, or a task set within it."""
-        if isinstance(task, type) and issubclass(task, TaskSet):
-            task(self).run()
-        else:
-            task(self)
+        done = task(self)
+        if isinstance(done, TaskSet):
+            done.run()
 
     def schedule_task(self, task: Task, first: bool = False) -> None:
         """Has a task done next, or as the last of those that are scheduled."""
@@ -185,7 +184,7 @@ class TaskSet(metaclass=TaskSetMeta):
         wait_time = self._user.wait_time
         if wait_time is None:
             raise MissingWaitTimeError(f"{_named(self._user)} has no wait_time")
-        return wait_time()
+        return float(wait_time())
 
     def wait(self) -> None:
         """Waits as long as there is to be between two tasks."""
@@ -224,10 +223,9 @@ class DefaultTaskSet(TaskSet):
 
     def execute_task(self, task: Task) -> None:
         """A method of the user's, or a task set."""
-        if isinstance(task, type) and issubclass(task, TaskSet):
-            task(self._user).run()
-        else:
-            task(self._user)
+        done = task(self._user)
+        if isinstance(done, TaskSet):
+            done.run()
 
 
 class SequentialTaskSet(TaskSet):
