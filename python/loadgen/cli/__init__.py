@@ -18,6 +18,7 @@ from loadgen.units import printable, quoted
 _COMMANDS = {
     "blast": "Send one request over and over, at a rate or by users.",
     "run": "Run the scenarios of a Python script.",
+    "locust": "Run a Locust file as it is, with Locust's own options.",
     "ws": "Open many WebSockets, hold them, send over them and listen.",
     "find-max": "Find the highest rate that keeps a service level.",
     "init": "Write a script to start from.",

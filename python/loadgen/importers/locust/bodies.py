@@ -80,7 +80,7 @@ def _chunked(pieces: Any, kind: str | None) -> Body:
 def _multipart(data: Any, files: Any) -> Body:
     boundary = urandom(16).hex()
     fields = data.items() if isinstance(data, Mapping) else (data or ())
-    parts = []
+    parts: list[tuple[str, Mapping[str, str], bytes]] = []
     for name, values in fields:
         many = [values] if isinstance(values, str | bytes) or not hasattr(values, "__iter__") else values
         parts += [(f'form-data; name="{name}"', {}, _bytes(_said(one))) for one in many if one is not None]
@@ -99,7 +99,8 @@ def _multipart(data: Any, files: Any) -> Body:
 
 def _file(name: str, given: Any) -> tuple[str | None, bytes, str | None, Mapping[str, str]]:
     """Its name, its content, its type, and more headers."""
-    kind, more = None, {}
+    kind: str | None = None
+    more: Mapping[str, str] = {}
     if isinstance(given, tuple | list):
         file_name, content, *rest = given
         kind = rest[0] if rest else None
@@ -107,7 +108,7 @@ def _file(name: str, given: Any) -> tuple[str | None, bytes, str | None, Mapping
     else:
         told = getattr(given, "name", None)
         is_named = isinstance(told, str) and told and not told.startswith("<")
-        file_name, content = PurePath(told).name if is_named else name, given
+        file_name, content = PurePath(str(told)).name if is_named else name, given
     read = content.read() if hasattr(content, "read") else content
     return file_name, _bytes(read), kind, more
 

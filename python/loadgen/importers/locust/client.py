@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 from loadgen.importers.locust.authorization import authorize
 from loadgen.importers.locust.bodies import Body, body_of_requests, encode_pairs
 from loadgen.importers.locust.cookies import CookieJar, pairs_of
-from loadgen.importers.locust.exceptions import HTTPError, InvalidHeader, TooManyRedirects
+from loadgen.importers.locust.exceptions import HTTPError, InvalidHeader, TooManyRedirects, timed_out
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 from loadgen.importers.locust.response import Response
 from loadgen.importers.locust.session import FOREVER_S, Asked, Session, check_url, requoted
+
+# Responses and sessions are two halves of a client.
+# ruff: noqa: SLF001
 
 # What `requests` says of itself, but for the name.
 HEADERS = {
@@ -30,7 +33,7 @@ class HttpSession(Session):
     """Requests of one user, with what all of them have in common."""
 
     # By base URL and name, for users whose sessions are as they were made.
-    _untouched: dict[str, dict[Any, Asked]] = {}
+    _untouched: ClassVar[dict[str, dict[Any, Asked]]] = {}
 
     def __init__(
         self,
@@ -48,9 +51,7 @@ class HttpSession(Session):
         super().__init__(base_url, user, request_event)
         self.headers = CaseInsensitiveDict(HEADERS)
         if "://" in self.base_url and "@" in urlsplit(self.base_url).netloc:
-            self.base_url, userinfo = check_url(self.base_url)
-            name, _, password = userinfo.partition(":")
-            self.auth = (unquote(name), unquote(password))
+            self.base_url, self.auth = check_url(self.base_url)
         else:
             self._is_own = False
         self.cookies = CookieJar(self._user, self.base_url)
@@ -176,7 +177,7 @@ class HttpSession(Session):
         for unknown in options.keys() - _OPTIONS:
             raise TypeError(f"HttpSession.request() got an unexpected keyword argument {unknown!r}")
         url = url.lstrip()
-        whole, userinfo = check_url(
+        whole, credentials = check_url(
             url if url.lower().startswith(("http://", "https://")) else self.base_url + url
         )
         whole = _with_query(whole, self._params, options.get("params"))
@@ -184,10 +185,7 @@ class HttpSession(Session):
         headers.update(options.get("headers") or {})
         body = body_of_requests(options.get("data"), options.get("json"), options.get("files"))
         kept = {name: value for name, value in headers.items() if value is not None}
-        auth = options.get("auth") or self._auth
-        if auth is None and userinfo:
-            user, _, password = userinfo.partition(":")
-            auth = (unquote(user), unquote(password))
+        auth = options.get("auth") or self._auth or credentials
         asked = Asked(
             method,
             whole,
@@ -216,13 +214,19 @@ class HttpSession(Session):
 
     # Judging.
 
+    def _errors(self, response: Response) -> tuple[Exception, Exception]:
+        if response._raw.error != "timeout":
+            return super()._errors(response)
+        parts = urlsplit(response._asked.url)
+        return timed_out(parts.hostname, parts.port or _PORTS[parts.scheme], response._asked.timeout)
+
     def _counted(self, response: Response) -> Exception | None:
         if response.status_code == 0:
             return self._errors(response)[1]
         if response.status_code < _LOWEST_FAILURE:
             return None
         # Under the name, because each URL would be a kind of failure of its own.
-        return HTTPError(response._status_text(response._first.name), response=response)  # noqa: SLF001
+        return HTTPError(response._status_text(response._first.name), response=response)
 
     def _too_many(self, first: Response) -> tuple[Exception, Exception]:
         error = TooManyRedirects(f"Exceeded {self.max_redirects} redirects.", response=first)
@@ -232,7 +236,7 @@ class HttpSession(Session):
         """Adapters are for connections of `requests`; those here are the worker's."""
         self.adapters[prefix] = adapter
 
-    def __enter__(self) -> HttpSession:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -92,7 +92,7 @@ if TYPE_CHECKING or not IS_INSTALLED:
         """A body that cannot be sent twice."""
 
 else:
-    from requests.exceptions import (  # noqa: F401 - they are this module's face
+    from requests.exceptions import (  # noqa: A004, F401 - they are this module's face
         ChunkedEncodingError,
         ConnectionError,
         ConnectTimeout,
@@ -135,6 +135,17 @@ _KINDS: dict[str, tuple[type[Exception], Exception]] = {
     "proxy_failed": (ProxyError, OSError("Cannot connect to proxy.")),
     "bad_response": (ConnectionError, ValueError("the answer is not HTTP")),
 }
+
+
+class ReadTimeoutError(Exception):
+    """What `requests` finds below a ReadTimeout."""
+
+
+def timed_out(host: str | None, port: int | None, timeout_s: float | None) -> tuple[Exception, Exception]:
+    """An answer did not come in time: what is raised, and what is counted."""
+    place = f"HTTPConnectionPool(host={host!r}, port={port})"
+    error = ReadTimeout(ReadTimeoutError(f"{place}: Read timed out. (read timeout={timeout_s:g})"))
+    return error, error
 
 
 def failure_of(kind: str) -> tuple[Exception, Exception]:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from loadgen.importers.locust.flow import CatchResponseError
-
 # Longest text of an error that is told, and kinds that are told apart.
 TEXT = 500
 KINDS = 1000
@@ -41,8 +39,8 @@ class Failures:
 
 
 def describe(error: BaseException | str) -> str:
-    """What a script says of a response stands for itself; anything else is told with its kind."""
-    text = str(error) if isinstance(error, str | CatchResponseError) else repr(error)
+    """As Locust's tables have it."""
+    text = error if isinstance(error, str) else repr(error)
     return " ".join(text.split())[:TEXT]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from io import BytesIO
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from loadgen.importers.locust.authorization import basic
 from loadgen.importers.locust.bodies import body_of_fast, encode_pairs
@@ -14,6 +14,9 @@ from loadgen.importers.locust.exceptions import failure_of
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 from loadgen.importers.locust.response import Response
 from loadgen.importers.locust.session import Asked, Session, check_url, requoted
+
+# Responses and sessions are two halves of a client.
+# ruff: noqa: SLF001
 
 HEADERS = {"User-Agent": "loadgen", "Accept-Encoding": "gzip, deflate, br"}
 TIMEOUT_S = 60.0
@@ -73,7 +76,7 @@ class FastResponse(Response):
     @property
     def error(self) -> Exception | None:
         """What went wrong."""
-        return self._session._counted(self)  # noqa: SLF001 - its other half
+        return self._session._counted(self)
 
     @property
     def ok(self) -> bool:
@@ -119,7 +122,7 @@ class FastHttpSession(Session):
 
     response_class = FastResponse
     # By base URL, default headers and time, for all users that have the same.
-    _all_known: dict[Any, dict[Any, Asked]] = {}
+    _all_known: ClassVar[dict[Any, dict[Any, Asked]]] = {}
 
     def __init__(
         self,
@@ -132,9 +135,8 @@ class FastHttpSession(Session):
         super().__init__(base_url, user, request_event)
         self.auth_header: str | None = None
         if "://" in self.base_url and "@" in urlsplit(self.base_url).netloc:
-            self.base_url, userinfo = check_url(self.base_url)
-            name, _, password = userinfo.partition(":")
-            self.auth_header = basic(unquote(name), unquote(password))
+            self.base_url, credentials = check_url(self.base_url)
+            self.auth_header = basic(*credentials) if credentials else None
         self.max_redirects = options.get("max_redirects") or 30
         self.timeout_s = float(options.get("network_timeout") or TIMEOUT_S)
         self.default_headers = {**HEADERS, **(options.get("headers") or options.get("default_headers") or {})}
@@ -194,7 +196,7 @@ class FastHttpSession(Session):
         return {name: value for name, value in options.items() if value is not None and name != "stream"}
 
     def _prepare(self, method: str, url: str, name: str | None, options: dict[str, Any]) -> Asked:
-        whole, userinfo = check_url(
+        whole, credentials = check_url(
             url if url.lower().startswith(("http://", "https://")) else self.base_url + url
         )
         json = options.get("json")
@@ -214,10 +216,10 @@ class FastHttpSession(Session):
         auth = options.get("auth")
         if auth is not None:
             headers["Authorization"] = basic(*auth)
-        elif self.auth_header is not None or userinfo:
-            user, _, password = userinfo.partition(":")
-            said = self.auth_header or basic(unquote(user), unquote(password))
-            headers.setdefault("Authorization", said)
+        elif credentials is not None:
+            headers.setdefault("Authorization", basic(*credentials))
+        elif self.auth_header is not None:
+            headers.setdefault("Authorization", self.auth_header)
         # What it does not know is put into the query.
         params = dict(options.get("params") or {}) if not isinstance(options.get("params"), str) else {}
         query = [encode_pairs(options["params"])] if options.get("params") else []
@@ -243,16 +245,16 @@ class FastHttpSession(Session):
 
     def _counted(self, response: Response) -> Exception | None:
         if response.status_code == 0:
-            if response._broken is not None:  # noqa: SLF001 - its other half
-                return response._broken[1]  # noqa: SLF001
-            kind = response._raw.error or ""  # noqa: SLF001
+            if response._broken is not None:
+                return response._broken[1]
+            kind = response._raw.error or ""
             return HTTPConnectionClosed("connection closed.") if kind == "closed" else failure_of(kind)[1]
         if response.status_code < _LOWEST_FAILURE:
             return None
         return LocustBadStatusCode(response.url, response.status_code)
 
     def _too_many(self, first: Response) -> tuple[Exception, Exception]:
-        error = RetriesExceeded(first._asked.url, f"Redirection limit reached ({self.max_redirects})")  # noqa: SLF001
+        error = RetriesExceeded(first._asked.url, f"Redirection limit reached ({self.max_redirects})")
         return error, error
 
 
@@ -267,8 +269,8 @@ class _Jar:
 
     def clear(self) -> None:
         """Forgets all."""
-        if self._session._user is not None:  # noqa: SLF001 - its other half
-            self._session._user.cookies.clear()  # noqa: SLF001
+        if self._session._user is not None:
+            self._session._user.cookies.clear()
 
 
 def _with_query(url: str, query: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Responses with the members that those of `requests` have. Nothing is decoded or built before it is asked for."""
+"""Responses with the members that those of `requests` have. Nothing is read before it is asked for."""
 
 from __future__ import annotations
 
@@ -271,7 +271,7 @@ class Response:
         self._waits = False
         session = self._session
         if self._said is not None:
-            session._judge(self, None if self._said is True else self._said)
+            session._judge(self, self._said if isinstance(self._said, Exception) else None)
             return kind is None
         if kind is None:
             session._judge(self, session._counted(self))

@@ -1,11 +1,11 @@
-"""What both clients of a Locust user have in common: asking the engine, following redirects, judging what came.
+"""What both clients of a Locust user have in common: to ask the engine, to follow redirects, to judge.
 
 get ─▶ known? ──yes──▶ submit ─▶ (the greenlet waits) ─▶ Response
          │no                ▲                   │ redirected: the next hop, of the same request
          └─▶ prepared ──────┘                   ▼
                                     counted by its status, or when the with-block has judged it
 
-The engine counts a request by itself, unless a script is to judge it. So what costs here is what a script asks.
+The engine counts a request by itself, unless a script is to judge it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from loadgen._engine import Request
 from loadgen.importers.locust.driver import wait_for
@@ -294,8 +294,8 @@ class Session:
         """Connections are the worker's."""
 
 
-def check_url(url: str) -> tuple[str, str]:
-    """The URL that is sent, without what is in it of user and password; and that."""
+def check_url(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The URL that is sent, without what is in it of user and password; and them."""
     scheme, mark, _ = url.partition("://")
     if not mark:
         raise MissingSchema(f"Invalid URL {url!r}: No scheme supplied. Perhaps you meant https://{url}?")
@@ -314,9 +314,10 @@ def check_url(url: str) -> tuple[str, str]:
             host = host.encode("idna").decode()
         except UnicodeError:
             raise InvalidURL("URL has an invalid label.") from None
-    userinfo = parts.netloc.rpartition("@")[0]
+    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    credentials = (unquote(user), unquote(password)) if user or colon else None
     place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
-    return parts._replace(scheme=scheme.lower(), netloc=place).geturl(), userinfo
+    return parts._replace(scheme=scheme.lower(), netloc=place).geturl(), credentials
 
 
 def requoted(url: str) -> str:
