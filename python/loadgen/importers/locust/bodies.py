@@ -90,8 +90,8 @@ def _multipart(data: Any, files: Any) -> Body:
         named = "" if file_name is None else f'; filename="{file_name}"'
         parts.append((f'form-data; name="{name}"{named}', {**headers, **more}, content))
     pieces = []
-    for disposition, headers, content in parts:
-        lines = "".join(f"{header}: {value}\r\n" for header, value in headers.items())
+    for disposition, more_headers, content in parts:
+        lines = "".join(f"{header}: {value}\r\n" for header, value in more_headers.items())
         pieces.append(f"--{boundary}\r\nContent-Disposition: {disposition}\r\n{lines}\r\n".encode() + content)
     body = b"\r\n".join(pieces) + f"\r\n--{boundary}--\r\n".encode()
     return Body(body, f"multipart/form-data; boundary={boundary}")

@@ -46,6 +46,7 @@ class Environment:
         self.catch_exceptions = catch_exceptions
         self.parsed_options = parsed_options or argparse.Namespace()
         self.stats = RequestStats()
+        events.request.count = self.stats.count_fired
         self.runner: Any = LocalRunner(self)
         self.web_ui: Any = None
         self.process_exit_code: int | None = None

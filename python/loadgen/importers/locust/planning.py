@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from loadgen.errors import UsageError
@@ -14,6 +15,7 @@ from loadgen.importers.locust.loading import Loaded
 from loadgen.importers.locust.shape import LONGEST_S, LoadTestShape, spawning, stages_of
 from loadgen.importers.locust.tags import keep_tagged
 from loadgen.importers.locust.users import User
+from loadgen.importers.locust.wide import find_wide
 from loadgen.loads import ScenarioWish
 from loadgen.plan import Plan
 from loadgen.scenario import Scenario
@@ -74,11 +76,13 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
     stages, notes = _stages(shape, parsed)
     most = max(stage.users or 0 for stage in stages)
     company = Company(environment, most)
+    wide = find_wide([Path(str(module.__file__)) for module in loaded.modules], classes)
     plan = Plan(
         base_url=_base_url(parsed.host, classes),
         stages=stages,
         drain=environment.stop_timeout or ANSWERS_S,
         name=loaded.path.stem,
+        insecure=wide.insecure,
     )
     return Script(
         path=loaded.path,
@@ -89,7 +93,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         feeds={},
         plan=plan,
         options=dict(options),
-        notes=(*notes, *_notes(company, most, environment)),
+        notes=(*notes, *wide.notes, *_notes(company, most, environment)),
         company=company,
         tell=FAILURES.take,
     )
