@@ -141,6 +141,7 @@ class BlockedCall(Struct, frozen=True, kw_only=True):
     code: str
     longest_ms: float
     count: int
+    tool: str = ""  # whose file it is, where that is not ours
 
 
 class ScriptResult(Struct, frozen=True, kw_only=True):

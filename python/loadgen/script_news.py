@@ -30,6 +30,9 @@ _REMEDIES = {
     r"\bsubprocess\.\w+|\bos\.system": "use asyncio.create_subprocess_exec()",
 }
 _ANY_REMEDY = "await an async call, or asyncio.to_thread()"
+# In a Locust file, whose users wait without an await.
+_LOCUST_REMEDIES = {r"\brequests\.\w+|\bhttpx\.\w+|\burllib\.[\w.]+|\burlopen": "use self.client"}
+_ANY_LOCUST_REMEDY = "run it beside: gevent.get_hub().threadpool.apply(function, arguments)"
 LONGEST_CODE = 40
 _REST = "further errors, of more kinds than are listed"
 
@@ -144,6 +147,7 @@ class ScriptNews:
             file=_text(event.get("file")),
             line=_number(event.get("line")),
             code=_text(event.get("code")),
+            tool=_text(event.get("tool")),
             longest_ms=_length(event.get("longest_ms")),
             count=max(_number(event.get("count"), 1), 0),
         )
@@ -188,10 +192,11 @@ def describe_error(group: ScriptErrorGroup) -> str:
 
 def describe_blocked(call: BlockedCall) -> str:
     """What it did, and what to do instead."""
-    what, remedy = call.text, _ANY_REMEDY
+    remedies = _LOCUST_REMEDIES if call.tool == "locust" else _REMEDIES
+    what, remedy = call.text, _ANY_LOCUST_REMEDY if call.tool == "locust" else _ANY_REMEDY
     if len(what) > LONGEST_CODE:
         what = what[: LONGEST_CODE - 3] + "..."
-    for pattern, words in _REMEDIES.items():
+    for pattern, words in remedies.items():
         if found := re.search(pattern, call.text):
             what, remedy = found[0], words
             break

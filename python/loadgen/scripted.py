@@ -19,6 +19,7 @@ from loadgen.conversation import converse_by
 from loadgen.data import Exhausted
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ScriptFailed, failure_kind
+from loadgen.importers import TOOL
 from loadgen.leaving import die_with_the_parent, leave
 from loadgen.loop import LoadgenLoop
 from loadgen.mishaps import Blocking, Mishaps
@@ -95,7 +96,8 @@ class Troupe:
         self._scenarios: list[Scenario] = [by_name[one.name] for one in share.scenarios]
         self._users: set[asyncio.Task[None]] = set()
         self._mishaps = Mishaps(str(script.path))
-        self._blocking = Blocking(str(script.path), lambda: engine.running_since_ns, self._report)
+        tool = str(script.options.get(TOOL, ""))
+        self._blocking = Blocking(str(script.path), lambda: engine.running_since_ns, self._report, tool)
         self._frozen = 0
         self._is_ending = False
         self._breaks_off = False  # users are being cancelled

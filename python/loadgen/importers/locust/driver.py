@@ -22,6 +22,7 @@ __all__ = [
     "Line",
     "dismiss",
     "hub",
+    "in_a_thread",
     "later",
     "run_blocking",
     "sleep",
@@ -158,6 +159,11 @@ def dismiss(other: greenlet) -> None:
         soon(throw, other, GreenletExit)
     elif not other.dead:
         _dismissed.add(other)
+
+
+def in_a_thread(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """What a function returns that blocks in its own way, run beside the loop."""
+    return wait_for(asyncio.to_thread(function, *arguments, **options))
 
 
 def soon(callback: Callable[..., object], *arguments: Any) -> asyncio.Handle:

@@ -122,6 +122,10 @@ class Events:
     reset_stats: EventHook
 
     def __init__(self) -> None:
+        self.forget_all()
+
+    def forget_all(self) -> None:
+        """Nobody listens any more: other files, or the same ones again, are about to be loaded."""
         self.request = RequestHook()
         for name in _NAMES:
             setattr(self, name, EventHook())

@@ -38,6 +38,35 @@ def kill(one: Any, exception: Any = GreenletExit) -> None:
     one.kill(exception, block=False)
 
 
+class ThreadPool:
+    """Threads, for what blocks in a way of its own."""
+
+    def __init__(self, maxsize: int | None = None) -> None:
+        del maxsize  # asyncio has a limit
+
+    def apply(self, function: Any, args: Any = (), kwds: Any = None) -> Any:
+        """What a function returns, run in a thread."""
+        return driver.in_a_thread(function, *args, **(kwds or {}))
+
+    def spawn(self, function: Any, *args: Any, **kwargs: Any) -> greenlets.Greenlet:
+        """One that waits for a function which runs in a thread."""
+        return greenlets.Greenlet.spawn(driver.in_a_thread, function, *args, **kwargs)
+
+
+class Hub:
+    """What files ask of gevent's hub: its threads."""
+
+    threadpool = ThreadPool()
+
+
+_HUB = Hub()
+
+
+def get_hub() -> Hub:
+    """There is one."""
+    return _HUB
+
+
 def standing_in() -> dict[str, Mapping[str, Any]]:
     """By name, what each module has."""
     spawning = {
@@ -78,12 +107,19 @@ def standing_in() -> dict[str, Mapping[str, Any]]:
             "wait": wait,
             "iwait": iwait,
             "kill": kill,
+            "get_hub": get_hub,
             "with_timeout": greenlets.with_timeout,
             "version_info": (26, 9, 0),
             "__version__": "26.9.0",
         },
         "gevent.greenlet": spawning,
-        "gevent.hub": {"getcurrent": getcurrent, "GreenletExit": GreenletExit, "sleep": driver.sleep},
+        "gevent.hub": {
+            "getcurrent": getcurrent,
+            "get_hub": get_hub,
+            "GreenletExit": GreenletExit,
+            "sleep": driver.sleep,
+        },
+        "gevent.threadpool": {"ThreadPool": ThreadPool},
         "gevent.timeout": {"Timeout": greenlets.Timeout, "with_timeout": greenlets.with_timeout},
         "gevent.pool": {"Group": greenlets.Group, "Pool": greenlets.Pool},
         "gevent.event": {"Event": signals.Event, "AsyncResult": signals.AsyncResult},

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from loadgen.errors import UsageError
+from loadgen.importers.locust.events import events
 from loadgen.importers.locust.modules import stand_in
 from loadgen.importers.locust.shape import LoadTestShape
 from loadgen.importers.locust.users import User
@@ -42,6 +43,7 @@ class Loaded:
 
 def load_files(paths: Sequence[Path]) -> Loaded:
     """Executes them, with stand-ins for Locust and gevent. A UsageError names the user's own line."""
+    events.forget_all()
     with stand_in():
         modules = tuple(_execute(path) for path in paths)
     users: dict[str, type[User]] = {}

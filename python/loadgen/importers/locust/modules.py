@@ -29,6 +29,7 @@ from loadgen.importers.locust import (
     waits,
 )
 from loadgen.importers.locust.debug import run_single_user
+from loadgen.importers.locust.patches import patched
 
 _TOPS = ("locust", "gevent")
 _REMEDY = (
@@ -140,7 +141,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 @contextmanager
 def stand_in() -> Iterator[None]:
-    """Has `import locust` and `import gevent` find ours. What was there before is there again afterwards."""
+    """Has `import locust` and `import gevent` find ours, and waiting wait on the loop; until it is left."""
     before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in _TOPS}
     for name in before:
         del sys.modules[name]
@@ -155,7 +156,8 @@ def stand_in() -> Iterator[None]:
     finder = _Finder()
     sys.meta_path.insert(0, finder)
     try:
-        yield
+        with patched():
+            yield
     finally:
         sys.meta_path.remove(finder)
         for name in made:

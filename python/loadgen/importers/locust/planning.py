@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loadgen.errors import UsageError
+from loadgen.importers import TOOL
 from loadgen.importers.locust.company import Company
 from loadgen.importers.locust.environment import Environment
 from loadgen.importers.locust.failures import FAILURES
@@ -92,7 +93,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         onces=(),
         feeds={},
         plan=plan,
-        options=dict(options),
+        options={TOOL: "locust", **options},
         notes=(*notes, *wide.notes, *_notes(company, most, environment)),
         company=company,
         tell=FAILURES.take,

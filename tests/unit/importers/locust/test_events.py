@@ -53,9 +53,13 @@ def test_measure_fires_with_what_was_raised() -> None:
     told: list[dict[str, Any]] = []
     hook = RequestHook()
     hook.add_listener(lambda **arguments: told.append(arguments))
-    with hook.measure("GRPC", "call") as meta:
-        meta["response_length"] = 7
-        raise ValueError("no")
+
+    def call() -> None:
+        with hook.measure("GRPC", "call") as meta:
+            meta["response_length"] = 7
+            raise ValueError("no")
+
+    call()
     assert told[0]["response_length"] == 7
     assert isinstance(told[0]["exception"], ValueError)
     assert told[0]["response_time"] >= 0

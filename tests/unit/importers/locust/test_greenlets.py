@@ -243,7 +243,12 @@ def test_a_semaphore_lets_so_many_in_and_a_lock_its_owner_again() -> None:
 def test_a_queue_hands_on_in_order_and_holds_so_many() -> None:
     def work() -> list[int]:
         queue, taken = signals.Queue(1), []
-        giver = Greenlet.spawn(lambda: [queue.put(number) for number in range(3)])
+
+        def give() -> None:
+            for number in range(3):
+                queue.put(number)
+
+        giver = Greenlet.spawn(give)
         for _ in range(3):
             taken.append(queue.get())
             queue.task_done()
