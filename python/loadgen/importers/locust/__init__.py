@@ -5,6 +5,7 @@ files ──▶ loading: classes, shapes ──▶ planning: stages, notes ─�
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,5 +17,5 @@ from loadgen.script import Script
 
 def load(path: Path, options: Mapping[str, Any]) -> Script:
     """The script that a file comes to, with what the flags said: by the names that `parsed_options` has."""
-    more = [Path(name) for name in options.get("files") or ()]
+    more = [Path(os.path.abspath(name)) for name in options.get("files") or ()]  # noqa: PTH100 - links stay
     return make_script(load_files([path, *(one for one in more if one != path)]), options)

@@ -141,7 +141,7 @@ def _stages(shape: LoadTestShape | None, parsed: argparse.Namespace) -> tuple[li
         name = type(shape).__name__
         shape_notes = (
             *shape_notes,
-            f"{', '.join(unheard)} are not heard: {name} says how many users there are",
+            f"not heard: {', '.join(unheard)}, because {name} says how many users there are",
         )
     return stages, shape_notes
 

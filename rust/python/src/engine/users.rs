@@ -158,9 +158,9 @@ impl Engine {
             }
             let since = core.since_start(now);
             // Longer than any run where it is too large for a number of nanoseconds.
-            let rest_ns = (rest_s.max(0.0) * SECOND as f64).min(LONGEST_REST_NS) as u64;
+            let pause_ns = (rest_s.max(0.0) * SECOND as f64).min(LONGEST_REST_NS) as u64;
             let was_running = ok.is_some();
-            let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(place, since, was_running, rest_ns));
+            let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(place, since, was_running, pause_ns));
             if !leaves {
                 core.users[place].parked = Some(future.clone().unbind());
             }
