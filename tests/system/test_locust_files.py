@@ -125,10 +125,10 @@ class Visitor(HttpUser):
     def on_stop(self):
         say(self, "user-stop")
 """
-ROUND = (
-    "chain-start first twice twice inner-start inner-1 inner-2 inner-stop later at-once fails plans planned "
-    "leave chain-stop"
-).split()
+ROUND = [
+    *("chain-start", "first", "twice", "twice", "inner-start", "inner-1", "inner-2", "inner-stop"),
+    *("later", "at-once", "fails", "plans", "planned", "leave", "chain-stop"),
+]
 
 
 def test_tasks_follow_one_another_as_their_task_sets_say(scripts: Scripts, logged: Logged) -> None:

@@ -165,7 +165,7 @@ class Life:
             pass
         except StopTest:
             environment.runner.quit()
-        except Exception as error:  # noqa: BLE001 - it ends this user alone
+        except Exception as error:
             environment._take_mishap(self._kind.__name__, error)
             _logger.exception("a user of %s ended", self._kind.__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from loadgen.importers.locust.events import Events, events
@@ -65,12 +65,16 @@ class Environment:
 
     def update_user_class(self, settings: dict[str, Any]) -> None:
         """Changes what a class says of its users; as `--config-users` does."""
-        named = self.user_classes_by_name[settings["user_class_name"]]
-        for name, value in settings.items():
-            if name == "tasks":
-                named.tasks = [task for task in named.tasks if getattr(task, "__name__", "") in value]
-            elif name != "user_class_name":
-                setattr(named, name, value)
+        configure(self.user_classes_by_name[settings["user_class_name"]], settings)
+
+
+def configure(one: type[User], settings: Mapping[str, Any]) -> None:
+    """Sets attributes of a class by their names; of its tasks those stay that are named."""
+    for name, value in settings.items():
+        if name == "tasks":
+            one.tasks = [task for task in one.tasks if getattr(task, "__name__", "") in value]
+        elif name != "user_class_name":
+            setattr(one, name, value)
 
 
 class Runner:

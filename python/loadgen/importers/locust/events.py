@@ -1,4 +1,4 @@
-"""Locust's events: who listens, and what they are told. A listener that fails is logged, and the others hear."""
+"""Locust's events: who listens, and what they are told. One that fails is logged, and the others hear."""
 
 from __future__ import annotations
 

@@ -36,8 +36,9 @@ def transitions(weights: Mapping[str, int] | Sequence[str | tuple[str, int]]) ->
 class MarkovTaskSetMeta(TaskSetMeta):
     """Collects the tasks that have transitions, and sees that they lead somewhere."""
 
-    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> MarkovTaskSetMeta:
-        tasks = [value for value in namespace.values() if _TRANSITIONS in getattr(value, "__dict__", {})]
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> MarkovTaskSetMeta:  # noqa: PYI034 - mypy knows no Self here
+        marked = (value for value in namespace.values() if _TRANSITIONS in getattr(value, "__dict__", {}))
+        tasks = list(dict.fromkeys(marked))  # `current` is another name of one of them
         if bases != (TaskSet,):
             _check(name, tasks, namespace)
         made: Any = super().__new__(cls, name, bases, namespace)

@@ -1,4 +1,4 @@
-"""Which class each user of a run is of, in the order in which they come: as even a split by weight as can be. Pure.
+"""Which class each user of a run is of, in the order in which they come: as even a split as can be. Pure.
 
 Classes with a fixed count come first, then the others by weight, for ever. The next user is of the class that
 brings what there is nearest to the weights: of weight w with n users so far, the one of least
@@ -25,9 +25,8 @@ def class_order(weights: Mapping[str, float], fixed: Mapping[str, int]) -> Itera
 
 def evenly(weights: Mapping[str, float]) -> Iterator[str]:
     """Each as often as its weight, at every moment as nearly as can be."""
-    standing = [
-        (_gain(weight, weight), weight + 1, weight, name) for name, weight in weights.items() if weight > 0
-    ]
+    usable = [(name, weight) for name, weight in weights.items() if weight > 0]
+    standing = [(_gain(weight, weight), weight + 1, weight, name) for name, weight in usable]
     heapify(standing)
     while standing:
         _, reached, weight, name = standing[0]

@@ -5,21 +5,25 @@ Elsewhere, in other threads and for the loop itself, they are what they were.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from greenlet import getcurrent
 
-from loadgen.importers.locust.driver import sleep
+from loadgen.importers.locust.driver import sleep, wait_for
 
 # Another thread may hold a lock, of which nobody here is told: it is looked at again after so long.
 LOOK_S = 0.001
 
+T = TypeVar("T")
+
 _allocate = threading.Lock
+_run = asyncio.run
 
 
 class Lock:
@@ -106,6 +110,11 @@ class RLock(Lock):
         self._depth, self._owner = saved
 
 
+def run_coroutine(main: Coroutine[Any, Any, T], **options: Any) -> T:
+    """asyncio.run: a user's runs beside the others, on the loop that there is."""
+    return _run(main, **options) if getcurrent().parent is None else wait_for(main)
+
+
 @contextmanager
 def patched() -> Iterator[None]:
     """Puts them in place, for as long as files are loaded or run."""
@@ -113,9 +122,11 @@ def patched() -> Iterator[None]:
     before = {name: getattr(threading, name) for name in ours}
     before_sleep = time.sleep
     time.sleep = sleep  # type: ignore[assignment]  # ours takes numbers alone
+    asyncio.run = run_coroutine
     vars(threading).update(ours)
     try:
         yield
     finally:
         time.sleep = before_sleep
+        asyncio.run = _run
         vars(threading).update(before)

@@ -1,8 +1,9 @@
-"""From a Locust file's classes and what the flags said to a plan: how many users, how long, of which classes."""
+"""From classes and what the flags said to a plan: how many users, of which classes, for how long."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from loadgen.errors import UsageError
 from loadgen.importers import TOOL
 from loadgen.importers.locust.company import Company
-from loadgen.importers.locust.environment import Environment
+from loadgen.importers.locust.environment import Environment, configure
 from loadgen.importers.locust.failures import FAILURES
 from loadgen.importers.locust.loading import Loaded
 from loadgen.importers.locust.shape import LONGEST_S, LoadTestShape, spawning, stages_of
@@ -49,6 +50,7 @@ DEFAULTS: Mapping[str, Any] = {
     "exit_code_on_error": 1,
     "user_classes": (),
     "equal_weights": False,
+    "config_users": None,
     "profile": None,
     "only_summary": False,
 }
@@ -60,6 +62,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
     """What the engine is to play, and the company that plays it."""
     parsed = argparse.Namespace(**{**DEFAULTS, **options})
     classes = loaded.chosen(parsed.user_classes or ())
+    _configure(classes, parsed.config_users or ())
     _adapt(classes, parsed)
     shape = _shape(loaded)
     environment = Environment(
@@ -72,8 +75,6 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         stop_timeout=float(parsed.stop_timeout or 0),
         parsed_options=parsed,
     )
-    for setting in parsed.__dict__.get("config_users") or ():
-        environment.update_user_class(setting)
     stages, notes = _stages(shape, parsed)
     most = max(stage.users or 0 for stage in stages)
     company = Company(environment, most)
@@ -98,6 +99,21 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         company=company,
         tell=FAILURES.take,
     )
+
+
+def _configure(classes: Sequence[type[User]], given: Sequence[str]) -> None:
+    """What --config-users says of classes: JSON, or files of it."""
+    known = {one.__name__: one for one in classes}
+    for text in given:
+        try:
+            said = json.loads(Path(text).read_bytes() if text.endswith(".json") else text)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--config-users: {error}") from None
+        for settings in said if isinstance(said, list) else [said]:
+            name = settings.get("user_class_name") if isinstance(settings, dict) else None
+            if name not in known:
+                raise UsageError(f"--config-users: no user class {name}: there are {', '.join(known)}")
+            configure(known[name], settings)
 
 
 def _adapt(classes: Sequence[type[User]], parsed: argparse.Namespace) -> None:
@@ -166,9 +182,8 @@ def _notes(company: Company, most: int, environment: Environment) -> list[str]:
         for one in company.classes
         if not taken.get(one)
     ]
-    for one in company.classes:
-        if not one.tasks and one.run is User.run:
-            notes.append(f"{one.__name__} has no tasks")
+    idle = [one for one in company.classes if not one.tasks and one.run is User.run]
+    notes += [f"{one.__name__} has no tasks" for one in idle]
     if environment.reset_stats:
         notes.append("--reset-stats: what is counted while users come in stays counted")
     return notes

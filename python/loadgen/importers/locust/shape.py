@@ -1,10 +1,10 @@
-"""A load shape: its ticks are asked ahead of the run, as of every second of it, and become stages of users."""
+"""A load shape: its ticks are asked ahead of the run, for every second of it, and become stages."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 from loadgen.errors import UsageError
 from loadgen.shapes import Stage
@@ -74,11 +74,13 @@ def spawning(users: int, target: int, rate: float, length_s: float) -> list[Stag
 def _ticks(shape: LoadTestShape, longest_s: float, notes: list[str]) -> Iterator[tuple[int, float]]:
     """(users, spawn rate) of every second."""
     name = type(shape).__name__
+    clocks = _Clocks()
     second = 0
     while second < longest_s:
         shape._virtual_s = float(second)
         try:
-            told = shape.tick()
+            with clocks.at(second):
+                told = shape.tick()
         except Exception as error:
             raise UsageError(
                 f"{name}.tick() at {second} s: {type(error).__name__}: {error}",
@@ -99,6 +101,29 @@ def _ticks(shape: LoadTestShape, longest_s: float, notes: list[str]) -> Iterator
         second += 1
     if longest_s == LONGEST_S:
         notes.append(f"{name} does not end by itself: it is cut off after {LONGEST_S // 3600} h")
+
+
+class _Clocks:
+    """For shapes that look at a clock themselves: a second of the run is now."""
+
+    def __init__(self) -> None:
+        self._true = {name: getattr(time, name) for name in ("time", "monotonic", "perf_counter")}
+        self._shifted = {name: self._shift(clock) for name, clock in self._true.items()}
+        self._by_s = 0
+
+    def at(self, second: int) -> Self:
+        """From here to the end of the block."""
+        self._by_s = second
+        return self
+
+    def _shift(self, clock: Callable[[], float]) -> Callable[[], float]:
+        return lambda: clock() + self._by_s
+
+    def __enter__(self) -> None:
+        vars(time).update(self._shifted)
+
+    def __exit__(self, *_: object) -> None:
+        vars(time).update(self._true)
 
 
 def _spans(ticks: Iterator[tuple[int, float]]) -> Iterator[tuple[int, int, int, float]]:

@@ -7,7 +7,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from loadgen.importers.locust.driver import GreenletExit, sleep
-from loadgen.importers.locust.flow import LocustError, StopTest, StopUser
+from loadgen.importers.locust.flow import StopTest, StopUser
 from loadgen.importers.locust.greenlets import Greenlet, Group
 from loadgen.importers.locust.rest import Rest
 from loadgen.importers.locust.tasks import DefaultTaskSet, collect_tasks
@@ -137,18 +137,12 @@ class HttpUser(Rest, User):
         from loadgen.importers.locust.client import HttpSession  # when it is made: both know users
 
         super().__init__(environment)
-        self._check_host()
         self.client = HttpSession(
             base_url=self.host,
             request_event=environment.events.request,
             user=self,
             pool_manager=self.pool_manager,
         )
-        self.client.trust_env = False
-
-    def _check_host(self) -> None:
-        if self.host is None:
-            raise LocustError("no host: say it with -H URL, or as host = ... in the class")
 
 
 class FastHttpUser(Rest, User):
@@ -171,8 +165,6 @@ class FastHttpUser(Rest, User):
         from loadgen.importers.locust.fast import FastHttpSession  # as above
 
         super().__init__(environment)
-        if self.host is None:
-            raise LocustError("no host: say it with -H URL, or as host = ... in the class")
         self.client = FastHttpSession(
             base_url=self.host,
             request_event=environment.events.request,

@@ -24,7 +24,30 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_flags_have_the_names_that_files_read() -> None:
-    words = "-f a.py,b -u 10 -r 2.5 -t 1h20m -H http://h --headless -T x y -E z --csv out -s 5 A B".split()
+    words = [
+        "-f",
+        "a.py,b",
+        "-u",
+        "10",
+        "-r",
+        "2.5",
+        "-t",
+        "1h20m",
+        "-H",
+        "http://h",
+        "--headless",
+        "-T",
+        "x",
+        "y",
+        "-E",
+        "z",
+        "--csv",
+        "out",
+        "-s",
+        "5",
+        "A",
+        "B",
+    ]
     found = make_parser().read([*words[:-2], "--only-summary", *words[-2:]])
     assert (found.locustfile, found.num_users, found.spawn_rate, found.run_time) == ("a.py,b", 10, 2.5, 4800)
     assert (found.host, found.headless, found.tags, found.exclude_tags) == (

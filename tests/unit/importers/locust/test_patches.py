@@ -75,6 +75,16 @@ def test_a_lock_is_waited_for_only_so_long() -> None:
     assert blocking(work) is False
 
 
+def test_a_coroutine_runs_on_the_loop_that_there_is() -> None:
+    async def answer() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    run = asyncio.run  # the true one is what runs this test
+    assert blocking(lambda: asyncio.run(answer())) == 7
+    assert asyncio.run is run
+
+
 def test_they_are_put_back() -> None:
     before = time.sleep, threading.Lock, threading.RLock
     with patched():

@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -62,6 +63,20 @@ def test_a_shape_that_reads_the_results_is_refused_with_the_remedy() -> None:
         stages_of(Reader())
     assert refused.value.hint is not None
     assert "before the run" in refused.value.hint
+
+
+class Clocked(LoadTestShape):
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = time.time()
+
+    def tick(self) -> Any:
+        return (3, 3) if time.time() - self.began < 2.5 else None
+
+
+def test_a_shape_may_look_at_a_clock_of_its_own() -> None:
+    stages, _ = stages_of(Clocked())
+    assert sum(float(stage.duration) for stage in stages) == 3
 
 
 class Endless(LoadTestShape):
