@@ -17,7 +17,7 @@ from math import log2
 
 
 def class_order(weights: Mapping[str, float], fixed: Mapping[str, int]) -> Iterator[str]:
-    """Endless, unless all classes are fixed. Weights of those that are not fixed, and the counts of the others."""
+    """Endless, unless all classes are fixed: the weights of those that are not, the counts of the others."""
     left = {name: float(count) for name, count in fixed.items() if count > 0}
     yield from islice(evenly(left), round(sum(left.values())))
     yield from evenly(weights)
