@@ -16,7 +16,7 @@ import click
 from loadgen.cli.running import Ending, run_and_report
 from loadgen.errors import ExitCode, UsageError
 from loadgen.importers import TOOL, tool_of
-from loadgen.units import quoted
+from loadgen.units import counted, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from loadgen.importers.locust.arguments import LocustArgumentParser
     from loadgen.outputs.locust_json import LocustJson
     from loadgen.outputs.output import Output
-    from loadgen.plan import Plan
     from loadgen.result import Result
     from loadgen.script import Script
 
@@ -207,9 +206,7 @@ def _run(script: Script, found: argparse.Namespace, parser: LocustArgumentParser
         "baseline": found.baseline,
         "tolerance": "3%",
     }
-    ending = Ending(
-        files.outputs(), lambda result, folder: files.end(result, folder, plan), to_stderr=found.json
-    )
+    ending = Ending(files.outputs(), files.end, to_stderr=found.json)
     return run_and_report(plan, values, {"outputs": "--output"}, ending)
 
 
@@ -262,9 +259,8 @@ class _LocustFiles:
             made.append(self._json)
         return made
 
-    def end(self, result: Result, folder: Path, plan: Plan) -> int:
-        """Writes what is left to be written. The exit code."""
-        del plan
+    def end(self, result: Result, folder: Path) -> tuple[int, str]:
+        """Writes what is left to be written. The exit code, and why it is that."""
         found = self._found
         if found.html_file:
             name = found.html_file
@@ -279,20 +275,24 @@ class _LocustFiles:
                 shutil.copyfile(folder / "report.html", name)
             except OSError as error:
                 click.echo(f"loadgen: --html: {name} cannot be written: {error.strerror or error}", err=True)
-                return result.exit_code or ExitCode.UNUSABLE
+                return result.exit_code or ExitCode.UNUSABLE, ""
         if found.json and self._json is not None:
             sys.stdout.write(self._json.text)
         return exit_code_of(result, found.exit_code_on_error)
 
 
-def exit_code_of(result: Result, on_error: int) -> int:
-    """As Locust ends, where the run can be trusted."""
+def exit_code_of(result: Result, on_error: int) -> tuple[int, str]:
+    """As Locust ends, where the run can be trusted; and why, where loadgen would have ended otherwise."""
     if result.exit_code in (ExitCode.UNUSABLE, ExitCode.INVALID):
-        return result.exit_code
+        return result.exit_code, ""
     script = result.script
     if script is not None and script.exit_code is not None:
-        return script.exit_code
+        return script.exit_code, f"exit code {script.exit_code}: environment.process_exit_code says so"
     if any(one.passed is False for one in result.thresholds):
-        return ExitCode.THRESHOLD_FAILED
-    failed = result.requests.failed or (script is not None and (script.errors or script.stopped))
-    return on_error if failed or result.exit_code == ExitCode.UNREACHABLE else ExitCode.PASSED
+        return ExitCode.THRESHOLD_FAILED, ""
+    raised = sum(group.count for group in script.errors) if script is not None else 0
+    if not result.requests.failed and not raised and result.exit_code != ExitCode.UNREACHABLE:
+        return ExitCode.PASSED, ""
+    found = [(result.requests.failed, "request", "failed"), (raised, "task", "raised")]
+    what = " and ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in found if count)
+    return on_error, f"exit code {on_error}: {what or 'the target was not there'} (--exit-code-on-error)"

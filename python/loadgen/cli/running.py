@@ -82,7 +82,7 @@ class Ending(NamedTuple):
     """What another tool would do with a run: who watches it, and how it ends there."""
 
     outputs: Sequence[Output]
-    exit_code: Callable[[Result, Path], int]
+    exit_code: Callable[[Result, Path], tuple[int, str]]  # with the reason, where there is one
     to_stderr: bool = False  # the table, because something else goes to stdout
 
 
@@ -110,7 +110,11 @@ def run_and_report(
         keyboard = stack.enter_context(open_keyboard())
         view = make_view(live=not values["no_live"], quiet=values["quiet"], keyboard=keyboard)
         result = conduct(plan, folder, outputs, [view, *page])
-    exit_code = ending.exit_code(result, folder) if ending else result.exit_code
+    why = ""
+    if ending is not None:
+        exit_code, why = ending.exit_code(result, folder)
+        result = msgspec.structs.replace(result, exit_code=exit_code)
+    exit_code = result.exit_code
     if summary_path not in (None, "-"):  # before anything is printed, because printing may fail
         try:
             write_whole(Path(summary_path), result.to_json())
@@ -119,7 +123,7 @@ def run_and_report(
                 f"loadgen: --summary-json: {summary_path} cannot be written: {error.strerror}", err=True
             )
             exit_code = exit_code or ExitCode.UNUSABLE
-    table = render(result, folder)
+    table = render(result, folder) + (f"{why}\n" if why else "")
     if baseline is not None and exit_code != ExitCode.INTERRUPTED:
         compared, ended = _compare(baseline, folder, tolerance)
         table, exit_code = f"{table}\n{compared}", exit_code or ended

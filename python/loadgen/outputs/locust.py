@@ -115,7 +115,7 @@ class LocustCsv(Output):
             "stats": [csv_line(STATS), *self._stats(result.duration_s)],
             "stats_history": self._history,
             "failures": [csv_line(FAILURES), *self._failure_lines(result)],
-            "exceptions": [csv_line(EXCEPTIONS), *_exceptions(result)],
+            "exceptions": [csv_line(EXCEPTIONS), *self._exceptions(result)],
         }
         for name, lines in texts.items():
             write_whole(self._paths[name], "".join(lines).encode())
@@ -138,6 +138,12 @@ class LocustCsv(Output):
                 yield csv_line([group.method, group.name, group.error, group.count, *seen])
         for (label, error), count in self._counted.items():
             yield csv_line([*_type_and_name(label), error, count, *self._seen[label, error]])
+
+    def _exceptions(self, result: Result) -> Iterator[str]:
+        for group in result.script.errors if result.script is not None else ():
+            place = f"{group.file}:{group.line}: {group.code}"
+            message = group.error.partition(": ")[2] or group.error if self._of_locust else group.error
+            yield csv_line([group.count, message, place, "local"])
 
     def _row(
         self, kind: str, name: str, counters: Mapping[str, int], response: Histogram, duration_s: float
@@ -180,12 +186,6 @@ def _failures(total: Snapshot) -> Iterator[tuple[tuple[str, str], int]]:
         for kind, count in total.label_errors(label).items():
             if count:
                 yield (label, ERROR_WORDS.get(kind, kind)), count
-
-
-def _exceptions(result: Result) -> Iterator[str]:
-    for group in result.script.errors if result.script is not None else ():
-        place = f"{group.file}:{group.line}: {group.code}"
-        yield csv_line([group.count, group.error, place, "local"])
 
 
 def _iso(at: float) -> str:
