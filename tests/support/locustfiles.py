@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 # One user that does its task once: what it sends is sent in order, and no more often.
 ONCE = """
 from locust import FastHttpUser, HttpUser, constant, events, task
-from locust.exception import StopUser
 
-class Once:
+class One({kind}):
     wait_time = constant(600)
 
     @task
@@ -27,6 +26,9 @@ class Once:
             self.do()
         finally:
             self.environment.runner.quit()
+
+    def do(self):
+{lines}
 """
 
 
@@ -100,5 +102,5 @@ class Locustfiles:
     def do(self, kind: str, body: str, host: str, *arguments: str, **options: Any) -> Locusted:
         """What one user does, once; `kind` is HttpUser or FastHttpUser."""
         lines = textwrap.indent(textwrap.dedent(body).strip(), "        ")
-        source = f"{ONCE}\nclass One(Once, {kind}):\n    def do(self):\n{lines}\n"
+        source = ONCE.format(kind=kind, lines=lines)
         return self.run(source, "-H", host, "-t", "20s", *arguments, **options)

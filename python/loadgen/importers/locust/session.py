@@ -221,6 +221,7 @@ class Session:
                     response._break(self._too_many(history[0]))
                     break
                 hop = self._next(response, response._asked, urljoin(response._asked.url, _as_text(location)))
+                hop.label = response._asked.label  # all of it is counted as the first
                 request = self._make(hop)
                 if request is None:
                     response._break(failure_of("name_not_resolved"))
