@@ -31,8 +31,8 @@ _EPILOG = """
 Exit codes: 0 passed; 1, or what --exit-code-on-error says, where a request
 failed or a task raised; what a listener has put into
 environment.process_exit_code; 1 where a --threshold failed. loadgen's own are 2
-for what cannot be done as asked, and 3 where the generator was the limit or a
-worker was lost: such a run shows nothing.
+for what cannot be done as asked, 3 where the generator was the limit or a worker
+was lost (such a run shows nothing), 4 where the target was not there at all.
 """
 # Of loadgen's, beside Locust's: name, and what argparse is told of it.
 _OURS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
@@ -178,8 +178,8 @@ def _show(script: Script, found: argparse.Namespace) -> int:
     classes = company.classes
     if found.list_commands:
         click.echo("Available Users:")
-        for one in classes:
-            click.echo(f"    {one.__name__}")
+        for name in sorted(one.__name__ for one in classes):
+            click.echo(f"    {name}")
         return 0
     shares = shares_of(classes, found.num_users or len(classes))
     click.echo(json.dumps(shares, indent=4) if found.show_task_ratio_json else render_shares(shares))
@@ -283,7 +283,7 @@ class _LocustFiles:
 
 def exit_code_of(result: Result, on_error: int) -> tuple[int, str]:
     """As Locust ends, where the run can be trusted; and why, where loadgen would have ended otherwise."""
-    if result.exit_code in (ExitCode.UNUSABLE, ExitCode.INVALID):
+    if result.exit_code in (ExitCode.UNUSABLE, ExitCode.INVALID, ExitCode.UNREACHABLE):
         return result.exit_code, ""
     script = result.script
     if script is not None and script.exit_code is not None:
@@ -291,8 +291,8 @@ def exit_code_of(result: Result, on_error: int) -> tuple[int, str]:
     if any(one.passed is False for one in result.thresholds):
         return ExitCode.THRESHOLD_FAILED, ""
     raised = sum(group.count for group in script.errors) if script is not None else 0
-    if not result.requests.failed and not raised and result.exit_code != ExitCode.UNREACHABLE:
+    if not result.requests.failed and not raised:
         return ExitCode.PASSED, ""
     found = [(result.requests.failed, "request", "failed"), (raised, "task", "raised")]
     what = " and ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in found if count)
-    return on_error, f"exit code {on_error}: {what or 'the target was not there'} (--exit-code-on-error)"
+    return on_error, f"exit code {on_error}: {what} (--exit-code-on-error)"

@@ -124,7 +124,7 @@ class LocustArgumentParser(argparse.ArgumentParser):
             return
         many = action.nargs in ("*", "+")
         words = value if isinstance(value, list) else str(value).split() if many else [str(value)]
-        if isinstance(action, argparse._AppendAction):  # noqa: SLF001 - argparse tells it in no other way
+        if isinstance(action, argparse._AppendAction):
             for word in words:
                 yield f"{flag}={word}"
         elif many:

@@ -15,7 +15,6 @@ from loadgen.importers.locust.response import Response
 from loadgen.importers.locust.session import FOREVER_S, Asked, Session, check_url, requoted
 
 # Responses and sessions are two halves of a client.
-# ruff: noqa: SLF001
 
 # What `requests` says of itself, but for the name.
 HEADERS = {

@@ -92,7 +92,7 @@ if TYPE_CHECKING or not IS_INSTALLED:
         """A body that cannot be sent twice."""
 
 else:
-    from requests.exceptions import (  # noqa: A004, F401 - they are this module's face
+    from requests.exceptions import (  # noqa: F401 - they are this module's face
         ChunkedEncodingError,
         ConnectionError,
         ConnectTimeout,

@@ -16,7 +16,6 @@ from loadgen.importers.locust.response import Response
 from loadgen.importers.locust.session import Asked, Session, check_url, requoted
 
 # Responses and sessions are two halves of a client.
-# ruff: noqa: SLF001
 
 HEADERS = {"User-Agent": "loadgen", "Accept-Encoding": "gzip, deflate, br"}
 TIMEOUT_S = 60.0

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from loadgen.importers.locust.session import Asked, Session
 
 # Responses and sessions are two halves of a client, and the engine's part is private to them.
-# ruff: noqa: SLF001
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*\w+\*?\s*=\s*(?:"[^"]*"|[^",;]*))*)')

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from loadgen.user import User
 
 # Responses and sessions are two halves of a client, and the engine's part is private to them.
-# ruff: noqa: SLF001
 
 # Requests that are remembered, at most: by all users together, and by one whose headers are its own.
 REMEMBERED, OWN_REMEMBERED = 4096, 64
