@@ -140,7 +140,7 @@ from locust import HttpUser, constant, events, task
 
 @events.init_command_line_parser.add_listener
 def more(parser):
-    parser.add_argument("--size", type=int, default=1, env_var="SIZE", include_in_web_ui=True, help="of a page")
+    parser.add_argument("--size", type=int, default=1, env_var="SIZE", is_secret=False, help="of a page")
 
 class One(HttpUser):
     wait_time = constant(0.02)
@@ -169,7 +169,7 @@ def test_run_takes_the_file_by_its_name_and_several_processes(
     assert len(run.result.summary["workers"]) == 2
 
 
-def test_folders_and_several_files(locustfiles: Locustfiles, target: Target) -> None:
+def test_folders_and_several_files(locustfiles: Locustfiles) -> None:
     more = FILE.replace("Reader", "Another").replace("Writer", "Third")
     run = locustfiles.run(
         FILE, "-f", "locustfile.py,more", "-l", beside={"more/one.py": more, "more/util.py": "x = 1"}

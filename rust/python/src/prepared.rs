@@ -129,10 +129,10 @@ impl Engine {
     }
 
     /// A request of another client's than ours, which took so long.
-    #[pyo3(signature = (name, took_ms, bytes, ok))]
-    fn foreign(&self, name: &str, took_ms: f64, bytes: u64, ok: bool) -> PyResult<()> {
+    #[pyo3(signature = (name, took_ms, length, ok))]
+    fn foreign(&self, name: &str, took_ms: f64, length: u64, ok: bool) -> PyResult<()> {
         let mut core = self.core()?;
-        core.foreign_ended(name, now_ns(), (took_ms.max(0.0) * 1e6) as u64, bytes, ok);
+        core.foreign_ended(name, now_ns(), (took_ms.max(0.0) * 1e6) as u64, length, ok);
         Ok(())
     }
 }

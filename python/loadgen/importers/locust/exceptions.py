@@ -94,7 +94,7 @@ if TYPE_CHECKING or not IS_INSTALLED:
 else:
     from requests.exceptions import (  # noqa: F401 - they are this module's face
         ChunkedEncodingError,
-        ConnectionError,
+        ConnectionError,  # noqa: A004 - it is its name
         ConnectTimeout,
         ContentDecodingError,
         HTTPError,

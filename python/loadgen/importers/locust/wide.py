@@ -1,4 +1,4 @@
-"""What files ask of single requests and loadgen decides for the whole run: found in their source, and told."""
+"""What files ask of single requests and loadgen decides for the whole run: found in their source."""
 
 from __future__ import annotations
 

@@ -118,7 +118,8 @@ impl Recorder {
         add(self.block.label_word(label, LabelWord::BytesSent), bytes);
     }
 
-    /// A request that was begun under one label counts under another.
+    /// A request that was begun under one label counts under another. Nothing else makes a count less: an interval that
+    /// sees only half of it is one short for this label.
     pub fn renamed(&self, from: usize, to: usize) {
         let sent = self.block.label_word(from, LabelWord::Sent);
         sent.store(sent.load(Relaxed).saturating_sub(1), Release);

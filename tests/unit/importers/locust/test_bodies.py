@@ -62,7 +62,7 @@ def test_the_fast_client_takes_no_list() -> None:
 
 def test_files_are_parts_of_a_form() -> None:
     named = io.StringIO("two")
-    named.name = "/tmp/two.txt"
+    named.name = "folder/two.txt"
     files = {"one": ("1.txt", b"one", "text/plain", {"X-Of": "it"}), "two": named, "three": "3"}
     body = body_of_requests({"field": ["a", "b"]}, None, files)
     kind, _, boundary = (body.kind or "").partition("; boundary=")
@@ -73,8 +73,10 @@ def test_files_are_parts_of_a_form() -> None:
     assert parts[1:-1] == [
         '\r\nContent-Disposition: form-data; name="field"\r\n\r\na\r\n',
         '\r\nContent-Disposition: form-data; name="field"\r\n\r\nb\r\n',
-        '\r\nContent-Disposition: form-data; name="one"; filename="1.txt"\r\nContent-Type: text/plain\r\n'
-        "X-Of: it\r\n\r\none\r\n",
+        (
+            '\r\nContent-Disposition: form-data; name="one"; filename="1.txt"\r\nContent-Type: text/plain\r\n'
+            "X-Of: it\r\n\r\none\r\n"
+        ),
         '\r\nContent-Disposition: form-data; name="two"; filename="two.txt"\r\n\r\ntwo\r\n',
         '\r\nContent-Disposition: form-data; name="three"; filename="three"\r\n\r\n3\r\n',
     ]
