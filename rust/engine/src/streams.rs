@@ -50,6 +50,22 @@ pub enum Next {
     Nothing(Option<u64>),
 }
 
+/// What becomes of a user that parks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parked {
+    /// It waits for its next iteration.
+    Waits,
+    /// It is to leave instead.
+    Leaves,
+    /// Its next iteration, of this scenario and due at this instant, has begun already.
+    Begins {
+        /// Of what, by its place in the script.
+        scenario: usize,
+        /// When that was due, from the start of the run.
+        due_ns: u64,
+    },
+}
+
 #[derive(Debug)]
 struct User {
     stream: usize,
@@ -190,17 +206,7 @@ impl Streams {
             }
             Due::Nothing(ns) => Next::Nothing(ns),
             Due::Send(due_ns) => match stream.unpark(&self.users) {
-                Some(id) => {
-                    let user = self.users[id].as_mut().expect("a parked user lives");
-                    let drawn = stream.source.number().unwrap_or_else(|| random::bits(user.number, user.begun));
-                    user.begun += 1;
-                    user.state = State::Running;
-                    stream.source.take();
-                    if let Some(left) = &mut self.iterations_left {
-                        *left -= 1;
-                    }
-                    Next::Start { user: id, scenario: stream.scenario_of(drawn), due_ns }
-                }
+                Some(id) => Next::Start { user: id, scenario: self.begin(id), due_ns },
                 None if stream.spawning == 0 || (stream.spawning as u64) < stream.source.overdue(now_ns) => {
                     if stream.is_open && open_users >= self.most_users {
                         return Next::Nothing(None);
@@ -212,6 +218,20 @@ impl Streams {
                 None => Next::Nothing(None),
             },
         }
+    }
+
+    /// A user takes what is due. Of which scenario it is.
+    fn begin(&mut self, id: usize) -> usize {
+        let user = self.users[id].as_mut().expect("a parked user lives");
+        let stream = &mut self.streams[user.stream];
+        let drawn = stream.source.number().unwrap_or_else(|| random::bits(user.number, user.begun));
+        user.begun += 1;
+        user.state = State::Running;
+        stream.source.take();
+        if let Some(left) = &mut self.iterations_left {
+            *left -= 1;
+        }
+        stream.scenario_of(drawn)
     }
 
     /// Parks those whose rest is over. When the next one's is.
@@ -284,16 +304,33 @@ impl Streams {
         (self.users.len() - 1, number)
     }
 
+    /// As [`Streams::park`] of one that has just ended an iteration, but where the next one is due and nobody waits for
+    /// one before it, it begins without a wait.
+    pub fn go_on(&mut self, id: usize, now_ns: u64) -> Parked {
+        let parked = self.park(id, now_ns, true, 0);
+        let Some(user) = self.users[id].as_ref().filter(|_| parked == Parked::Waits) else { return parked };
+        let stream = &mut self.streams[user.stream];
+        let due = stream.source.due(now_ns);
+        let is_wanted = stream.is_open || stream.users as u64 <= stream.source.wanted_users();
+        match due {
+            Due::Send(due_ns) if is_wanted && stream.parked.len() == 1 && self.iterations_left != Some(0) => {
+                stream.parked.clear();
+                Parked::Begins { scenario: self.begin(id), due_ns }
+            }
+            _ => parked,
+        }
+    }
+
     /// A user waits for its next iteration, which does not begin before it has rested. `now_ns` counts from the start;
-    /// `was_running`: it has just ended one. Whether it is to leave instead.
-    pub fn park(&mut self, id: usize, now_ns: u64, was_running: bool, rest_ns: u64) -> bool {
-        let Some(user) = &mut self.users[id] else { return true };
+    /// `was_running`: it has just ended one.
+    pub fn park(&mut self, id: usize, now_ns: u64, was_running: bool, rest_ns: u64) -> Parked {
+        let Some(user) = &mut self.users[id] else { return Parked::Leaves };
         let stream = &mut self.streams[user.stream];
         let is_done = self.iterations_per_user.is_some_and(|most| user.begun >= most);
         if was_running && rest_ns > 0 && !is_done && !self.finished {
             user.state = State::Resting;
             self.resting.push(Reverse((now_ns + rest_ns, id)));
-            return false;
+            return Parked::Waits;
         }
         user.state = State::Parked;
         if !was_running {
@@ -305,10 +342,10 @@ impl Streams {
         }
         if is_done || self.finished {
             self.dismiss(id);
-            return true;
+            return Parked::Leaves;
         }
         stream.parked.push(id);
-        false
+        Parked::Waits
     }
 
     /// A user is gone that was not dismissed. Nobody takes its place, but that of one that had never parked.
@@ -461,7 +498,7 @@ mod tests {
             match streams.next(now_ns) {
                 Next::Spawn { stream } => {
                     let (user, _) = streams.born(stream);
-                    assert!(!streams.park(user, now_ns, false, 0));
+                    assert_eq!(Parked::Waits, streams.park(user, now_ns, false, 0));
                 }
                 Next::Start { user, .. } => users.push(user),
                 _ => return users,
@@ -473,9 +510,21 @@ mod tests {
     fn a_user_that_rests_is_due_when_its_rest_is_over() {
         let mut streams = streams(CLOSED);
         assert_eq!(begun(&mut streams, 0).len(), 3);
-        assert!(!streams.park(1, 100, true, 50));
+        assert_eq!(Parked::Waits, streams.park(1, 100, true, 50));
         assert_eq!(streams.next(149), Next::Nothing(Some(150)));
         assert!(matches!(streams.next(160), Next::Start { user: 1, due_ns: 150, .. }));
+    }
+
+    #[test]
+    fn who_is_the_only_one_to_wait_goes_on_at_once() {
+        let mut streams = streams(CLOSED);
+        assert_eq!(begun(&mut streams, 0).len(), 3);
+        assert!(matches!(streams.go_on(1, 70), Parked::Begins { due_ns: 70, .. }));
+        assert_eq!(streams.park(2, 80, true, 0), Parked::Waits);
+        assert_eq!(streams.go_on(1, 90), Parked::Waits);
+        assert_eq!(begun(&mut streams, 90).len(), 2);
+        streams.finish(100);
+        assert_eq!(streams.go_on(1, 110), Parked::Leaves);
     }
 
     #[test]
@@ -486,12 +535,12 @@ mod tests {
         let mut streams = streams(falling);
         let users = begun(&mut streams, 0);
         assert_eq!(users.len(), 3);
-        assert!(!streams.park(0, 10, true, 5 * SECOND));
-        assert!(!streams.park(2, 10, true, 5 * SECOND));
+        assert_eq!(Parked::Waits, streams.park(0, 10, true, 5 * SECOND));
+        assert_eq!(Parked::Waits, streams.park(2, 10, true, 5 * SECOND));
         // The first stays, though it rests as well; the second leaves when it has ended what it does.
         assert_eq!(streams.next(SECOND), Next::Leave { user: 2 });
         assert!(matches!(streams.next(SECOND), Next::Nothing(_)));
-        assert!(!streams.park(1, SECOND, true, SECOND));
+        assert_eq!(Parked::Waits, streams.park(1, SECOND, true, SECOND));
         assert_eq!(streams.next(SECOND), Next::Leave { user: 1 });
         assert!(matches!(streams.next(SECOND), Next::Nothing(_)));
         assert_eq!(streams.users(), 1);

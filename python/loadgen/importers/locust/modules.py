@@ -109,8 +109,15 @@ def _standing_in() -> dict[str, Mapping[str, Any]]:
         "locust.contrib.fasthttp": {
             **_public(users, "FastHttpUser"),
             **_public(fast, "FastHttpSession", "FastResponse", "LocustBadStatusCode"),
+            "ResponseContextManager": fast.FastResponse,
+            "RestResponseContextManager": fast.FastResponse,
         },
-        "locust.clients": _public(client, "HttpSession") | _public(response, "Response"),
+        "locust.clients": {
+            **_public(client, "HttpSession"),
+            "LocustResponse": response.Response,
+            "Response": response.Response,
+            "ResponseContextManager": response.Response,
+        },
         "locust.util": {},
         "locust.util.timespan": {"parse_timespan": arguments.run_time_s},
         **gevent_module.standing_in(),

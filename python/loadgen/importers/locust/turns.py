@@ -5,7 +5,8 @@ begin ──▶ park: the last turn ended, the user rests, the next is due ─�
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from _asyncio import Future  # the engine's own futures are of just this type
+from typing import TYPE_CHECKING, Any
 
 from loadgen.importers.locust.driver import GreenletExit, wait_for
 from loadgen.importers.locust.flow import StopUser
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 class Turns:
     """The turns of one user. Its task sets write to it: it stands in the way of every request."""
 
-    __slots__ = ("_park", "_place", "is_on", "ok", "rest", "stops")
+    __slots__ = ("_go_on", "_park", "_place", "is_on", "ok", "rest", "stops")
 
     def __init__(self, user: User) -> None:
-        self._park = user._engine.park
+        self._park, self._go_on = user._engine.park, user._engine.go_on
         self._place = user._place
         self.is_on = False
         self.ok: bool | None = None  # how the last one ended; None before the first
@@ -32,7 +33,14 @@ class Turns:
         if self.stops:
             raise StopUser
         rest, self.rest = self.rest, 0.0
-        if wait_for(self._park(self._place, self.ok, None, rest)) is None:
+        next_one: Any
+        if rest <= 0 and self.ok is not None:
+            next_one = self._go_on(self._place, self.ok)
+            if type(next_one) is Future:
+                next_one = wait_for(next_one)
+        else:
+            next_one = wait_for(self._park(self._place, self.ok, None, rest))
+        if next_one is None:
             self.ok = None
             raise GreenletExit
         self.is_on = True
