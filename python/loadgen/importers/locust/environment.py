@@ -92,6 +92,7 @@ class Runner:
         self.cpu_usage = 0.0
         self.client_id = "loadgen"
         self.worker_index = 0
+        self.worker_count = 1  # of its own
 
     @property
     def stats(self) -> RequestStats:
