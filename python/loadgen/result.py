@@ -122,7 +122,7 @@ class ScriptErrorGroup(Struct, frozen=True, kw_only=True):
 
 
 class FailureGroup(Struct, frozen=True, kw_only=True):
-    """Requests of one name that failed alike, in the words of the tool whose file it is. Times are of 1970."""
+    """Requests of one name that failed alike, in the words of the tool whose file it is. Times are Unix's."""
 
     method: str
     name: str

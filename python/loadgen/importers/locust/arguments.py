@@ -47,8 +47,6 @@ class LocustArgumentParser(argparse.ArgumentParser):
         said = {name: kwargs.pop(name) for name in _BEYOND if name in kwargs}
         if said.get("is_multiple"):
             kwargs.setdefault("nargs", "*")
-        if said.get("is_required"):
-            kwargs["required"] = True
         action = super().add_argument(*args, **kwargs)
         if variable:
             self.variables[variable] = action
