@@ -210,6 +210,8 @@ class Ledger:
                 latency=self.latencies(label),
             )
             for label, requests in self._of_label.items()
+            # A name that a script has changed its mind about was never sent under.
+            if requests.total or self.snapshot.role(label) != "request"
         ]
 
     def checks(self) -> list[CheckResult]:

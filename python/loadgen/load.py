@@ -93,6 +93,7 @@ class Load:
         self._answered = 0
         self._answered_at_ns = 0
         self._target_dead = False
+        self._is_enough = False  # the script has said so
         self._ended_by_itself = False  # a script's iterations were done, or its data used up
         self._warned = False
         self._load_ns = 0
@@ -178,6 +179,13 @@ class Load:
             return
         self._stopped = reason
         if not self._shut.is_set():
+            self._shut_gate(reason)
+            self._crew.finish()
+
+    def end_for_script(self, reason: str) -> None:
+        """The script has enough: what is under way ends, and all is well."""
+        if not self._shut.is_set():
+            self._is_enough = True
             self._shut_gate(reason)
             self._crew.finish()
 
@@ -336,6 +344,7 @@ class Load:
             self._interrupted
             or self._stopped
             or self._target_dead
+            or self._is_enough
             or self._watch.aborts
             or len(self._crew.lost) == len(self._crew.workers)
         ):

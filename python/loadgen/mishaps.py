@@ -98,8 +98,13 @@ class Blocking:
     """Finds code that keeps the loop: a clock interrupts it and looks where it is."""
 
     def __init__(
-        self, script: str, running_since_ns: Callable[[], int], tell_now: Callable[[], None]
+        self,
+        script: str,
+        running_since_ns: Callable[[], int],
+        tell_now: Callable[[], None],
+        tool: str = "",
     ) -> None:
+        self._tool = tool
         self._folder = str(Path(script).parent)
         self._running_since_ns = running_since_ns
         self._tell_now = tell_now
@@ -146,6 +151,7 @@ class Blocking:
                     "file": file,
                     "line": line,
                     "code": code,
+                    "tool": self._tool,
                     "longest_ms": round(longest / 1e6),
                     "count": count,
                 },

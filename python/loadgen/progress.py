@@ -20,6 +20,7 @@ ScriptEventKind = Literal[
     "script_error",
     "script_warning",
     "script_stop",
+    "script_end",
     "blocked",
     "breaker",
     "data_exhausted",

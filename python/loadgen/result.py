@@ -121,6 +121,17 @@ class ScriptErrorGroup(Struct, frozen=True, kw_only=True):
     count: int
 
 
+class FailureGroup(Struct, frozen=True, kw_only=True):
+    """Requests of one name that failed alike, in the words of the tool whose file it is. Times are Unix's."""
+
+    method: str
+    name: str
+    error: str
+    count: int
+    first_seen: float
+    last_seen: float
+
+
 class BlockedCall(Struct, frozen=True, kw_only=True):
     """A call that held up every user of its worker."""
 
@@ -130,6 +141,7 @@ class BlockedCall(Struct, frozen=True, kw_only=True):
     code: str
     longest_ms: float
     count: int
+    tool: str = ""  # whose file it is, where that is not ours
 
 
 class ScriptResult(Struct, frozen=True, kw_only=True):
@@ -144,6 +156,8 @@ class ScriptResult(Struct, frozen=True, kw_only=True):
     amplification: float | None  # attempts for each such request
     cpu_share: float | None  # of the load's time, in Python code; of the worker that spent most
     metrics: dict[str, MetricKind]  # what the script's own metrics are
+    exit_code: int | None = None  # that a file of another tool asks for
+    failures: list[FailureGroup] = []  # of a file of another tool: what its script says of requests
 
 
 class ThresholdResult(Struct, frozen=True, kw_only=True):

@@ -282,6 +282,8 @@ class Conductor:
         self._news.hear(line)
         if self._news.stop is not None and self._load is not None:
             self._load.stop_for_script(self._news.stop)
+        if self._news.end is not None and self._load is not None:
+            self._load.end_for_script(self._news.end)
 
     def output(self, line: str) -> None:
         """What a script printed."""

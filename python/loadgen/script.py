@@ -7,12 +7,12 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -26,6 +26,11 @@ from loadgen.script_source import not_awaited, twice_defined, undecorated
 from loadgen.shapes import is_closed
 from loadgen.units import quoted
 
+if TYPE_CHECKING:
+    from loadgen._engine import Engine
+    from loadgen.mishaps import Mishaps, Told
+    from loadgen.user import User
+
 T = TypeVar("T")
 
 _EXAMPLE = """A scenario is an async function of one user:
@@ -33,6 +38,24 @@ _EXAMPLE = """A scenario is an async function of one user:
   async def browse(user: User) -> None:
       await user.get("/")
 "loadgen init" writes a script to start from."""
+
+
+class Company(Protocol):
+    """Users that live a life of their own, in place of one that goes from iteration to iteration."""
+
+    async def open(self, engine: Engine, mishaps: Mishaps, base_url: str, index: int, workers: int) -> None:
+        """What is done before the first user comes."""
+
+    async def live(self, user: User) -> None:
+        """The whole life of a user. It tells the engine when it is gone."""
+
+    def finish(self) -> None:
+        """The load is over."""
+
+    async def close(self, engine: Engine) -> None:
+        """What is done after the last user has left."""
+
+
 _LOAD_FIELDS = ("rate", "users", "stages", "preset")
 
 
@@ -51,6 +74,8 @@ class Script:
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     closings: tuple[Once, ...] = ()  # what each worker runs when its last user has left
+    tell: Callable[[], Told] | None = None  # what else each worker has to tell, once a second
+    company: Company | None = None  # who plays its users, where they are not plain scenarios
 
     def plan_with(
         self,
@@ -184,7 +209,7 @@ def _execute(code: Any, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    _add_to_path(str(path.parent))
+    add_to_path(str(path.parent))
     before = sys.modules.get(name)
     sys.modules[name] = module
     try:
@@ -204,7 +229,7 @@ def _execute(code: Any, path: Path) -> ModuleType:
     return module
 
 
-def _add_to_path(folder: str) -> None:
+def add_to_path(folder: str) -> None:
     """Make files beside the script importable: before what is installed, but after what is Python's own.
 
     A scenario called random.py or http.py must not become the module of that name, for us or for others.

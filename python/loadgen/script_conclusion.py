@@ -28,7 +28,9 @@ def script_result(
     return ScriptResult(
         errors=news.errors if news else [],
         blocked=news.blocked if news else [],
+        failures=news.failures if news else [],
         stopped=evidence.stopped,
+        exit_code=news.exit_code if news else None,
         requests_per_s=round(evidence.at_gate.counters["sent"] / (evidence.load_ns / 1e9), 6),
         attempts=attempts,
         retries=retries,

@@ -14,10 +14,11 @@ from typing import Any, get_args
 import msgspec
 
 from loadgen.progress import EventKind, ScriptEventKind
-from loadgen.result import BlockedCall, ScriptErrorGroup
+from loadgen.result import BlockedCall, FailureGroup, ScriptErrorGroup
 from loadgen.units import format_ns, printable
 
 MAX_GROUPS = 200
+MAX_FAILURES = 2000
 MAX_EVENTS = 1000  # told to those who watch; counting goes on
 MAX_TEXT = 300
 _KINDS = frozenset(get_args(ScriptEventKind))
@@ -29,6 +30,9 @@ _REMEDIES = {
     r"\bsubprocess\.\w+|\bos\.system": "use asyncio.create_subprocess_exec()",
 }
 _ANY_REMEDY = "await an async call, or asyncio.to_thread()"
+# In a Locust file, whose users wait without an await.
+_LOCUST_REMEDIES = {r"\brequests\.\w+|\bhttpx\.\w+|\burllib\.[\w.]+|\burlopen": "use self.client"}
+_ANY_LOCUST_REMEDY = "run it beside: gevent.get_hub().threadpool.apply(function, arguments)"
 LONGEST_CODE = 40
 _REST = "further errors, of more kinds than are listed"
 
@@ -43,12 +47,20 @@ class ScriptNews:
         self._output_left = MAX_OUTPUT
         self._errors: dict[tuple[str, str, str, int], ScriptErrorGroup] = {}
         self._blocked: dict[tuple[str, str, int], BlockedCall] = {}
+        self._failures: dict[tuple[str, str, str], FailureGroup] = {}
         self.stop: str | None = None  # why the script itself asked to stop
+        self.end: str | None = None  # why it has enough, which is no mishap
+        self.exit_code: int | None = None  # the one that it wants
 
     @property
     def errors(self) -> list[ScriptErrorGroup]:
         """Exceptions of iterations, the commonest first."""
         return sorted(self._errors.values(), key=lambda group: -group.count)
+
+    @property
+    def failures(self) -> list[FailureGroup]:
+        """Requests that failed, in the script's words, the commonest first."""
+        return sorted(self._failures.values(), key=lambda group: -group.count)
 
     @property
     def blocked(self) -> list[BlockedCall]:
@@ -69,7 +81,13 @@ class ScriptNews:
             self._add_error(event)
         elif kind == "blocked":
             self._add_blocked(event)
+        elif kind == "failure":
+            self._add_failure(event)
+        elif kind == "exit_code":
+            self.exit_code = max(_number(event.get("code")), self.exit_code or 0)
         else:
+            if kind == "script_end" and self.end is None:
+                self.end = _text(event.get("text")) or "the script has enough"
             if kind == "script_stop" and self.stop is None:
                 self.stop = _text(event.get("text")) or "the script asked to stop"
             self._tell_other(str(kind), event)
@@ -102,12 +120,34 @@ class ScriptNews:
         else:
             self._errors[key] = msgspec.structs.replace(known, count=known.count + found.count)
 
+    def _add_failure(self, event: Mapping[str, Any]) -> None:
+        found = FailureGroup(
+            method=_text(event.get("method")),
+            name=_text(event.get("name")),
+            error=_text(event.get("error")),
+            count=max(_number(event.get("count"), 1), 0),
+            first_seen=_length(event.get("first")),
+            last_seen=_length(event.get("last")),
+        )
+        key = (found.method, found.name, found.error)
+        known = self._failures.get(key)
+        if known is not None:
+            self._failures[key] = msgspec.structs.replace(
+                known,
+                count=known.count + found.count,
+                first_seen=min(known.first_seen, found.first_seen),
+                last_seen=max(known.last_seen, found.last_seen),
+            )
+        elif len(self._failures) < MAX_FAILURES:
+            self._failures[key] = found
+
     def _add_blocked(self, event: Mapping[str, Any]) -> None:
         found = BlockedCall(
             text=_text(event.get("text")) or "a call",
             file=_text(event.get("file")),
             line=_number(event.get("line")),
             code=_text(event.get("code")),
+            tool=_text(event.get("tool")),
             longest_ms=_length(event.get("longest_ms")),
             count=max(_number(event.get("count"), 1), 0),
         )
@@ -152,10 +192,11 @@ def describe_error(group: ScriptErrorGroup) -> str:
 
 def describe_blocked(call: BlockedCall) -> str:
     """What it did, and what to do instead."""
-    what, remedy = call.text, _ANY_REMEDY
+    remedies = _LOCUST_REMEDIES if call.tool == "locust" else _REMEDIES
+    what, remedy = call.text, _ANY_LOCUST_REMEDY if call.tool == "locust" else _ANY_REMEDY
     if len(what) > LONGEST_CODE:
         what = what[: LONGEST_CODE - 3] + "..."
-    for pattern, words in _REMEDIES.items():
+    for pattern, words in remedies.items():
         if found := re.search(pattern, call.text):
             what, remedy = found[0], words
             break

@@ -19,6 +19,7 @@ from loadgen.conversation import converse_by
 from loadgen.data import Exhausted
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ScriptFailed, failure_kind
+from loadgen.importers import TOOL
 from loadgen.leaving import die_with_the_parent, leave
 from loadgen.loop import LoadgenLoop
 from loadgen.mishaps import Blocking, Mishaps
@@ -90,11 +91,13 @@ class Troupe:
         self._plan = plan
         self._share = share
         self._index = index
+        self._company = script.company
         by_name = {scenario.name: scenario for scenario in script.scenarios}
         self._scenarios: list[Scenario] = [by_name[one.name] for one in share.scenarios]
         self._users: set[asyncio.Task[None]] = set()
         self._mishaps = Mishaps(str(script.path))
-        self._blocking = Blocking(str(script.path), lambda: engine.running_since_ns, self._report)
+        tool = str(script.options.get(TOOL, ""))
+        self._blocking = Blocking(str(script.path), lambda: engine.running_since_ns, self._report, tool)
         self._frozen = 0
         self._is_ending = False
         self._breaks_off = False  # users are being cancelled
@@ -110,6 +113,9 @@ class Troupe:
         converse_by(self._share, self._engine)
         for once in self._script.onces:
             await self._prepare(once)
+        if self._company is not None:
+            base_url, workers = self._share.base_url, self._plan.workers
+            await self._company.open(self._engine, self._mishaps, base_url, self._index, workers)
         self._engine.set_spawn(self._spawn)
         gc.collect()
         gc.freeze()
@@ -120,6 +126,8 @@ class Troupe:
         self._engine.report("ready")
         await self._until_over()
         await self._leave()
+        if self._company is not None:
+            await self._company.close(self._engine)
         for closing in self._script.closings:
             await self._close_with(closing)
         self._blocking.end()
@@ -155,6 +163,8 @@ class Troupe:
             if phase == "drain" and not self._is_ending:
                 self._is_ending = True
                 self._engine.finish()
+                if self._company is not None:
+                    self._company.finish()
             await asyncio.sleep(LOOK_S)
             now = loop.time()
             if now - reported_at >= 1:
@@ -170,7 +180,8 @@ class Troupe:
     def _spawn(self, stream: int) -> None:
         place, number = self._engine.born(stream)
         user = self._user(place, number)
-        task = asyncio.get_running_loop().create_task(self._live(user), name=f"user {number}")
+        live = self._live if self._company is None else self._company.live
+        task = asyncio.get_running_loop().create_task(live(user), name=f"user {number}")
         self._users.add(task)
         task.add_done_callback(self._users.discard)
 
@@ -330,7 +341,8 @@ class Troupe:
             )
 
     def _report(self) -> None:
-        for kind, fields in [*self._mishaps.take(), *self._blocking.take()]:
+        told = self._script.tell() if self._script.tell is not None else ()
+        for kind, fields in [*self._mishaps.take(), *self._blocking.take(), *told]:
             tell(self._engine, kind, **fields)
 
     def _unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -63,6 +63,12 @@ def run_script(script: str, binary: str, task: Task, *, workers: int = 1) -> lis
     return [binary, "run", str(SCENARIOS / script), "--url", task.url, *load, *output]
 
 
+def run_locust_file(script: str, binary: str, task: Task) -> list[str]:
+    users = ["-u", str(task.connections), "-r", str(task.connections), "-t", str(task.duration_s)]
+    output = ["--no-live", "--out", str(task.folder / "run")]
+    return [binary, "run", str(SCENARIOS / script), "-H", task.url, *users, *output]
+
+
 def locust(script: str, binary: str, task: Task) -> list[str]:
     users = ["--users", str(task.connections), "--spawn-rate", str(task.connections)]
     quiet = [
@@ -113,6 +119,14 @@ def locust_peer(name: str, script: str) -> Peer:
     )
 
 
+LOCUST_FILE = Peer(
+    "run, HttpUser",
+    "loadgen",
+    partial(run_locust_file, "locust_check.py"),
+    completed=lambda _, task: int(loadgen_summary(task)["requests"]["ok"]),
+    worker_cpu_s=loadgen_worker_cpu_s,
+    exit_codes=(0, 3),
+)
 GET = script_peer("run, GET", "one_get.py")
 JOURNEY = script_peer("run, JSON", "journey.py")
 BARE = script_peer("run, bare GET", "bare_get.py")
@@ -171,12 +185,13 @@ def spread(values: list[float], unit: str = "") -> str:
 
 
 def costs(bench: Bench, pairs: int, duration_s: int) -> list[Figure]:
-    working = present(bench, (WRK, BLAST, GET, JOURNEY, FAST, HTTP, K6))
+    working = present(bench, (WRK, BLAST, GET, JOURNEY, LOCUST_FILE, FAST, HTTP, K6))
     figures = []
     for subject, peer, wanted in (
         (BLAST, WRK, ""),
         (GET, WRK, "at most 1.5"),
         (JOURNEY, WRK, "at most 2.5"),
+        (LOCUST_FILE, WRK, "at most 2"),
         (GET, BLAST, ""),
     ):
         if subject in working and peer in working:
@@ -186,6 +201,9 @@ def costs(bench: Bench, pairs: int, duration_s: int) -> list[Figure]:
         if GET in working and peer in working:
             ratios = [theirs / ours for ours, theirs in paired(bench, GET, peer, pairs, duration_s)]
             figures.append(Figure(f"{peer.name} / {GET.name}", spread(ratios), wanted))
+    if LOCUST_FILE in working and HTTP in working:
+        ratios = [theirs / ours for ours, theirs in paired(bench, LOCUST_FILE, HTTP, pairs, duration_s)]
+        figures.append(Figure(f"{HTTP.name} / {LOCUST_FILE.name}", spread(ratios), "at least 40"))
     return figures
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.artillery import Artillery
 from tests.support.command import LOADGEN
+from tests.support.locustfiles import Locustfiles
 from tests.support.proxies import Microsocks, Tinyproxy
 from tests.support.scripts import Scripts
 
@@ -62,3 +63,8 @@ def reactor(request: pytest.FixtureRequest) -> str:
     if name == "uring" and (refusal := request.getfixturevalue("uring_refusal")):
         pytest.skip(refusal)
     return name
+
+
+@pytest.fixture
+def locustfiles(loadgen: Loadgen, tmp_path: Path) -> Locustfiles:
+    return Locustfiles(loadgen, tmp_path)

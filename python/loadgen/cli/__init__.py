@@ -19,6 +19,7 @@ _COMMANDS = {
     "blast": "Send one request over and over, at a rate or by users.",
     "run": "Run the scenarios of a Python script.",
     "quick": "Send a few requests to a URL, as artillery quick does.",
+    "locust": "Run a Locust file as it is, with Locust's own options.",
     "ws": "Open many WebSockets, hold them, send over them and listen.",
     "find-max": "Find the highest rate that keeps a service level.",
     "init": "Write a script to start from.",

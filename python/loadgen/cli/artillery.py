@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadgen.cli import running
 from loadgen.cli.options import imported_options, option, origins
-from loadgen.cli.running import print_schedule, run_and_report
 from loadgen.errors import UsageError
 from loadgen.importers import TOOL
 from loadgen.outputs.kinds import KINDS
@@ -98,7 +98,7 @@ def artillery(ctx: click.Context, /, file: str, **values: Any) -> int:
     options = import_options(values)
     script, plan = make_plan(file, options, values, found)
     if values["dry_run"]:
-        return print_schedule(plan)
+        return running.print_schedule(plan)
     if values["debug"]:
         from loadgen.cli.run import debug
 
@@ -109,7 +109,8 @@ def artillery(ctx: click.Context, /, file: str, **values: Any) -> int:
     ending = Ending(script, reports)
     values["outputs"] = (*outputs, *getattr(script.module, "outputs", ()))
     try:
-        return run_and_report(plan, values, found, observers=[ending], judge=ending.judge)
+        judged = running.Ending(lambda result, _: ending.judge(result.exit_code), observers=[ending])
+        return running.run_and_report(plan, values, found, judged)
     finally:
         run_after(script)
 

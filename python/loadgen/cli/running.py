@@ -7,7 +7,7 @@ import sys
 from heapq import merge
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
@@ -21,8 +21,10 @@ from loadgen.units import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from loadgen.outputs.output import Output
     from loadgen.plan import Plan
     from loadgen.progress import Observer
+    from loadgen.result import Result
     from loadgen.stored_run import StoredRun
 
 
@@ -76,15 +78,19 @@ def _serve_page(where: str | None, stack: contextlib.ExitStack) -> list[Observer
     return [page]
 
 
+class Ending(NamedTuple):
+    """What another tool would do with a run: who watches it, and how it ends there."""
+
+    exit_code: Callable[[Result, Path], tuple[int, Sequence[str]]]  # with what there is to say of it
+    outputs: Sequence[Output] = ()
+    observers: Sequence[Observer] = ()
+    to_stderr: bool = False  # the table, because something else goes to stdout
+
+
 def run_and_report(
-    plan: Plan,
-    values: dict[str, Any],
-    found: dict[str, str],
-    *,
-    observers: Sequence[Observer] = (),
-    judge: Callable[[int], tuple[int, list[str]]] | None = None,
+    plan: Plan, values: dict[str, Any], found: dict[str, str], ending: Ending | None = None
 ) -> int:
-    """Run, print the closing table, and say how it ended. `judge` has the last word on that, in lines."""
+    """Run, print the closing table, and say how it ended."""
     from loadgen.live.keys import open_keyboard
     from loadgen.live.terminal import make_view
     from loadgen.outputs.kinds import make_output
@@ -98,13 +104,15 @@ def run_and_report(
     tolerance = read_tolerance(values["tolerance"])
     # Before the run: a baseline that cannot be read shall not cost one.
     baseline = read_run(values["baseline"]) if values["baseline"] else None
-    outputs = Outputs([make_output(text, found["outputs"]) for text in values["outputs"]])
+    made = [make_output(text, found["outputs"]) for text in values["outputs"]]
+    outputs = Outputs([*made, *(ending.outputs if ending else ())])
     with contextlib.ExitStack() as stack:
         page = _serve_page(values["page"], stack)
         keyboard = stack.enter_context(open_keyboard())
         view = make_view(live=not values["no_live"], quiet=values["quiet"], keyboard=keyboard)
-        result = conduct(plan, folder, outputs, [view, *page, *observers])
-    exit_code, said = judge(result.exit_code) if judge else (result.exit_code, [])
+        result = conduct(plan, folder, outputs, [view, *page, *(ending.observers if ending else ())])
+    exit_code, said = ending.exit_code(result, folder) if ending else (result.exit_code, ())
+    result = msgspec.structs.replace(result, exit_code=exit_code)
     if summary_path not in (None, "-"):  # before anything is printed, because printing may fail
         try:
             write_whole(Path(summary_path), result.to_json())
@@ -119,7 +127,7 @@ def run_and_report(
         table, exit_code = f"{table}\n{compared}", exit_code or ended
     try:
         if summary_path != "-":
-            click.echo(table, nl=False)
+            click.echo(table, nl=False, err=ending is not None and ending.to_stderr)
         else:
             if not values["quiet"]:
                 with contextlib.suppress(OSError):

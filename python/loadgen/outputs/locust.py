@@ -4,15 +4,20 @@
 
 Times are in ms, to a microsecond. A percentile among requests that never ended is `inf`. The history has the
 aggregated row of each second; rates in it are those of the last ten seconds.
+
+Of a Locust file they are as Locust itself writes them: percentiles of what ended, to two digits; failures in
+the script's words; with `full_history` a row for each name.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from loadgen.outputs.cells import csv_line
+from loadgen.outputs.locust_rows import percentiles_of, times_of
 from loadgen.outputs.output import Output
 from loadgen.outputs.places import check_writable, parse_file
 from loadgen.report.words import ERROR_WORDS
@@ -40,13 +45,14 @@ HISTORY = (
 FAILURES = ("Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen")
 EXCEPTIONS = ("Count", "Message", "Traceback", "Nodes")
 WINDOW_S = 10.0
+_NONE: list[object] = ["N/A"] * len(PERCENTS)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
 class LocustCsv(Output):
     """Keeps a line a second, and writes all four when the run is over."""
 
-    def __init__(self, argument: str) -> None:
+    def __init__(self, argument: str, *, of_locust: bool = False, full_history: bool = False) -> None:
         self._paths = {
             name: parse_file(f"{argument}_{name}.csv")
             for name in ("stats", "stats_history", "failures", "exceptions")
@@ -54,7 +60,8 @@ class LocustCsv(Output):
         super().__init__(f"locust-csv {argument}", *self._paths.values())
         self._started_at = 0.0
         self._history = [csv_line(HISTORY)]
-        self._window: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])  # at, requests, failures
+        self._of_locust, self._full = of_locust, full_history
+        self._windows: dict[str, deque[tuple[float, int, int]]] = {}  # at, requests, failures
         self._seen: dict[tuple[str, str], tuple[float, float]] = {}  # label, error: first and last
         self._counted: dict[tuple[str, str], int] = {}
         self._last: Snapshot | None = None
@@ -71,23 +78,29 @@ class LocustCsv(Output):
     def look(self, progress: Progress) -> None:
         """A row of the history."""
         total = self._last = progress.total
-        counters = total.counters
-        requests, failures = counters["ok"] + counters["failed"], counters["failed"]
-        while len(self._window) > 1 and self._window[1][0] <= progress.elapsed_s - WINDOW_S:
-            self._window.popleft()
-        at_s, requests_before, failures_before = self._window[0]
-        length_s = max(progress.elapsed_s - at_s, 1e-3)
-        self._window.append((progress.elapsed_s, requests, failures))
         now = round(self._started_at + progress.elapsed_s)
-        response = progress.interval.histogram("response")
-        whole = total.histogram("response")
+        for label in _requests(total) if self._full else ():
+            self._add_history(progress, now, label)
+        self._add_history(progress, now, None)
+        if not self._of_locust:
+            self._note_failures(total, now)
+
+    def _add_history(self, progress: Progress, now: int, label: str | None) -> None:
+        total, interval = progress.total, progress.interval
+        counters = total.counters if label is None else total.label_counters(label)
+        requests, failures = counters["ok"] + counters["failed"], counters["failed"]
+        window = self._windows.setdefault(label or "", deque([(0.0, 0, 0)]))
+        while len(window) > 1 and window[1][0] <= progress.elapsed_s - WINDOW_S:
+            window.popleft()
+        at_s, requests_before, failures_before = window[0]
+        length_s = max(progress.elapsed_s - at_s, 1e-3)
+        window.append((progress.elapsed_s, requests, failures))
         users = progress.now.get("users") or progress.now.get("active_users") or 0
-        cells: list[object] = [now, users, "", "Aggregated"]
+        cells: list[object] = [now, users, *(("", "Aggregated") if label is None else self._names(label))]
         cells += [(requests - requests_before) / length_s, (failures - failures_before) / length_s]
-        cells += _percentiles(response) if response.count + response.infinite else ["N/A"] * len(PERCENTS)
-        cells += [requests, failures, *_times(whole), _size(counters)]
+        cells += self._percentiles(interval.histogram("response", label))
+        cells += [requests, failures, *self._times(total.histogram("response", label)), _size(counters)]
         self._history.append(csv_line(cells))
-        self._note_failures(total, now)
 
     def _note_failures(self, total: Snapshot, now: float) -> None:
         """When each kind of failure was seen first and last."""
@@ -101,8 +114,8 @@ class LocustCsv(Output):
         texts = {
             "stats": [csv_line(STATS), *self._stats(result.duration_s)],
             "stats_history": self._history,
-            "failures": [csv_line(FAILURES), *self._failure_lines()],
-            "exceptions": [csv_line(EXCEPTIONS), *_exceptions(result)],
+            "failures": [csv_line(FAILURES), *self._failure_lines(result)],
+            "exceptions": [csv_line(EXCEPTIONS), *self._exceptions(result)],
         }
         for name, lines in texts.items():
             write_whole(self._paths[name], "".join(lines).encode())
@@ -111,25 +124,54 @@ class LocustCsv(Output):
         total = self._last
         if total is None:
             return
-        for label in _requests(total):
-            yield _row(
-                *_type_and_name(label),
-                total.label_counters(label),
-                total.histogram("response", label),
-                duration_s,
-            )
-        yield _row("", "Aggregated", total.counters, total.histogram("response"), duration_s)
+        labels = sorted(_requests(total), key=self._names) if self._of_locust else _requests(total)
+        for label in labels:
+            counters = total.label_counters(label)
+            if counters["ok"] + counters["failed"] or not self._of_locust:
+                yield self._row(*self._names(label), counters, total.histogram("response", label), duration_s)
+        yield self._row("", "Aggregated", total.counters, total.histogram("response"), duration_s)
 
-    def _failure_lines(self) -> Iterator[str]:
+    def _failure_lines(self, result: Result) -> Iterator[str]:
+        if self._of_locust and result.script is not None:
+            for group in result.script.failures:
+                seen = [_iso(group.first_seen), _iso(group.last_seen)]
+                yield csv_line([group.method, group.name, group.error, group.count, *seen])
         for (label, error), count in self._counted.items():
             yield csv_line([*_type_and_name(label), error, count, *self._seen[label, error]])
 
+    def _exceptions(self, result: Result) -> Iterator[str]:
+        for group in result.script.errors if result.script is not None else ():
+            place = f"{group.file}:{group.line}: {group.code}"
+            message = group.error.partition(": ")[2] or group.error if self._of_locust else group.error
+            yield csv_line([group.count, message, place, "local"])
 
-def _row(kind: str, name: str, counters: Mapping[str, int], response: Histogram, duration_s: float) -> str:
-    ended, failed = counters["ok"] + counters["failed"], counters["failed"]
-    cells: list[object] = [kind, name, ended, failed, *_times(response), _size(counters)]
-    cells += [ended / duration_s, failed / duration_s, *_percentiles(response)]
-    return csv_line(cells)
+    def _row(
+        self, kind: str, name: str, counters: Mapping[str, int], response: Histogram, duration_s: float
+    ) -> str:
+        ended, failed = counters["ok"] + counters["failed"], counters["failed"]
+        cells: list[object] = [kind, name, ended, failed, *self._times(response), _size(counters)]
+        cells += [ended / duration_s, failed / duration_s, *self._percentiles(response)]
+        return csv_line(cells)
+
+    def _names(self, label: str) -> tuple[str, str]:
+        """Type and name."""
+        if not self._of_locust:
+            return _type_and_name(label)
+        kind, _, name = label.partition(" ")
+        return kind, name
+
+    def _percentiles(self, histogram: Histogram) -> list[object]:
+        if not self._of_locust:
+            return _percentiles(histogram) if histogram.count + histogram.infinite else _NONE
+        times = times_of(histogram)
+        return list(percentiles_of(times, PERCENTS)) if times else _NONE
+
+    def _times(self, histogram: Histogram) -> list[object]:
+        if not self._of_locust:
+            return _times(histogram)
+        times = times_of(histogram)
+        median = percentiles_of(times, [50.0])[0] if times else 0
+        return [median, *(_ms(value) for value in (histogram.mean_ns, histogram.min_ns, histogram.max_ns))]
 
 
 def _requests(total: Snapshot) -> list[str]:
@@ -146,10 +188,8 @@ def _failures(total: Snapshot) -> Iterator[tuple[tuple[str, str], int]]:
                 yield (label, ERROR_WORDS.get(kind, kind)), count
 
 
-def _exceptions(result: Result) -> Iterator[str]:
-    for group in result.script.errors if result.script is not None else ():
-        place = f"{group.file}:{group.line}: {group.code}"
-        yield csv_line([group.count, group.error, place, "local"])
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _type_and_name(label: str) -> tuple[str, str]:

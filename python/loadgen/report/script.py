@@ -11,6 +11,7 @@ from loadgen.report.columns import cut_middle, pad, width_of
 from loadgen.result import (
     BlockedCall,
     CheckResult,
+    FailureGroup,
     Gauge,
     LabelResult,
     Metric,
@@ -111,6 +112,20 @@ def _error(group: ScriptErrorGroup) -> list[str]:
     if width_of(lines[0]) > WIDTH:
         lines = [head, f"    {cut_middle(error, WIDTH - 4)}"]
     return [*lines, _place(group)] if group.file else lines
+
+
+def failures(script: ScriptResult) -> list[str]:
+    """Requests that failed, in the script's words."""
+    return _table(f"{'failures':<31}{'count':>10}", script.failures, _failure, "kinds of failure")
+
+
+def _failure(group: FailureGroup) -> list[str]:
+    name = cut_middle(printable(f"{group.method} {group.name}"), 30)
+    head = f"{pad(name, 30)} {format_count(group.count):>10}   {printable(group.error)}"
+    if width_of(head) <= WIDTH:
+        return [head]
+    error = cut_middle(printable(group.error), WIDTH - 4)
+    return [f"{pad(name, 30)} {format_count(group.count):>10}", f"    {error}"]
 
 
 def blocked(script: ScriptResult) -> list[str]:

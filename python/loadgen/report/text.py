@@ -68,6 +68,7 @@ def _of_script(result: Result) -> list[list[str]]:
         of_script.labels(result),
         of_script.checks(result),
         of_script.metrics(result, script),
+        of_script.failures(script),
         of_script.errors(script),
         of_script.blocked(script),
         of_script.retries(script),

@@ -44,6 +44,7 @@ ERROR_WORDS = {
     "ws_close_timeout": "a close was not answered within the timeout",
     "ws_abnormal_close": "the connection ended without a close",
     "ws_closed": "the peer closed the socket",
+    "rejected": "the script says that it failed",
 }
 
 

@@ -8,7 +8,8 @@
 //!                                                           when its owner waits for it no more
 //! ```
 //!
-//! It records every request; what the answer means, and who waits for it, it does not know: a token tells its owner.
+//! It records that a request was begun and sent. How it ended is its owner's to record: only that one knows whether more
+//! belongs to it, and what the answer means. A token tells who waits for it.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -40,6 +41,8 @@ pub struct Parcel {
     pub sending: Sending,
     /// When it was asked for: its due time, but for the first request of an arrival.
     pub asked_ns: u64,
+    /// It goes on with a request that was begun before, and is counted with it.
+    pub continues: bool,
 }
 
 /// Asks the owner of a token whether it still wants its request sent. One that does not is forgotten by both.
@@ -78,7 +81,9 @@ impl<R: Reactor> Courier<R> {
     /// Takes a request. The caller has just read the clock.
     #[inline]
     pub fn submit(&mut self, recorder: &Recorder, parcel: Parcel, now: u64) {
-        recorder.begun(parcel.sending.label);
+        if !parcel.continues {
+            recorder.begun(parcel.sending.label);
+        }
         let origin = parcel.origin;
         if self.waiting[origin].is_empty()
             && let Some(slot) = self.client.acquire_for(origin, parcel.sending.owner)
@@ -96,6 +101,10 @@ impl<R: Reactor> Courier<R> {
     fn send(&mut self, recorder: &Recorder, slot: Slot, parcel: &Parcel, now: u64) {
         let Parcel { request, upload, sending, asked_ns, .. } = parcel;
         let bytes = self.client.send(slot, now, request, upload.as_ref(), *sending);
+        if parcel.continues {
+            recorder.sent_on(sending.label, bytes);
+            return;
+        }
         recorder.sent(sending.label, sending.due_ns, now, bytes);
         recorder.sample(sending.label, Kind::Dispatch, asked_ns.saturating_sub(sending.due_ns));
         if now > *asked_ns {
@@ -104,7 +113,7 @@ impl<R: Reactor> Courier<R> {
         }
     }
 
-    /// What an event of the reactor ended.
+    /// What an event of the reactor ended; it is not recorded yet.
     #[inline]
     pub fn handle(&mut self, recorder: &Recorder, event: Event, is_wanted: IsWanted<'_>) -> Option<Outcome> {
         let (happened, now) = self.client.handle(event);
@@ -129,10 +138,7 @@ impl<R: Reactor> Courier<R> {
                 recorder.sample(label, Kind::Send, took_ns);
                 return None;
             }
-            Happened::Ended(outcome) => {
-                recorder.finished(outcome.label, &outcome);
-                Some(outcome)
-            }
+            Happened::Ended(outcome) => Some(outcome),
             Happened::Connected { origin, took_ns, tls_ns } => {
                 recorder.add(Word::Connects, 1);
                 self.growth.ended(true);
@@ -188,7 +194,7 @@ impl<R: Reactor> Courier<R> {
         false
     }
 
-    /// A request that ended without an event of its own.
+    /// A request that ended without an event of its own; it is not recorded yet.
     pub fn next_ended(&mut self, recorder: &Recorder, is_wanted: IsWanted<'_>) -> Option<Outcome> {
         if let Some(outcome) = self.failed.pop_front() {
             return Some(outcome);
@@ -286,9 +292,11 @@ impl<R: Reactor> Courier<R> {
 /// A request whose time was over before it was sent.
 fn end_unsent(recorder: &Recorder, parcel: &Parcel, now: u64, kind: ErrorKind) -> Outcome {
     let Sending { due_ns, label, token, .. } = parcel.sending;
-    recorder.sample(label, Kind::Lateness, now.saturating_sub(due_ns));
+    if !parcel.continues {
+        recorder.sample(label, Kind::Lateness, now.saturating_sub(due_ns));
+    }
     let end = End::Error(kind);
-    let outcome = Outcome {
+    Outcome {
         due_ns,
         sent_ns: now,
         first_byte_ns: now,
@@ -298,7 +306,5 @@ fn end_unsent(recorder: &Recorder, parcel: &Parcel, now: u64, kind: ErrorKind) -
         bytes_sent: 0,
         bytes_received: 0,
         end,
-    };
-    recorder.finished(label, &outcome);
-    outcome
+    }
 }

@@ -72,11 +72,13 @@ pub enum ErrorKind {
     WsAbnormalClose,
     /// The peer closed a socket that was still wanted.
     WsClosed,
+    /// An answer came, and the script says that it is a failure.
+    Rejected,
 }
 
 impl ErrorKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -110,6 +112,7 @@ impl ErrorKind {
         Self::WsCloseTimeout,
         Self::WsAbnormalClose,
         Self::WsClosed,
+        Self::Rejected,
     ];
 
     /// The name that summaries and reports use.
@@ -148,6 +151,7 @@ impl ErrorKind {
             Self::WsCloseTimeout => "ws_close_timeout",
             Self::WsAbnormalClose => "ws_abnormal_close",
             Self::WsClosed => "ws_closed",
+            Self::Rejected => "rejected",
         }
     }
 }

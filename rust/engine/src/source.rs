@@ -46,6 +46,8 @@ pub struct Closed {
     workers: u64,
     /// Users that run, waiting ones included.
     active: u64,
+    /// Users that should run, when last looked at.
+    target: u64,
     /// Users that have done all that they were to do.
     retired: u64,
     /// When those asked that have no request under way.
@@ -150,7 +152,14 @@ impl Source {
     pub fn retire(&mut self) {
         if let Self::Closed(closed) = self {
             closed.retired += 1;
-            closed.active -= 1;
+            closed.active = closed.active.saturating_sub(1);
+        }
+    }
+
+    /// A user whose request has ended will ask no more, because it is not wanted.
+    pub fn forget(&mut self) {
+        if let Self::Closed(closed) = self {
+            closed.active = closed.active.saturating_sub(1);
         }
     }
 
@@ -179,6 +188,7 @@ impl Source {
             }
             Self::Closed(closed) => {
                 closed.duration_ns = 0;
+                closed.target = 0;
                 closed.next_look_ns = u64::MAX;
                 // A user that waits has asked for something that was never scheduled: only arrivals are.
                 closed.active -= closed.waiting.len() as u64;
@@ -233,6 +243,14 @@ impl Source {
         }
     }
 
+    /// Users that should run now.
+    pub fn wanted_users(&self) -> u64 {
+        match self {
+            Self::Open(_) => 0,
+            Self::Closed(closed) => closed.target,
+        }
+    }
+
     /// Users that run now.
     pub fn active_users(&self) -> u64 {
         match self {
@@ -260,6 +278,7 @@ impl Closed {
             index,
             workers,
             active: 0,
+            target: 0,
             retired: 0,
             waiting: VecDeque::new(),
             next_look_ns: 0,
@@ -296,6 +315,7 @@ impl Closed {
     fn look(&mut self, now_ns: u64) {
         self.change(now_ns);
         let wanted = self.wanted(now_ns);
+        self.target = wanted;
         while self.active < wanted {
             self.active += 1;
             self.waiting.push_back(now_ns);

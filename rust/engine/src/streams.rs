@@ -9,8 +9,11 @@
 //!
 //! Which scenario an arrival takes is drawn from its number, in the closed model from the user's and how often it has
 //! begun: the seed alone decides, whatever the target does.
+//!
+//! A user may rest before it is free again. Of users that are too many those leave first that came last.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::plan::{Load, Plan, Script};
 use crate::random;
@@ -47,12 +50,39 @@ pub enum Next {
     Nothing(Option<u64>),
 }
 
+/// What becomes of a user that parks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parked {
+    /// It waits for its next iteration.
+    Waits,
+    /// It is to leave instead.
+    Leaves,
+    /// Its next iteration, of this scenario and due at this instant, has begun already.
+    Begins {
+        /// Of what, by its place in the script.
+        scenario: usize,
+        /// When that was due, from the start of the run.
+        due_ns: u64,
+    },
+}
+
 #[derive(Debug)]
 struct User {
     stream: usize,
     /// Unique over all workers.
     number: u64,
     begun: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It was made and has not parked yet.
+    Coming,
+    Parked,
+    Running,
+    /// It parks by itself when its rest is over.
+    Resting,
 }
 
 #[derive(Debug)]
@@ -74,6 +104,8 @@ struct Stream {
 pub struct Streams {
     streams: Vec<Stream>,
     users: Vec<Option<User>>,
+    /// (when its rest is over, user), the next one first. Who went meanwhile is still among them.
+    resting: BinaryHeap<Reverse<(u64, usize)>>,
     born: u64,
     index: u64,
     workers: u64,
@@ -128,6 +160,7 @@ impl Streams {
         Self {
             streams,
             users: Vec::new(),
+            resting: BinaryHeap::new(),
             born: 0,
             index: u64::from(index),
             workers: u64::from(plan.workers),
@@ -144,7 +177,7 @@ impl Streams {
 
     /// What is to be done at an instant, counted from the start. To be asked until it is nothing.
     pub fn next(&mut self, now_ns: u64) -> Next {
-        let mut next_ns = None;
+        let mut next_ns = self.end_rests(now_ns);
         for place in 0..self.streams.len() {
             // Each in turn is asked first, or one that is never done would keep the others waiting.
             let number = (place + self.asked) % self.streams.len();
@@ -167,14 +200,11 @@ impl Streams {
         }
         let open_users: usize = self.streams.iter().filter(|one| one.is_open).map(|one| one.users).sum();
         let stream = &mut self.streams[number];
-        // Users that a falling number of them, or the end, makes superfluous.
         let _ = stream.source.due(now_ns);
-        let wanted = if stream.is_open { usize::MAX } else { stream.source.active_users() as usize };
-        if (self.finished || stream.users > wanted)
-            && let Some(user) = stream.unpark(&self.users)
-        {
+        if let Some(user) = self.superfluous(number) {
             return self.dismiss(user);
         }
+        let stream = &mut self.streams[number];
         match stream.source.due(now_ns) {
             Due::Drop => {
                 let scenario = stream.scenario_of(stream.source.number().unwrap_or(0));
@@ -188,17 +218,7 @@ impl Streams {
                 Next::Drop { scenario }
             }
             Due::Send(due_ns) => match stream.unpark(&self.users) {
-                Some(id) => {
-                    self.running += 1;
-                    let user = self.users[id].as_mut().expect("a parked user lives");
-                    let drawn = stream.source.number().unwrap_or_else(|| random::bits(user.number, user.begun));
-                    user.begun += 1;
-                    stream.source.take();
-                    if let Some(left) = &mut self.iterations_left {
-                        *left -= 1;
-                    }
-                    Next::Start { user: id, scenario: stream.scenario_of(drawn), due_ns }
-                }
+                Some(id) => Next::Start { user: id, scenario: self.begin(id), due_ns },
                 None if stream.spawning == 0 || (stream.spawning as u64) < stream.source.overdue(now_ns) => {
                     if stream.is_open && open_users >= self.most_users {
                         return Next::Nothing(None);
@@ -210,6 +230,61 @@ impl Streams {
                 None => Next::Nothing(None),
             },
         }
+    }
+
+    /// A user takes what is due. Of which scenario it is.
+    fn begin(&mut self, id: usize) -> usize {
+        let user = self.users[id].as_mut().expect("a parked user lives");
+        let stream = &mut self.streams[user.stream];
+        let drawn = stream.source.number().unwrap_or_else(|| random::bits(user.number, user.begun));
+        user.begun += 1;
+        user.state = State::Running;
+        self.running += 1;
+        stream.source.take();
+        if let Some(left) = &mut self.iterations_left {
+            *left -= 1;
+        }
+        stream.scenario_of(drawn)
+    }
+
+    /// Parks those whose rest is over. When the next one's is.
+    fn end_rests(&mut self, now_ns: u64) -> Option<u64> {
+        while let Some(&Reverse((wakes_ns, id))) = self.resting.peek() {
+            if wakes_ns > now_ns {
+                return Some(wakes_ns);
+            }
+            self.resting.pop();
+            if let Some(user) = self.users[id].as_mut().filter(|user| user.state == State::Resting) {
+                let stream = &mut self.streams[user.stream];
+                user.state = State::Parked;
+                stream.source.ended(wakes_ns);
+                stream.parked.push(id);
+            }
+        }
+        None
+    }
+
+    /// Somebody who can leave, where a falling number of users, or the end, makes some superfluous: the last ones.
+    fn superfluous(&mut self, number: usize) -> Option<usize> {
+        let Self { streams, users, resting, finished, .. } = self;
+        let stream = &mut streams[number];
+        if *finished {
+            let mut rests = std::iter::from_fn(|| resting.pop()).map(|Reverse((_, id))| id);
+            let is_resting = |user: &User| user.state == State::Resting;
+            return stream.unpark(users).or_else(|| rests.find(|&id| users[id].as_ref().is_some_and(is_resting)));
+        }
+        let wanted = if stream.is_open { usize::MAX } else { stream.source.wanted_users() as usize };
+        let excess = stream.users.saturating_sub(wanted);
+        if excess == 0 {
+            return None;
+        }
+        let own = users.iter().enumerate().rev().filter_map(|(id, user)| Some((id, user.as_ref()?)));
+        let mut last = own.filter(|(_, user)| user.stream == number).take(excess);
+        let (id, user) = last.find(|(_, user)| matches!(user.state, State::Parked | State::Resting))?;
+        if user.state == State::Resting {
+            stream.source.forget();
+        }
+        Some(id)
     }
 
     fn dismiss(&mut self, user: usize) -> Next {
@@ -238,17 +313,40 @@ impl Streams {
         let number = self.born * self.workers + self.index;
         self.born += 1;
         // A place is never taken twice: who leaves may have something to do yet.
-        self.users.push(Some(User { stream, number, begun: 0 }));
+        self.users.push(Some(User { stream, number, begun: 0, state: State::Coming }));
         (self.users.len() - 1, number)
     }
 
-    /// A user waits for its next iteration. `now_ns` counts from the start; `was_running`: it has just ended one.
-    /// Whether it is to leave instead.
-    pub fn park(&mut self, id: usize, now_ns: u64, was_running: bool) -> bool {
+    /// As [`Streams::park`] of one that has just ended an iteration, but where the next one is due and nobody waits for
+    /// one before it, it begins without a wait.
+    pub fn go_on(&mut self, id: usize, now_ns: u64) -> Parked {
+        let parked = self.park(id, now_ns, true, 0);
+        let Some(user) = self.users[id].as_ref().filter(|_| parked == Parked::Waits) else { return parked };
+        let stream = &mut self.streams[user.stream];
+        let due = stream.source.due(now_ns);
+        let is_wanted = stream.is_open || stream.users as u64 <= stream.source.wanted_users();
+        match due {
+            Due::Send(due_ns) if is_wanted && stream.parked.len() == 1 && self.iterations_left != Some(0) => {
+                stream.parked.clear();
+                Parked::Begins { scenario: self.begin(id), due_ns }
+            }
+            _ => parked,
+        }
+    }
+
+    /// A user waits for its next iteration, which does not begin before it has rested. `now_ns` counts from the start;
+    /// `was_running`: it has just ended one.
+    pub fn park(&mut self, id: usize, now_ns: u64, was_running: bool, rest_ns: u64) -> Parked {
         self.running -= usize::from(was_running);
-        let Some(user) = &self.users[id] else { return true };
+        let Some(user) = &mut self.users[id] else { return Parked::Leaves };
         let stream = &mut self.streams[user.stream];
         let is_done = self.iterations_per_user.is_some_and(|most| user.begun >= most);
+        if was_running && rest_ns > 0 && !is_done && !self.finished {
+            user.state = State::Resting;
+            self.resting.push(Reverse((now_ns + rest_ns, id)));
+            return Parked::Waits;
+        }
+        user.state = State::Parked;
         if !was_running {
             stream.spawning = stream.spawning.saturating_sub(1);
         } else if is_done {
@@ -258,21 +356,27 @@ impl Streams {
         }
         if is_done || self.finished {
             self.dismiss(id);
-            return true;
+            return Parked::Leaves;
         }
         stream.parked.push(id);
-        false
+        Parked::Waits
     }
 
-    /// A user is gone that was not dismissed.
-    pub fn gone(&mut self, id: usize, was_running: bool) {
-        self.running -= usize::from(was_running);
+    /// A user is gone that was not dismissed. Nobody takes its place, but that of one that had never parked.
+    pub fn gone(&mut self, id: usize, for_good: bool) {
         if let Some(user) = &self.users[id] {
             let stream = &mut self.streams[user.stream];
-            if was_running {
-                stream.source.retire();
-            } else {
-                stream.spawning = stream.spawning.saturating_sub(1);
+            self.running -= usize::from(user.state == State::Running);
+            match user.state {
+                State::Running | State::Resting => stream.source.retire(),
+                State::Parked => {}
+                State::Coming => {
+                    stream.spawning = stream.spawning.saturating_sub(1);
+                    if for_good {
+                        stream.source.take();
+                        stream.source.retire();
+                    }
+                }
             }
             self.dismiss(id);
         }
@@ -373,11 +477,11 @@ mod tests {
             match begun.next(SECOND) {
                 Next::Spawn { stream } => {
                     let (user, _) = begun.born(stream);
-                    begun.park(user, SECOND, false);
+                    begun.park(user, SECOND, false, 0);
                 }
                 Next::Start { user, scenario, .. } => {
                     *drawn.entry(scenario).or_default() += 1;
-                    begun.park(user, SECOND, true);
+                    begun.park(user, SECOND, true, 0);
                 }
                 _ => break,
             }
@@ -398,7 +502,7 @@ mod tests {
             match streams.next(now) {
                 Next::Spawn { stream } => {
                     let (user, _) = streams.born(stream);
-                    streams.park(user, now, false);
+                    streams.park(user, now, false, 0);
                 }
                 Next::Start { user, .. } => begun.push(user),
                 Next::Drop { .. } => dropped += 1,
@@ -407,7 +511,7 @@ mod tests {
         };
         // 400 a second: the first two begin and go on.
         assert_eq!(go_on_until(&mut streams, SECOND / 4), (2, 99));
-        streams.park(0, SECOND / 4, true);
+        streams.park(0, SECOND / 4, true, 0);
         assert_eq!(go_on_until(&mut streams, SECOND / 4 + 2_500_000), (3, 99), "one has ended: the next one begins");
         assert_eq!(go_on_until(&mut streams, SECOND / 2 - 1), (3, 197));
         assert_eq!(go_on_until(&mut streams, SECOND / 2 + 7_500_000).0, 3 + 4, "there is no cap any more");
@@ -423,12 +527,82 @@ mod tests {
                 continue;
             }
             for user in 0..3 {
-                streams.park(user, 0, false);
+                streams.park(user, 0, false, 0);
             }
         }
         streams.gone(2, false);
         assert!(matches!(streams.next(0), Next::Start { user: 1, .. }));
         assert!(matches!(streams.next(0), Next::Start { user: 0, .. }));
         assert_eq!(streams.users(), 2);
+    }
+
+    /// A crowd of users that have parked, of which each that could begin has begun.
+    fn begun(streams: &mut Streams, now_ns: u64) -> Vec<usize> {
+        let mut users = Vec::new();
+        loop {
+            match streams.next(now_ns) {
+                Next::Spawn { stream } => {
+                    let (user, _) = streams.born(stream);
+                    assert_eq!(Parked::Waits, streams.park(user, now_ns, false, 0));
+                }
+                Next::Start { user, .. } => users.push(user),
+                _ => return users,
+            }
+        }
+    }
+
+    #[test]
+    fn a_user_that_rests_is_due_when_its_rest_is_over() {
+        let mut streams = streams(CLOSED);
+        assert_eq!(begun(&mut streams, 0).len(), 3);
+        assert_eq!(Parked::Waits, streams.park(1, 100, true, 50));
+        assert_eq!(streams.next(149), Next::Nothing(Some(150)));
+        assert!(matches!(streams.next(160), Next::Start { user: 1, due_ns: 150, .. }));
+    }
+
+    #[test]
+    fn who_is_the_only_one_to_wait_goes_on_at_once() {
+        let mut streams = streams(CLOSED);
+        assert_eq!(begun(&mut streams, 0).len(), 3);
+        assert!(matches!(streams.go_on(1, 70), Parked::Begins { due_ns: 70, .. }));
+        assert_eq!(streams.park(2, 80, true, 0), Parked::Waits);
+        assert_eq!(streams.go_on(1, 90), Parked::Waits);
+        assert_eq!(begun(&mut streams, 90).len(), 2);
+        streams.finish(100);
+        assert_eq!(streams.go_on(1, 110), Parked::Leaves);
+    }
+
+    #[test]
+    fn who_came_last_leaves_first_even_while_it_rests() {
+        let falling = r#"{"model": "closed", "stages": [
+            {"duration_ns": 1000000000, "from_users": 3, "to_users": 3},
+            {"duration_ns": 1000000000, "from_users": 1, "to_users": 1}]}"#;
+        let mut streams = streams(falling);
+        let users = begun(&mut streams, 0);
+        assert_eq!(users.len(), 3);
+        assert_eq!(Parked::Waits, streams.park(0, 10, true, 5 * SECOND));
+        assert_eq!(Parked::Waits, streams.park(2, 10, true, 5 * SECOND));
+        // The first stays, though it rests as well; the second leaves when it has ended what it does.
+        assert_eq!(streams.next(SECOND), Next::Leave { user: 2 });
+        assert!(matches!(streams.next(SECOND), Next::Nothing(_)));
+        assert_eq!(Parked::Waits, streams.park(1, SECOND, true, SECOND));
+        assert_eq!(streams.next(SECOND), Next::Leave { user: 1 });
+        assert!(matches!(streams.next(SECOND), Next::Nothing(_)));
+        assert_eq!(streams.users(), 1);
+        streams.finish(SECOND);
+        assert_eq!(streams.next(SECOND), Next::Leave { user: 0 });
+        assert_eq!(streams.users(), 0);
+    }
+
+    #[test]
+    fn nobody_takes_the_place_of_one_that_is_gone_for_good() {
+        let mut streams = streams(CLOSED);
+        let Next::Spawn { stream } = streams.next(0) else { panic!("users are wanted") };
+        let (user, _) = streams.born(stream);
+        streams.gone(user, true);
+        assert_eq!(begun(&mut streams, 0).len(), 2);
+        streams.gone(1, false);
+        streams.gone(2, true);
+        assert!(streams.is_exhausted(0));
     }
 }

@@ -213,6 +213,41 @@ fn a_label_of_an_interval_has_what_came_in_it() {
 }
 
 #[test]
+fn a_judgement_counts_more_than_a_status_and_every_request_once() {
+    let (block, recorder) = block();
+    let (label, other) = (recorder.label("GET /", Role::Request), recorder.label("GET /named", Role::Request));
+    let ends = [End::Response(200), End::Response(404), End::Error(ErrorKind::Closed)];
+    for end in ends {
+        for is_ok in [true, false] {
+            let outcome = Outcome {
+                due_ns: 10,
+                sent_ns: 20,
+                first_byte_ns: 25,
+                done_ns: 30,
+                label,
+                token: 0,
+                bytes_sent: 0,
+                bytes_received: 7,
+                end,
+            };
+            recorder.begun(label);
+            recorder.renamed(label, other);
+            recorder.judged(other, &outcome, is_ok);
+        }
+    }
+    let snapshot = Snapshot::read([&block]);
+    let (before, after) = (snapshot.label("GET /").unwrap(), snapshot.label("GET /named").unwrap());
+    let count_of = |status| after.statuses().into_iter().find(|(one, _)| *one == status).map(|(_, count)| count);
+    assert_eq!((before.counters()["sent"], after.counters()["sent"]), (0, 6));
+    assert_eq!((after.counters()["ok"], after.counters()["failed"]), (3, 3));
+    assert_eq!((count_of(200), count_of(404)), (Some(2), Some(2)));
+    // A 200 that was refused, and what had no answer and was not forgiven; a 404 speaks for itself.
+    assert_eq!((after.errors()["rejected"], after.errors()["closed"]), (1, 1));
+    let response = after.histogram(Kind::Response);
+    assert_eq!((response.count, response.infinite), (5, 1));
+}
+
+#[test]
 fn the_interchange_format_keeps_every_bucket() {
     let ours = histogram(&samples(9, 50_000));
     let bytes = ours.encode();

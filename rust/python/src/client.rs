@@ -30,14 +30,14 @@ const CLOSE_NS: u64 = 5 * SECOND;
 #[pyclass(module = "loadgen._engine", subclass, frozen, weakref, dict)]
 pub(crate) struct Client {
     #[pyo3(get, name = "_engine")]
-    engine: Py<Engine>,
+    pub(crate) engine: Py<Engine>,
     /// Its place in the engine.
     #[pyo3(get, name = "_place")]
-    place: usize,
+    pub(crate) place: usize,
     /// Requests made so far.
-    made: AtomicU64,
+    pub(crate) made: AtomicU64,
     #[pyo3(get)]
-    cookies: Py<Cookies>,
+    pub(crate) cookies: Py<Cookies>,
 }
 
 /// A request that can be sent, and how long its response may take.
@@ -165,7 +165,7 @@ fn needs_conversation(options: &Bound<'_, PyDict>) -> bool {
 }
 
 /// The methods that there are, by their names.
-fn method_named(name: &str) -> PyResult<&'static str> {
+pub(crate) fn method_named(name: &str) -> PyResult<&'static str> {
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PURGE", "REPORT", "PROPFIND"];
     let found = known.into_iter().find(|known| known.eq_ignore_ascii_case(name));
     found.ok_or_else(|| PyTypeError::new_err(format!("expected a method such as \"GET\", got {name:?}")))

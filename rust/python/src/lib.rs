@@ -7,6 +7,8 @@ mod client;
 mod cookies;
 mod engine;
 mod json;
+mod pending;
+mod prepared;
 mod proxy;
 mod ready;
 mod request;
@@ -54,6 +56,8 @@ mod _engine {
     use super::engine::Engine;
     #[pymodule_export]
     use super::json::json_at;
+    #[pymodule_export]
+    use super::prepared::Request;
     #[pymodule_export]
     use super::proxy::leaves_out;
     #[pymodule_export]

@@ -70,11 +70,12 @@ impl Prepared {
         }
     }
 
-    /// Puts a `Cookie` header at the end of the head of a request without a body.
+    /// Puts a `Cookie` header at the end of the head.
     pub(crate) fn add_cookies(&mut self, line: &str) {
         if !line.is_empty() {
-            let head = &self.bytes[..self.bytes.len() - 2];
-            self.bytes = [head, b"Cookie: ", line.as_bytes(), b"\r\n\r\n"].concat().into();
+            let end = memchr::memmem::find(&self.bytes, b"\r\n\r\n").map_or(self.bytes.len(), |end| end + 2);
+            let (head, rest) = self.bytes.split_at(end);
+            self.bytes = [head, b"Cookie: ", line.as_bytes(), b"\r\n", rest].concat().into();
         }
     }
 }
@@ -410,7 +411,7 @@ fn label_path(absolute: &str, slash: &str, url: &str) -> String {
 }
 
 /// Where a URL leads: `http://host:port`.
-fn site_of(url: &str) -> Option<String> {
+pub(crate) fn site_of(url: &str) -> Option<String> {
     let (scheme, _) = url.split_once("://")?;
     let (authority, _) = split(url)?;
     let usual = if scheme == "https" { ":443" } else { ":80" };

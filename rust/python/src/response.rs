@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 
 use loadgen_engine::http::cookies::pair_of;
 use loadgen_engine::http::decoding::decode;
@@ -14,6 +15,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::cookies::Cookies;
+use crate::pending::Pending;
 
 const NANOSECOND: f64 = 1e-9;
 
@@ -29,9 +31,12 @@ pub(crate) struct Response {
     url: Py<PyString>,
     raw: Option<Py<PyBytes>>,
     shape: Shape,
+    due_ns: u64,
     sent_ns: u64,
     first_byte_ns: u64,
     done_ns: u64,
+    /// Where it waits to be recorded.
+    pub(crate) pending: AtomicUsize,
     content: PyOnceLock<Py<PyBytes>>,
     headers: PyOnceLock<Py<PyAny>>,
     history: PyOnceLock<Py<PyList>>,
@@ -53,9 +58,30 @@ impl Response {
             Some((shape, bytes)) if error.is_none() => (shape, Some(PyBytes::new(py, bytes).unbind())),
             _ => (Shape::default(), None),
         };
-        let Outcome { sent_ns, first_byte_ns, done_ns, .. } = *outcome;
+        let Outcome { due_ns, sent_ns, first_byte_ns, done_ns, .. } = *outcome;
         let (content, headers, history) = (PyOnceLock::new(), PyOnceLock::new(), PyOnceLock::new());
-        Self { status, error, method, url, raw, shape, sent_ns, first_byte_ns, done_ns, content, headers, history }
+        let pending = AtomicUsize::new(Pending::NONE);
+        Self {
+            status,
+            error,
+            method,
+            url,
+            raw,
+            shape,
+            due_ns,
+            sent_ns,
+            first_byte_ns,
+            done_ns,
+            pending,
+            content,
+            headers,
+            history,
+        }
+    }
+
+    /// One that is not recorded yet, or goes on with another.
+    pub(crate) fn pending(self, place: usize, whole: &Outcome) -> Self {
+        Self { pending: AtomicUsize::new(place), due_ns: whole.due_ns, ..self }
     }
 
     /// A response whose head has come, and whose body goes elsewhere.
@@ -143,7 +169,6 @@ impl Response {
         let mut response = httparse::Response::new(&mut headers);
         // The engine has read it before; had it been wrong, there would be no response.
         let _ = response.parse(self.head(py));
-        let latin = |bytes: &[u8]| bytes.iter().map(|&byte| char::from(byte)).collect();
         response.headers.iter().map(|header| (header.name.to_owned(), latin(header.value))).collect()
     }
 
@@ -221,6 +246,19 @@ impl Response {
         self.done_ns.saturating_sub(self.sent_ns) as f64 * NANOSECOND
     }
 
+    /// Milliseconds from when it was due, or the one that was sent on to it, to the last byte.
+    #[getter]
+    fn _took_ms(&self) -> f64 {
+        self.done_ns.saturating_sub(self.due_ns) as f64 * 1e-6
+    }
+
+    /// What its server calls its status.
+    #[getter]
+    fn _reason(&self, py: Python<'_>) -> String {
+        let line = self.head(py).split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or_default();
+        line.splitn(3, |&byte| byte == b' ').nth(2).map_or_else(String::new, latin)
+    }
+
     #[getter]
     fn timings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let timings = PyDict::new(py);
@@ -247,6 +285,10 @@ impl Response {
         let outcome = self.error.map_or_else(|| self.status.to_string(), str::to_owned);
         format!("<Response {outcome} {} {}>", self.method, self.url.bind(py))
     }
+}
+
+fn latin(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
 }
 
 fn is(name: &str, wanted: &str) -> bool {

@@ -19,7 +19,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    fn new(sums: Sums) -> Self {
+    pub(crate) fn new(sums: Sums) -> Self {
         Self { total: sums.total(), sums }
     }
 

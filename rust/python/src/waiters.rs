@@ -1,6 +1,6 @@
 //! Who waits for which answer. It knows neither connections nor what an answer says.
 
-use loadgen_engine::outcome::Outcome;
+use loadgen_engine::outcome::{End, Outcome};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -9,6 +9,27 @@ use pyo3::types::PyString;
 use crate::body::Body;
 use crate::cookies::Cookies;
 use crate::stream::Stream;
+
+/// When the end of a request is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// As soon as it has ended.
+    AtOnce,
+    /// Likewise, unless it was redirected: then with what follows.
+    UnlessRedirected,
+    /// When the script says what it makes of it.
+    Later,
+}
+
+impl Recorded {
+    pub(crate) fn waits(self, end: End) -> bool {
+        match self {
+            Self::AtOnce => false,
+            Self::UnlessRedirected => matches!(end, End::Response(301 | 302 | 303 | 307 | 308)),
+            Self::Later => true,
+        }
+    }
+}
 
 /// Who waits for an answer.
 pub(crate) struct Waiter {
@@ -21,6 +42,9 @@ pub(crate) struct Waiter {
     pub(crate) stream: Option<Py<Stream>>,
     /// Who makes the body of the request while it is sent.
     pub(crate) body: Option<Py<Body>>,
+    pub(crate) recorded: Recorded,
+    /// What it goes on with: how the request ended that was sent on.
+    pub(crate) before: Option<Box<Outcome>>,
 }
 
 impl Waiter {

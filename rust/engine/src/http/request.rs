@@ -68,14 +68,34 @@ pub fn render_parts(
     headers: &[(String, String)],
     body: Option<&[u8]>,
 ) -> Result<Rendered, PlanError> {
+    let user_agent = concat!("loadgen/", env!("CARGO_PKG_VERSION"));
+    render_with(&[("User-Agent", user_agent), ("Accept", "*/*")], method, url, headers, body)
+}
+
+/// The same, with no header of our own but those that HTTP asks for.
+pub fn render_bare(
+    method: &str,
+    url: &str,
+    headers: &[(String, String)],
+    body: Option<&[u8]>,
+) -> Result<Rendered, PlanError> {
+    render_with(&[], method, url, headers, body)
+}
+
+fn render_with(
+    usual: &[(&str, &str)],
+    method: &str,
+    url: &str,
+    headers: &[(String, String)],
+    body: Option<&[u8]>,
+) -> Result<Rendered, PlanError> {
     let (authority, path) =
         split(url).ok_or_else(|| PlanError(format!("url: expected http://HOST/PATH, got {url:?}")))?;
     if !is_token(method) {
         return Err(PlanError(format!("method: expected a method, got {method:?}")));
     }
     let mut bytes = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
-    let user_agent = concat!("loadgen/", env!("CARGO_PKG_VERSION"));
-    for (name, value) in [("Host", authority), ("User-Agent", user_agent), ("Accept", "*/*")] {
+    for &(name, value) in [("Host", authority)].iter().chain(usual) {
         if !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }

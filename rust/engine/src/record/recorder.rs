@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 use super::block::{Block, HeadWord, Kind, LabelWord, Role, TallyKind, Word};
 use super::buckets;
 use crate::clock;
-use crate::outcome::{End, Outcome};
+use crate::outcome::{End, ErrorKind, Outcome};
 
 /// Writes one worker's outcomes into its block.
 #[derive(Debug)]
@@ -35,6 +35,11 @@ impl Recorder {
         let recorder = Self { block };
         recorder.heartbeat(clock::now_ns());
         recorder
+    }
+
+    /// What it has written.
+    pub fn block(&self) -> &Block {
+        &self.block
     }
 
     /// A slot for a label; when the block is full, the last one is shared.
@@ -108,6 +113,19 @@ impl Recorder {
         self.sample(label, Kind::Lateness, sent_ns.saturating_sub(due_ns));
     }
 
+    /// More of a request that was sent before is about to be written.
+    pub fn sent_on(&self, label: usize, bytes: u64) {
+        add(self.block.label_word(label, LabelWord::BytesSent), bytes);
+    }
+
+    /// A request that was begun under one label counts under another. Nothing else makes a count less: an interval that
+    /// sees only half of it is one short for this label.
+    pub fn renamed(&self, from: usize, to: usize) {
+        let sent = self.block.label_word(from, LabelWord::Sent);
+        sent.store(sent.load(Relaxed).saturating_sub(1), Release);
+        self.begun(to);
+    }
+
     /// An arrival was taken up: from here on it counts as sent.
     #[inline]
     pub fn taken(&self, label: usize) {
@@ -135,6 +153,14 @@ impl Recorder {
         add(self.block.label_word(label, LabelWord::Ok), 1);
     }
 
+    /// Something that is no exchange of bytes came to its end, and is said to have failed.
+    pub fn ended_ill(&self, label: usize, begun_ns: u64, done_ns: u64) {
+        self.sample(label, Kind::Response, done_ns.saturating_sub(begun_ns));
+        self.sample(label, Kind::Service, done_ns.saturating_sub(begun_ns));
+        add(self.block.error(label, ErrorKind::Rejected), 1);
+        add(self.block.label_word(label, LabelWord::Failed), 1);
+    }
+
     /// An arrival was given up without being sent; it counts against the percentiles.
     pub fn given_up(&self, label: usize, word: Word, amount: u64) {
         self.add(Word::Scheduled, amount);
@@ -147,16 +173,10 @@ impl Recorder {
     /// A request ended.
     #[inline]
     pub fn finished(&self, label: usize, outcome: &Outcome) {
-        add(self.block.label_word(label, LabelWord::BytesReceived), outcome.bytes_received);
-        if outcome.bytes_sent > 0 {
-            add(self.block.label_word(label, LabelWord::BytesSent), outcome.bytes_sent);
-        }
+        self.moved(label, outcome);
         match outcome.end {
             End::Response(status) => {
-                self.sample(label, Kind::Response, outcome.done_ns.saturating_sub(outcome.due_ns));
-                self.sample(label, Kind::Service, outcome.done_ns.saturating_sub(outcome.sent_ns));
-                self.sample(label, Kind::FirstByte, outcome.first_byte_ns.saturating_sub(outcome.sent_ns));
-                self.sample(label, Kind::Receive, outcome.done_ns.saturating_sub(outcome.first_byte_ns));
+                self.answered(label, outcome);
                 self.block.touch_status(label, status);
                 add(self.block.status(label, status), 1);
                 let word = if status < 400 { LabelWord::Ok } else { LabelWord::Failed };
@@ -170,6 +190,39 @@ impl Recorder {
                 add(self.block.label_word(label, LabelWord::Failed), 1);
             }
         }
+    }
+
+    /// A request ended, and whoever asked for it says whether well: that counts more than its status.
+    pub fn judged(&self, label: usize, outcome: &Outcome, is_ok: bool) {
+        if is_ok == matches!(outcome.end, End::Response(status) if status < 400) {
+            return self.finished(label, outcome);
+        }
+        self.moved(label, outcome);
+        self.answered(label, outcome);
+        if let End::Response(status) = outcome.end {
+            add(self.block.status(label, status), 1);
+        }
+        if is_ok {
+            add(self.block.label_word(label, LabelWord::Ok), 1);
+        } else {
+            add(self.block.error(label, ErrorKind::Rejected), 1);
+            add(self.block.label_word(label, LabelWord::Failed), 1);
+        }
+    }
+
+    fn moved(&self, label: usize, outcome: &Outcome) {
+        add(self.block.label_word(label, LabelWord::BytesReceived), outcome.bytes_received);
+        if outcome.bytes_sent > 0 {
+            add(self.block.label_word(label, LabelWord::BytesSent), outcome.bytes_sent);
+        }
+    }
+
+    #[inline]
+    fn answered(&self, label: usize, outcome: &Outcome) {
+        self.sample(label, Kind::Response, outcome.done_ns.saturating_sub(outcome.due_ns));
+        self.sample(label, Kind::Service, outcome.done_ns.saturating_sub(outcome.sent_ns));
+        self.sample(label, Kind::FirstByte, outcome.first_byte_ns.saturating_sub(outcome.sent_ns));
+        self.sample(label, Kind::Receive, outcome.done_ns.saturating_sub(outcome.first_byte_ns));
     }
 
     /// Requests that had not ended when the run did: infinite, and neither ok nor failed.

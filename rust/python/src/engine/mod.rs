@@ -43,6 +43,7 @@ use pyo3::types::PyDict;
 pub(crate) use names::kind_named;
 use users::User;
 
+use crate::pending::Pending;
 use crate::ready::Ready;
 use crate::refused;
 use crate::request::Requests;
@@ -72,6 +73,7 @@ pub(crate) struct Core {
     iteration_labels: Vec<usize>,
     users: Vec<User>,
     waiters: Waiters,
+    pub(crate) pending: Pending,
     /// By role, then by name.
     labels: [HashMap<String, usize>; Role::ALL.len()],
     /// By kind, then by name.
@@ -143,6 +145,7 @@ impl Core {
             iteration_labels: Vec::new(),
             users: Vec::new(),
             waiters: Waiters::default(),
+            pending: Pending::default(),
             labels: Default::default(),
             tallies: Default::default(),
             labels_full: false,

@@ -59,6 +59,22 @@ impl Core {
         Ok(label)
     }
 
+    /// What a script says of a request that it made with a client of its own.
+    pub(crate) fn foreign_ended(&mut self, name: &str, now: u64, took_ns: u64, bytes: u64, ok: bool) {
+        let role = if self.has_begun() { Role::Operation } else { Role::Group };
+        let Some(label) = self.label(role, name) else { return };
+        let begun_ns = now.saturating_sub(took_ns);
+        self.recorder.begun(label);
+        self.recorder.sample(label, Kind::Lateness, 0);
+        self.recorder.sample(label, Kind::Dispatch, 0);
+        self.recorder.received(label, bytes);
+        if ok {
+            self.recorder.ended_well(label, begun_ns, begun_ns, now);
+        } else {
+            self.recorder.ended_ill(label, begun_ns, now);
+        }
+    }
+
     pub(crate) fn tally(&mut self, kind: TallyKind, name: &str) -> Option<usize> {
         if let Some(&tally) = self.tallies[kind as usize].get(name) {
             return Some(tally);

@@ -11,10 +11,11 @@ use super::names::unsent;
 use super::{Core, Engine};
 use crate::body::{BROKEN, Body};
 use crate::cookies::Cookies;
+use crate::pending::Pending;
 use crate::request::Prepared;
 use crate::response::Response;
 use crate::stream::{Stream, Taken};
-use crate::waiters::Waiter;
+use crate::waiters::{Recorded, Waiter};
 
 impl Core {
     /// Hands what has come of streamed responses to those who take them.
@@ -79,10 +80,20 @@ impl Core {
 
     /// Who waited, and the response.
     pub(super) fn deliver(&mut self, py: Python<'_>, outcome: &Outcome) -> Option<(Waiter, Response)> {
-        let waiter = self.waiters.take(outcome)?;
+        let Some(waiter) = self.waiters.take(outcome) else {
+            self.recorder.finished(outcome.label, outcome);
+            return None;
+        };
+        let whole = waiter.before.as_ref().map_or(*outcome, |before| going_on(before, outcome));
+        let pending = if waiter.recorded.waits(outcome.end) {
+            self.pending.add(whole)
+        } else {
+            self.recorder.finished(whole.label, &whole);
+            Pending::NONE
+        };
         let answer = self.courier.client.answer();
         let url = waiter.url.clone_ref(py);
-        let response = Response::new(py, outcome, answer, waiter.method, url);
+        let response = Response::new(py, outcome, answer, waiter.method, url).pending(pending, &whole);
         Some((waiter, response))
     }
 
@@ -107,9 +118,29 @@ impl Engine {
         cookies: &Py<Cookies>,
         stream: Option<&Bound<'py, Stream>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.submit_as(py, user, prepared, timeout_ns, cookies, stream, Recorded::AtOnce, None)
+    }
+
+    /// The same, with when it is recorded, and what it goes on with.
+    #[expect(clippy::too_many_arguments, reason = "it is all that is to be known of it")]
+    pub(crate) fn submit_as<'py>(
+        &self,
+        py: Python<'py>,
+        user: usize,
+        prepared: &Prepared,
+        timeout_ns: Option<u64>,
+        cookies: &Py<Cookies>,
+        stream: Option<&Bound<'py, Stream>>,
+        recorded: Recorded,
+        before: Option<Box<Outcome>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let future = self.new_future(py)?;
         let mut core = self.core()?;
+        let continues = before.is_some();
+        let label = before.as_ref().map_or(prepared.label, |before| before.label);
         let waiter = Waiter {
+            recorded,
+            before,
             future: future.clone().unbind(),
             method: prepared.method,
             url: prepared.url.clone_ref(py),
@@ -122,7 +153,7 @@ impl Engine {
             stream.get().begin(token, future.clone().unbind());
         }
         let now = now_ns();
-        let due_ns = core.due_ns(user, now);
+        let due_ns = if continues { now } else { core.due_ns(user, now) };
         let timeout_ns = timeout_ns.unwrap_or(core.timeout_ns);
         let mut idle_ns = timeout_ns;
         if let Some(own_ns) = stream.and_then(|stream| stream.get().idle_ns()) {
@@ -133,7 +164,7 @@ impl Engine {
             due_ns,
             timeout_ns,
             idle_ns,
-            label: prepared.label,
+            label,
             token,
             is_head: prepared.is_head,
             keeps: stream.is_none(),
@@ -148,6 +179,7 @@ impl Engine {
             upload: prepared.upload.clone(),
             sending,
             asked_ns: now,
+            continues,
         };
         let Core { courier, recorder, .. } = &mut *core;
         courier.submit(recorder, parcel, now);
@@ -163,5 +195,17 @@ impl Engine {
             response.give_cookies(py, cookies.get());
         }
         Self::resolve(py, &waiter.future, Bound::new(py, response)?.into_any())
+    }
+}
+
+/// A request that was sent on, with what it was sent on to: one, from when the first was due to the last's end.
+fn going_on(before: &Outcome, last: &Outcome) -> Outcome {
+    Outcome {
+        due_ns: before.due_ns,
+        sent_ns: before.sent_ns,
+        label: before.label,
+        bytes_sent: before.bytes_sent + last.bytes_sent,
+        bytes_received: before.bytes_received + last.bytes_received,
+        ..*last
     }
 }

@@ -1,9 +1,9 @@
 //! The users: each is one task of the loop that waits for its next iteration. When that is due, the streams say.
 
-use loadgen_engine::clock::now_ns;
+use loadgen_engine::clock::{SECOND, now_ns};
 use loadgen_engine::outcome::{End, ErrorKind};
 use loadgen_engine::record::block::{Kind, Word};
-use loadgen_engine::streams::Next;
+use loadgen_engine::streams::{Next, Parked};
 use pyo3::prelude::*;
 
 use super::names::{how_ended, unsent};
@@ -11,11 +11,18 @@ use super::turn::BATCH;
 use super::{Core, Engine};
 use crate::refused;
 
+/// A hundred years.
+const LONGEST_REST_NS: f64 = 3.2e18;
+
 /// A virtual user, as far as the engine knows it.
 #[derive(Default)]
 pub(super) struct User {
     pub(super) parked: Option<Py<PyAny>>,
     running: Option<Running>,
+    /// The turn of the loop in which it was looked at last.
+    turn: u64,
+    /// The one scenario that it plays, where it has a part of its own.
+    part: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -45,17 +52,23 @@ impl Core {
         let next = streams.next(since);
         match next {
             Next::Start { user, scenario, due_ns } => {
-                let due_ns = start_ns + due_ns;
-                let label = self.iteration_labels[scenario];
-                self.recorder.taken(label);
-                self.recorder.sample(label, Kind::Lateness, now.saturating_sub(due_ns));
-                self.running += 1;
-                self.users[user].running = Some(Running { scenario, due_ns, begun_ns: now, is_fresh: true });
+                self.iteration_begins(user, scenario, start_ns + due_ns, now);
             }
             Next::Drop { scenario } => self.recorder.given_up(self.iteration_labels[scenario], Word::Dropped, 1),
             _ => self.record_given_up(),
         }
         next
+    }
+
+    /// An iteration has begun. Of which scenario.
+    fn iteration_begins(&mut self, user: usize, drawn: usize, due_ns: u64, now: u64) -> usize {
+        let scenario = self.users[user].part.unwrap_or(drawn);
+        let label = self.iteration_labels[scenario];
+        self.recorder.taken(label);
+        self.recorder.sample(label, Kind::Lateness, now.saturating_sub(due_ns));
+        self.running += 1;
+        self.users[user].running = Some(Running { scenario, due_ns, begun_ns: now, is_fresh: true });
+        scenario
     }
 
     /// The users' iteration is due with what it sends first; what is sent later, when it is asked for.
@@ -142,39 +155,82 @@ impl Engine {
     }
 
     /// Waits for the next iteration of a user: a future of the scenario's place, or of None: leave. `ok` says how the
-    /// last one ended, where there was one; `error` of what kind its failure was, where that is known.
-    #[pyo3(signature = (place, ok = None, error = None))]
+    /// last one ended, where there was one; `error` of what kind its failure was, where that is known. The next one
+    /// does not begin before the user has rested.
+    #[pyo3(signature = (place, ok = None, error = None, rest_s = 0.0))]
     fn park<'py>(
         &self,
         py: Python<'py>,
         place: usize,
         ok: Option<bool>,
         error: Option<&str>,
+        rest_s: f64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let how = how_ended(ok, error)?;
         let future = self.new_future(py)?;
-        let leaves = {
+        let waits = {
             let mut core = self.core()?;
             let now = now_ns();
             if let Some(how) = how {
                 core.iteration_ended(place, how, now);
             }
             let since = core.since_start(now);
-            let leaves = core.streams.as_mut().is_none_or(|streams| streams.park(place, since, ok.is_some()));
-            if !leaves {
+            // Longer than any run where it is too large for a number of nanoseconds.
+            let pause_ns = (rest_s.max(0.0) * SECOND as f64).min(LONGEST_REST_NS) as u64;
+            let was_running = ok.is_some();
+            let parked = core.streams.as_mut().map(|streams| streams.park(place, since, was_running, pause_ns));
+            let waits = parked == Some(Parked::Waits);
+            if waits {
                 core.users[place].parked = Some(future.clone().unbind());
             }
-            leaves
+            waits
         };
-        if leaves {
+        if !waits {
             future.call_method1("set_result", (py.None(),))?;
         }
         Ok(future)
     }
 
-    /// A user is gone. `ok` says how the iteration ended that it was in: None that it was broken off.
-    #[pyo3(signature = (place, ok = None))]
-    fn gone(&self, place: usize, ok: Option<bool>) -> PyResult<()> {
+    /// As `park`, of a user that has not to rest. Where it may go on at once it does, and it is told the scenario's place
+    /// in place of a future. One that has waited for nothing since it began has to wait now: others want to run too.
+    fn go_on<'py>(&self, py: Python<'py>, place: usize, ok: bool) -> PyResult<Bound<'py, PyAny>> {
+        let turn = self.turns.get();
+        {
+            let mut core = self.core()?;
+            let now = now_ns();
+            let core = &mut *core;
+            let has_waited = std::mem::replace(&mut core.users[place].turn, turn) != turn;
+            if has_waited && core.is_on(now) && now < core.vitals.ends_ns {
+                let since = core.since_start(now);
+                let how = if ok { Ok(()) } else { Err(ErrorKind::ScriptError) };
+                core.iteration_ended(place, how, now);
+                match core.streams.as_mut().map_or(Parked::Leaves, |streams| streams.go_on(place, since)) {
+                    Parked::Begins { scenario, due_ns } => {
+                        let due_ns = core.vitals.start_ns + due_ns;
+                        return Ok(core.iteration_begins(place, scenario, due_ns, now).into_pyobject(py)?.into_any());
+                    }
+                    Parked::Leaves => return Ok(py.None().into_bound(py)),
+                    Parked::Waits => {
+                        let future = self.new_future(py)?;
+                        core.users[place].parked = Some(future.clone().unbind());
+                        return Ok(future);
+                    }
+                }
+            }
+        }
+        self.park(py, place, Some(ok), None, 0.0)
+    }
+
+    /// A user plays this scenario alone, whichever is drawn.
+    fn cast(&self, place: usize, scenario: usize) -> PyResult<()> {
+        self.core()?.users[place].part = Some(scenario);
+        Ok(())
+    }
+
+    /// A user is gone. `ok` says how the iteration ended that it was in: None that it was broken off. `for_good`: nobody
+    /// comes in its place, even if it never parked.
+    #[pyo3(signature = (place, ok = None, *, for_good = false))]
+    fn gone(&self, place: usize, ok: Option<bool>, for_good: bool) -> PyResult<()> {
         let mut core = self.core()?;
         let now = now_ns();
         let was_running = core.users[place].running;
@@ -190,7 +246,7 @@ impl Engine {
         }
         core.users[place].parked = None;
         if let Some(streams) = &mut core.streams {
-            streams.gone(place, was_running.is_some());
+            streams.gone(place, for_good);
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 use loadgen_engine::clock::now_ns;
 use loadgen_engine::record::block::Word;
+use loadgen_engine::record::snapshot::Snapshot as Sums;
 use loadgen_engine::streams::Streams;
 use pyo3::prelude::*;
 
 use super::{Core, Engine};
 use crate::refused;
+use crate::snapshot::Snapshot;
 
 impl Core {
     /// Whether the load has begun.
@@ -89,10 +91,16 @@ impl Core {
         if self.vitals.start_ns > 0 {
             self.give_up_the_rest(now);
         }
-        let Self { courier, recorder, .. } = self;
+        let Self { courier, recorder, pending, .. } = self;
         // What has ended without an event of its own, and was not told of yet.
-        while courier.next_ended(recorder, &mut |_| true).is_some() {}
+        while let Some(outcome) = courier.next_ended(recorder, &mut |_| true) {
+            recorder.finished(outcome.label, &outcome);
+        }
         courier.abandon(recorder);
+        // Nobody says any more what is to be made of them.
+        for outcome in pending.take_all() {
+            recorder.finished(outcome.label, &outcome);
+        }
         self.abandon_iterations();
         self.abandon_sockets();
         self.vitals.close(&self.recorder, now, &self.shown(now));
@@ -108,6 +116,11 @@ impl Engine {
             Some(control) => control.report(line).map_err(refused),
             None => Ok(()),
         }
+    }
+
+    /// What this worker has counted so far.
+    fn snapshot(&self) -> PyResult<Snapshot> {
+        Ok(Snapshot::new(Sums::read([self.core()?.recorder.block()])))
     }
 
     /// "waiting", "load", "drain", "over" or "stopped".

@@ -1,0 +1,199 @@
+"""The users of one worker, each in a greenlet of its own, and what their file wants done around them.
+
+open: init, test_start ─▶ live: each user, to its end ─▶ finish: who waits ends ─▶ close: test_stop, quitting
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from loadgen.importers.locust.driver import GreenletExit, dismiss, run_blocking
+from loadgen.importers.locust.flow import StopTest
+from loadgen.importers.locust.greenlets import Greenlet
+from loadgen.importers.locust.loading import start_logging
+from loadgen.importers.locust.modules import stand_in
+from loadgen.importers.locust.order import class_order
+from loadgen.importers.locust.turns import Turns
+from loadgen.user import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadgen._engine import Engine
+    from loadgen.importers.locust.environment import Environment
+    from loadgen.importers.locust.users import User
+    from loadgen.mishaps import Mishaps
+    from loadgen.user import User as LoadgenUser
+
+_logger = logging.getLogger("locust.main")
+
+
+class Company:
+    """Made when the file is loaded; `open` comes before everything else."""
+
+    def __init__(self, environment: Environment, users: int) -> None:
+        self._environment = environment
+        self._users = users  # of all workers, at the most
+        self._order = _Growing(_order_of(environment))
+        self.classes = tuple(environment.user_classes)
+        self._places = {one: place for place, one in enumerate(self.classes)}
+        self._living: dict[Life, None] = {}
+        self._awaited = 0  # users of this worker that make it complete
+        self._standing_in = ExitStack()
+
+    def split(self, users: int) -> Counter[type[User]]:
+        """Of which class so many users are."""
+        return Counter(self._order[number] for number in range(users))
+
+    # What the troupe asks.
+
+    async def open(self, engine: Engine, mishaps: Mishaps, base_url: str, index: int, workers: int) -> None:
+        """What is done before the first user comes."""
+        environment = self._environment
+        self._awaited = (self._users + workers - 1 - index) // workers
+        environment.runner.target_user_count = self._users
+        environment.runner.worker_index = index
+        self._standing_in.enter_context(stand_in())
+        start_logging(environment)
+        environment.stats.attach(engine)
+        environment._take_mishap = mishaps.add
+        environment._end_run = lambda why: tell(engine, "script_end", text=f"the script asked for it: {why}")
+        for one in environment.user_classes:
+            if environment.host is not None or one.host is None:
+                one.host = environment.host or base_url
+        environment.host = environment.host or next((one.host for one in environment.user_classes), base_url)
+        await run_blocking(self._fire_at_the_start)
+
+    async def live(self, user: LoadgenUser) -> None:
+        """The whole life of one user. It may be broken off at any time; then it still leaves in order."""
+        life = Life(self._environment, self._order[user.id], user, self._places)
+        self._living[life] = None
+        if len(self._living) == self._awaited:
+            self._awaited = 0
+            run_blocking(self._fire_spawning_complete)
+        try:
+            await life.over()
+        finally:
+            del self._living[life]
+
+    def finish(self) -> None:
+        """The load is over: whoever has nothing under way ends at once, the others after what they have."""
+        self._environment.runner.state = "stopping"
+        if not self._environment.stop_timeout:
+            for life in list(self._living):
+                life.stop()
+
+    async def close(self, engine: Engine) -> None:
+        """What is done after the last user has left."""
+        await run_blocking(self._fire_at_the_end)
+        self._standing_in.close()
+        code = self._environment.process_exit_code
+        if code is not None:
+            tell(engine, "exit_code", code=int(code))
+
+    def _fire_at_the_start(self) -> None:
+        environment, events = self._environment, self._environment.events
+        events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+        environment.runner.state = "spawning"
+        events.test_start.fire(environment=environment)
+        environment.runner.state = "running"
+
+    def _fire_spawning_complete(self) -> None:
+        self._environment.events.spawning_complete.fire(user_count=self._users)
+
+    def _fire_at_the_end(self) -> None:
+        environment, events = self._environment, self._environment.events
+        events.test_stopping.fire(environment=environment)
+        events.test_stop.fire(environment=environment)
+        environment.runner.state = "stopped"
+        events.quitting.fire(environment=environment, reverse=True)
+        events.quit.fire(exit_code=environment.process_exit_code or 0)
+
+
+class Life:
+    """One user and its greenlet."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        kind: type[User],
+        loadgen: LoadgenUser,
+        places: Mapping[type[User], int],
+    ) -> None:
+        self._environment = environment
+        self._kind = kind
+        self._loadgen = loadgen
+        self._ended = asyncio.get_running_loop().create_future()
+        self._user: User | None = None
+        self._turns = Turns(loadgen)
+        self._greenlet = Greenlet(self._run)
+        loadgen.scenario = kind.__name__
+        loadgen._engine.cast(loadgen._place, places[kind])
+        self._greenlet.link(self._leave)
+        self._greenlet.start()
+
+    async def over(self) -> None:
+        """Waits for its end. Where that is broken off it still leaves in order, and that is waited for."""
+        while not self._ended.done():
+            try:
+                await asyncio.shield(self._ended)
+            except asyncio.CancelledError:
+                if self._ended.done():
+                    break
+                self._greenlet.kill(block=False)
+
+    def stop(self) -> None:
+        """Ends it where it waits for anything but an answer; else when that has come."""
+        dismiss(self._greenlet)
+
+    def _run(self) -> None:
+        environment = self._environment
+        try:
+            user = self._kind.__new__(self._kind)
+            user._loadgen, user._turns, user._greenlet = self._loadgen, self._turns, self._greenlet
+            user.__init__(environment)  # type: ignore[misc]  # its own may make requests already
+            environment.runner.users.add(user)
+            self._user = user
+            user.run()
+        except GreenletExit:
+            pass
+        except StopTest:
+            environment.runner.quit()
+        except Exception as error:
+            environment._take_mishap(self._kind.__name__, error)
+            _logger.exception("a user of %s ended", self._kind.__name__)
+
+    def _leave(self, _: Greenlet) -> None:
+        """However it ended, and even if it never began."""
+        turns = self._turns
+        self._loadgen._engine.gone(self._loadgen._place, None if turns.is_on else turns.ok, for_good=True)
+        if self._user is not None:
+            self._environment.runner.users.discard(self._user)
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+
+class _Growing:
+    """An endless list of classes, of which as much is known as was asked for."""
+
+    def __init__(self, order: Iterator[type[User]]) -> None:
+        self._order = order
+        self._known: list[type[User]] = []
+
+    def __getitem__(self, number: int) -> type[User]:
+        self._known += islice(self._order, max(0, number + 1 - len(self._known)))
+        # All classes are fixed, and more users come than they want: the order begins again.
+        return self._known[number % len(self._known)]
+
+
+def _order_of(environment: Environment) -> Iterator[type[User]]:
+    by_name = dict(sorted(environment.user_classes_by_name.items()))
+    weights = {name: float(one.weight) for name, one in by_name.items() if not one.fixed_count}
+    fixed = {name: one.fixed_count for name, one in by_name.items() if one.fixed_count}
+    return (by_name[name] for name in class_order(weights, fixed))
