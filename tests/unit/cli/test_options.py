@@ -162,10 +162,7 @@ def test_a_body_comes_from_a_file_as_it_is(tmp_path: Path) -> None:
         (["blast", "--tps", "fast"], 'loadgen: --tps: expected a rate such as "500/s", got "fast"\n'),
         (["blast", "--tpz", "5"], "No such option '--tpz'"),
         (["blst"], 'no command "blst", did you mean "blast"?'),
-        (
-            ["quux"],
-            'no command "quux": there are blast, run, quick, ws, find-max, init, convert, report, ',
-        ),
+        (["quux"], 'no command "quux": there are blast, run, quick, locust, ws, find-max, init, convert'),
         (["blast", "--tps"], "requires an argument"),
         (["target", "--log", "/nope/x"], "--log: /nope/x cannot be written: No such file"),
         ([], "Generate load on a server and measure it honestly.\n"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from loadgen.importers.locust.cookies import CookieJar, pairs_of
 from loadgen.importers.locust.exceptions import HTTPError, InvalidHeader, TooManyRedirects, timed_out
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 from loadgen.importers.locust.response import Response
-from loadgen.importers.locust.session import FOREVER_S, Asked, Session, check_url, requoted
+from loadgen.importers.locust.session import FOREVER_S, REMEMBERED, Asked, Session, check_url, requoted
 
 # Responses and sessions are two halves of a client.
 
@@ -319,6 +320,7 @@ def _with_query(url: str, *given: Any) -> str:
     return requoted(url) + mark + fragment
 
 
+@lru_cache(REMEMBERED)
 def _path_url(url: str) -> str:
     parts = urlsplit(url)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

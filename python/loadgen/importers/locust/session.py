@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -294,6 +295,7 @@ class Session:
         """Connections are the worker's."""
 
 
+@lru_cache(REMEMBERED)
 def check_url(url: str) -> tuple[str, tuple[str, str] | None]:
     """The URL that is sent, without what is in it of user and password; and them."""
     scheme, mark, _ = url.partition("://")
@@ -320,6 +322,7 @@ def check_url(url: str) -> tuple[str, tuple[str, str] | None]:
     return parts._replace(scheme=scheme.lower(), netloc=place).geturl(), credentials
 
 
+@lru_cache(REMEMBERED)
 def requoted(url: str) -> str:
     """With what may not stand in a URL encoded, and nothing encoded twice."""
     scheme, _, rest = url.partition("://")
