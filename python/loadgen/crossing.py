@@ -16,11 +16,12 @@ half of what is allowed as at five times as much, and a probe that found y where
 C and k are a grid. How far the N probes scatter around the curve says how much one is worth: with D the sum
 of their deviances, and that worth unknown, a point weighs
 
-    (D + N)^(-0.3 N)          Student's t; + N: worth no more than its samples
+    (D + N)^(-N/3)            Student's t; + N: worth no more than its samples
 
-with 0.3 where the theory of even noise has a half: probes are few, stalls uneven, and a search that stops
-when its interval is narrow stops too soon where the scatter is small by chance. With 0.3, simulated searches
-hold the law as often as they say (`python -m tests.bench.find_max`).
+where N are only the probes that can scatter, those for which the best curve has neither next to none nor most
+over, though half of all at the least. A third is where the theory of even noise has a half: probes are few, stalls
+uneven, and a search that stops when its interval is narrow stops too soon where the scatter is small by chance.
+With a third, simulated searches hold the law as often as they say (`python -m tests.bench.find_max`).
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ _STEPS = 241
 _STEEPNESS = np.append(np.geomspace(3, 1000, 28), [3_000, 30_000])
 # Of what is allowed: a share that is smaller is as good as none, or one stray failure would be a stall.
 _LEAST = 0.01
-# A probe's, in place of the half that theory has for even noise.
-_WORTH = 0.3
+# Of what is allowed, and of all: between them a probe says how much it scatters.
+_TELLING = 0.05, 0.5
+_W = 1 / 3
 
 
 class Observation(NamedTuple):
@@ -79,8 +81,12 @@ def locate(observations: Sequence[Observation], allowed: float, around: float) -
     # With the logarithm of the share, which does not overflow at either end.
     roots = np.exp(np.maximum(-np.logaddexp(0, -odds), math.log(_LEAST * allowed)) / 2)
     deviance = (4 * math.sqrt(allowed) * count * (np.sqrt(over / count) - roots) ** 2 / roots).sum(axis=2)
+    least = np.unravel_index(deviance.argmin(), deviance.shape)
+    best = roots[least] ** 2
+    telling = np.count_nonzero((best > _TELLING[0] * allowed) & (best < _TELLING[1]))
     number = max(len(near), 1)
-    weights = ((deviance + number) / (deviance + number).min()) ** (-_WORTH * number)
+    worth = 1 + deviance[least] / max(telling, number / 2)
+    weights = (1 + (deviance - deviance[least]) / worth / number) ** (-_W * number)
     columns = weights.sum(axis=0)
     cumulative = (np.cumsum(columns) - columns / 2) / weights.sum()
     low, high = np.interp([(1 - LEVEL) / 2, (1 + LEVEL) / 2], cumulative, crossings)

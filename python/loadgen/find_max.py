@@ -31,7 +31,7 @@ FEWEST = 8
 # Around the estimate, in logarithms of the odds: two of three with fewer over the limit, because there it
 # takes longer to see how many.
 _AROUND = (-0.5, -0.5, 1.2)
-_FURTHEST = math.log(1.15)
+_FURTHEST = math.log(1.05)
 
 Outcome = Literal["found", "at-least", "fails", "client-limited", "unreachable", "interrupted", "broken"]
 
@@ -156,7 +156,8 @@ class Search:
         except LoadgenError as error:
             if not self.probes:
                 raise
-            return self._found(_Over("broken", error.message, error.exit_code))
+            gone = error.exit_code == ExitCode.UNREACHABLE
+            return self._found(_Over("unreachable" if gone else "broken", error.message, error.exit_code))
         return self._found(_Over("found"))
 
     def _double(self) -> None:
@@ -204,7 +205,7 @@ class Search:
                 if probe.counts
             ]
             one = locate(seen, condition.allowed, middle)
-            if abs(math.log(one.rate / middle)) > _FURTHEST / 4:
+            if abs(math.log(one.rate / middle)) > _FURTHEST:
                 one = locate(seen, condition.allowed, one.rate)
             found.append(one)
         return Crossing(
@@ -254,7 +255,7 @@ class Search:
 
     def _found(self, over: _Over) -> Found:
         crossing = self._crossing
-        answered = over.outcome not in ("fails", "client-limited", "unreachable")
+        answered = over.outcome not in ("fails", "client-limited")
         return Found(
             outcome=over.outcome,
             exit_code=over.exit_code,

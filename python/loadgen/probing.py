@@ -65,7 +65,7 @@ class Prober:
             ),
             exit_code=result.exit_code,
             generator=result.generator.verdict,
-            reasons=result.generator.reasons,
+            reasons=[*result.generator.reasons, *_stopped(result)],
             p50_ms=_ms(response.percentile(50) if response else None),
             p99_ms=_ms(response.percentile(99) if response else None),
             errors=total.counters["failed"] / ended if total and ended else 0.0,
@@ -97,6 +97,10 @@ class Prober:
             seed=(int(self._plan.seed) + self._number) % (MAX_SEED + 1),
             thresholds=thresholds,
         )
+
+
+def _stopped(result: Result) -> list[str]:
+    return [result.script.stopped] if result.script and result.script.stopped else []
 
 
 def _ms(value_ns: float | None) -> Milliseconds:

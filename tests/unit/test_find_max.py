@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from loadgen.errors import ExitCode, Interrupted
+from loadgen.errors import (
+    ExitCode,
+    Interrupted,
+    LoadgenError,
+    RunFolderError,
+    TargetError,
+    UsageError,
+    WorkerError,
+)
 from loadgen.find_max import Bounds, Found, Probe, Search, budget_s, knee
 from loadgen.slo import parse_slo
 from tests.unit.queues import LAWS, make_probe, queue
@@ -146,6 +155,49 @@ def test_an_interrupt_leaves_what_is_known(by: BaseException | None, after: int)
     assert (found.outcome, found.exit_code) == ("interrupted", ExitCode.INTERRUPTED)
     assert found.low_per_s == {0: None, 3: 400}.get(after, found.low_per_s)
     assert after < 11 or found.rate_per_s == pytest.approx(5000, rel=0.05)
+
+
+@pytest.mark.parametrize("error", [WorkerError, TargetError, RunFolderError, UsageError])
+@pytest.mark.parametrize("after", [1, 3, 11])
+def test_what_breaks_it_leaves_what_is_known(error: type[LoadgenError], after: int) -> None:
+    made: list[Probe] = []
+
+    def probe(rate: float, seconds: float) -> Probe:
+        if len(made) == after:
+            raise error("gone")
+        made.append(step(5000)(rate, seconds))
+        return made[-1]
+
+    found = search(probe)
+    assert found.outcome == ("unreachable" if error is TargetError else "broken")
+    assert (found.exit_code, found.why) == (error.exit_code, "gone")
+    assert found.probes == made and found.is_interval == (after == 11)
+    assert found.low_per_s and found.rate_per_s
+
+
+def test_what_breaks_the_first_probe_is_a_mistake_like_any_other() -> None:
+    def probe(_rate: float, _seconds: float) -> Probe:
+        raise UsageError("cannot be done")
+
+    with pytest.raises(UsageError, match="cannot be done"):
+        search(probe)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"exit_code": 3, "reasons": ["worker 0 (pid 7) was lost"]}, "worker 0 (pid 7) was lost"),
+        ({"exit_code": 5}, "the script's own errors stopped a probe"),
+        ({"exit_code": 5, "reasons": ["100 iterations failed"]}, "100 iterations failed"),
+    ],
+)
+def test_a_probe_that_was_not_whole_twice_ends_it(change: dict[str, Any], why: str) -> None:
+    def probe(rate: float, _seconds: float) -> Probe:
+        return make_probe(rate, [0.0], **change if rate > 1000 else {})
+
+    found = search(probe)
+    assert (found.outcome, found.exit_code, found.why) == ("broken", change["exit_code"], why)
+    assert found.rate_per_s == 800 and len(found.probes) == 6
 
 
 def test_no_probe_has_too_few_samples() -> None:

@@ -89,7 +89,7 @@ def _answer(found: Found, slo: str) -> list[str]:
         "at-least": f"{level}: at least {rate}; {found.why}.",
         "fails": f"{level}: even {high} fails. A lower --from may not.",
         "client-limited": f"No answer, because the generator was the limit{why}. So far: {so_far}",
-        "unreachable": f"No answer, because the target could not be reached. So far: {so_far}",
+        "unreachable": f"No answer, because the target could not be reached{why}. So far: {so_far}",
         "broken": f"Broken off: {found.why}. So far: {so_far}",
         "interrupted": f"Interrupted. So far: {so_far}",
     }[found.outcome]
