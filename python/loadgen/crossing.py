@@ -16,12 +16,13 @@ half of what is allowed as at five times as much, and a probe that found y where
 C and k are a grid. How far the N probes scatter around the curve says how much one is worth: with D the sum
 of their deviances, and that worth unknown, a point weighs
 
-    (D + N)^(-N/3)            Student's t; + N: worth no more than its samples
+    (1 + D' / (w N))^(-3 N / 8)     D': how far D is above that of the best point; Student's t
 
-where N are only the probes that can scatter, those for which the best curve has neither next to none nor most
-over, though half of all at the least. A third is where the theory of even noise has a half: probes are few, stalls
-uneven, and a search that stops when its interval is narrow stops too soon where the scatter is small by chance.
-With a third, simulated searches hold the law as often as they say (`python -m tests.bench.find_max`).
+with the worth w of one plus the least D by the number of probes that can scatter: where the best curve has
+next to none or nearly all over, there is nothing to see of it. So no probe is worth more than its samples.
+3/8 is where the theory of even noise has a half: probes are few, stalls uneven, and a search that stops when
+its interval is narrow stops too soon where the scatter is small by chance. With 3/8, simulated searches hold
+the law as often as they say (`python -m tests.bench.find_max`).
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ _STEEPNESS = np.append(np.geomspace(3, 1000, 28), [3_000, 30_000])
 _LEAST = 0.01
 # Of what is allowed, and of all: between them a probe says how much it scatters.
 _TELLING = 0.05, 0.5
-_W = 1 / 3
 
 
 class Observation(NamedTuple):
@@ -85,8 +85,9 @@ def locate(observations: Sequence[Observation], allowed: float, around: float) -
     best = roots[least] ** 2
     telling = np.count_nonzero((best > _TELLING[0] * allowed) & (best < _TELLING[1]))
     number = max(len(near), 1)
+    # They are half of all at the least: of a few that the best curve goes through, all would look calm.
     worth = 1 + deviance[least] / max(telling, number / 2)
-    weights = (1 + (deviance - deviance[least]) / worth / number) ** (-_W * number)
+    weights = (1 + (deviance - deviance[least]) / worth / number) ** (-0.375 * number)
     columns = weights.sum(axis=0)
     cumulative = (np.cumsum(columns) - columns / 2) / weights.sum()
     low, high = np.interp([(1 - LEVEL) / 2, (1 + LEVEL) / 2], cumulative, crossings)
