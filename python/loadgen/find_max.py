@@ -162,14 +162,19 @@ class Search:
 
     def _double(self) -> None:
         rate = self._bounds.lowest
-        while self._probe(rate, self._short_s(rate)).passed:
+        probe = self._probe(rate, self._short_s(rate))
+        if not probe.passed:  # for which one stall is enough in a short one
+            self._failed = None
+            probe = self._probe(rate, self._long_s(rate))
+        while probe.passed:
             if rate >= self._bounds.highest:
                 raise _Over("at-least", "no higher rate was asked for (--up-to)")
             if self._is_spent:
                 raise _Over("at-least", "the time was spent (--budget)")
             rate = min(2 * rate, self._bounds.highest)
+            probe = self._probe(rate, self._short_s(rate))
         if self._passed is None:
-            raise _Over("fails", None)
+            raise _Over("fails")
 
     def _bisect(self) -> None:
         assert self._passed and self._failed

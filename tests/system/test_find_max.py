@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.conftest import Target
     from tests.support.command import CommandResult, Loadgen, RunningCommand
 
+pytestmark = pytest.mark.alone  # a probe that is disturbed is not judged
+
 LAW = 907.9  # of the M/M/1 queue: 1 % of its sojourns are above 50 ms
 SLO = "p99 < 50ms, errors < 1%"
 

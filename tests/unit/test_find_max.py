@@ -91,7 +91,19 @@ def test_the_condition_that_fails_first_decides() -> None:
 def test_even_the_lowest_rate_fails() -> None:
     found = search(step(50))
     assert (found.outcome, found.exit_code) == ("fails", ExitCode.THRESHOLD_FAILED)
-    assert (found.low_per_s, found.high_per_s, len(found.probes)) == (None, 100, 1)
+    assert (found.low_per_s, found.high_per_s, len(found.probes)) == (None, 100, 2)
+
+
+def test_one_stall_in_the_first_short_probe_is_no_answer() -> None:
+    made: list[float] = []
+
+    def probe(rate: float, seconds: float) -> Probe:
+        made.append(seconds)
+        return make_probe(rate, [1.0 if rate > 5000 or len(made) == 1 else 0.0])
+
+    found = search(probe)
+    assert made[0] < made[1] == 30
+    assert found.outcome == "found" and found.rate_per_s == pytest.approx(5000, rel=0.01)
 
 
 def test_the_highest_rate_asked_for_is_kept() -> None:
