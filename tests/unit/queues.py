@@ -12,11 +12,10 @@ from loadgen.find_max import Probe, settle_s
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MEAN_S = 0.001
-LIMIT_S = 0.05
-# Where 1 % of the sojourns are above that limit: 1000 - ln(100) / 50 ms a second with exponential service;
-# with an even one, by the exact decay of the M/D/1 queue's tail.
-LAWS = {"M/M/1": 907.9, "M/D/1": 954.1}
+# Where 1 % of the sojourns are above 50 times the mean service: with 1 ms, 1000 - ln(100) / 50 ms a second if
+# service is exponential; if it is even, by the exact decay of the M/D/1 queue's tail.
+LAWS = {"M/M/1": 907.9, "M/D/1": 954.1, "slow": 9.079}
+MEANS_S = {"M/M/1": 0.001, "M/D/1": 0.001, "slow": 0.1}
 
 
 def make_probe(rate: float, over: list[float], **change: Any) -> Probe:
@@ -41,18 +40,18 @@ def make_probe(rate: float, over: list[float], **change: Any) -> Probe:
 
 
 def queue(seed: int, law: str) -> Callable[[float, float], Probe]:
-    """One server that takes 1 ms on average, and Poisson arrivals."""
-    random = np.random.default_rng(seed)
+    """One server and Poisson arrivals. "slow" is M/M/1 with a hundred times the service."""
+    random, mean_s = np.random.default_rng(seed), MEANS_S[law]
 
     def probe_at(rate: float, seconds: float) -> Probe:
         before_s = settle_s(seconds)
         arrivals = np.cumsum(random.exponential(1 / rate, round(rate * (seconds + before_s) * 1.2) + 100))
         arrivals = arrivals[arrivals < seconds + before_s]
         shape = len(arrivals)
-        service = random.exponential(MEAN_S, shape) if law == "M/M/1" else np.full(shape, MEAN_S)
+        service = np.full(shape, mean_s) if law == "M/D/1" else random.exponential(mean_s, shape)
         worked = np.cumsum(service)  # Lindley: the last moment at which the server had nothing to do decides
         left = worked + np.maximum.accumulate(arrivals - worked + service)
-        over = (left - arrivals)[arrivals > before_s] > LIMIT_S
+        over = (left - arrivals)[arrivals > before_s] > 50 * mean_s
         probe = make_probe(rate, [float(over.mean())], seconds=seconds, took_s=seconds + before_s + 1)
         return msgspec.structs.replace(probe, over=[int(over.sum())], of=[len(over)])
 

@@ -34,7 +34,7 @@ def step(limit: float) -> Callable[[float, float], Probe]:
     return lambda rate, _seconds: make_probe(rate, [0.0 if rate < limit else 1.0])
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", ["M/M/1", "M/D/1"])
 def test_the_law_is_in_the_interval_as_often_as_it_says(law: str) -> None:
     """Of 25 with 95 %, fewer than 21 have about one chance in a hundred."""
     truth = LAWS[law]
