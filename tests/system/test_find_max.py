@@ -60,7 +60,7 @@ def test_it_finds_the_limit_of_a_queue(loadgen: Loadgen, target: Target) -> None
     failed = [probe for probe in probes if not probe["passed"]]
     assert failed and max(probe["over"][0] / probe["of"][0] for probe in failed) > 0.01, result
     assert "p99 over rate" in result.stderr, result
-    assert "Until it is known within 2 % either way, which may take 18s" in result.stderr, result
+    assert "It may take 18s (--budget), until it is known within 2 % either way." in result.stderr, result
     width = found["width"]
     assert width is None or width <= 0.02 or "before it was 2 % (--budget)" in found["why"], result
 

@@ -140,8 +140,8 @@ def find_max(ctx: click.Context, /, what: str | None, **values: Any) -> int:
     )
     search = Search(make_probe, conditions, bounds)
     tell(
-        f"Until it is known within {format_percent(precision)} either way, which may take "
-        f"{format_duration(bounds.budget_s * 1e9)} (--budget) and the probe that is on then."
+        f"It may take {format_duration(bounds.budget_s * 1e9)} (--budget), "
+        f"until it is known within {format_percent(precision)} either way."
     )
     with _terminated_is_interrupted():
         answer = search.run()
