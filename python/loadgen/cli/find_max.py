@@ -183,17 +183,17 @@ def _plan(what: str | None, values: dict[str, Any], found: dict[str, str]) -> Pl
             text = "a script says itself what is sent" if scripted else "needs a script"
             raise UsageError(f"{found[name]}: {text}")
     load = {**_LOAD, "tps": values["tps"]}
-    found = {**found, **dict.fromkeys(load, "default"), "thresholds": found["slo"]}
+    others = {*_SEARCH, *(_OF_URLS if scripted else _OF_SCRIPTS)}
+    found = {**found, **dict.fromkeys({*load, *others}, "default"), "thresholds": found["slo"]}
     if not scripted:
         return blast.plan_of(what, {**values, **load}, found)
     assert what is not None
     # These come before the script's own, also where nobody asked for them.
     asked = dict.fromkeys(("tps", "arrivals", "thresholds", "iterations", "iterations_per_user"), "--slo")
     values = {**values, **load, "iterations": None, "iterations_per_user": None}
-    kept = {name: origin for name, origin in found.items() if name not in {*_OF_URLS, *_SEARCH}}
     if found["arrivals"] != "default":
         asked["arrivals"] = found["arrivals"]
-    return run.plan_of(what, values, kept | asked)[1]
+    return run.plan_of(what, values, found | asked)[1]
 
 
 def _is_script(what: str | None) -> bool:

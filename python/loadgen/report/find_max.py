@@ -94,6 +94,12 @@ def _answer(found: Found, slo: str) -> list[str]:
         "interrupted": f"Interrupted. So far: {so_far}",
     }[found.outcome]
     lines = textwrap.wrap(text, WIDTH)
+    counting = [probe for probe in found.probes if probe.counts]
+    disturbed = sum(probe.generator != "valid" for probe in counting)
+    if disturbed:
+        of = f"In {disturbed} of {counted(len(counting), 'probe')} that count"
+        text = f"{of} the generator was not at its best, so the limit may be higher: see loadgen doctor."
+        lines += ["", *textwrap.wrap(text, WIDTH)]
     bend = knee(found.probes) if found.is_interval else None
     if bend is not None:
         lines += ["", f"The curve bends at about {format_rate(bend)}: the knee, a description and no limit."]

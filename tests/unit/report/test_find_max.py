@@ -84,5 +84,13 @@ def test_each_ending_is_said_in_words(one: Found, said: str) -> None:
     assert said in render(one)
 
 
+def test_a_generator_that_was_not_at_its_best_is_said() -> None:
+    calm = found("at-least", "why not", rate_per_s=400.0, low_per_s=400.0)
+    probes = [*calm.probes, make_probe(200, [0.0], generator="degraded"), make_probe(200, [0.0], exit_code=3)]
+    assert "not at its best" not in render(calm)
+    disturbed = msgspec.structs.replace(calm, probes=probes)
+    assert "In 1 of 2 probes that count the generator was not at its best" in render(disturbed)
+
+
 def test_hostile_words_do_no_harm() -> None:
     render(found("at-least", rate_per_s=1.0), f"GET /{'long' * 100}\x1b[31m: p99 < 5ms")
