@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from loadgen.errors import LoadgenError, UsageError
+from loadgen.errors import ExitCode, LoadgenError, UsageError
 from loadgen.find_max import JUDGED, Probe, settle_s
 from loadgen.loads import MAX_SEED
 from loadgen.outputs.outputs import Outputs
 from loadgen.plan import Plan
-from loadgen.run import conduct
+from loadgen.run import Conductor, see_through
 from loadgen.slo import Condition
 from loadgen.snapshot import Milliseconds, milliseconds
 from loadgen.units import quoted
@@ -46,7 +46,8 @@ class Prober:
         plan = self._plan_at(rate, seconds)
         watcher = _Watcher(settle_s(seconds))
         began = time.monotonic()
-        result = conduct(plan, folder, Outputs([]), [watcher])
+        conductor = Conductor(plan, folder, Outputs([]), [watcher])
+        result = see_through(conductor)
         total = watcher.whole()
         counts = [condition.count(total) if total else (0, 0) for condition in self._conditions]
         if result.exit_code in JUDGED:
@@ -63,7 +64,8 @@ class Prober:
                 over <= condition.allowed * of
                 for (over, of), condition in zip(counts, self._conditions, strict=True)
             ),
-            exit_code=result.exit_code,
+            # The run may have been over when Ctrl-C came: the search is not.
+            exit_code=int(ExitCode.INTERRUPTED) if conductor.asked_to_stop else result.exit_code,
             generator=result.generator.verdict,
             reasons=[*result.generator.reasons, *_stopped(result)],
             p50_ms=_ms(response.percentile(50) if response else None),
