@@ -6,20 +6,23 @@ A percentile is asked as a share: p99 < 50 ms is: less than 1 % take longer. Unl
 small in the middle of short probes, a share is right on average however samples depend on each other. In the
 M/M/1 queue its logarithm is linear in the rate; elsewhere it is nearly so close to the crossing.
 
-C and k are a grid, each point of which is as likely as the pieces of the probes make it. What happens in one
-stall happens together, so a piece is one observation and not thousands: how far pieces scatter around the
-curve says how much one is worth. With D the deviance of N pieces, and that worth unknown, a point weighs
+What is over a limit comes in stalls, each of many requests at once, so a probe is one observation and not
+thousands. Stalls that come at random and are of random size give a share whose variance grows with its mean,
+by a power between the first and the second (Tweedie). With 3/2 the M/M/1 and the M/D/1 queue are as noisy at
+half of what is allowed as at five times as much, and a probe that found y where the curve says m deviates by
 
-    (D + N)^(-N/2)         Student's t, of pieces for samples; + N: worth no more than its samples
+    4 (√y - √m)² / √m         times its samples and √a: in units of what samples without stalls would show
 
-but neighbouring pieces share stalls, and stalls are few and large. Simulated queues say how much that takes
-away: with N/3 the middle is closest to the truth, and it takes N/5 for the interval to hold it as often as it
-says.
+C and k are a grid. How far the N probes scatter around the curve says how much one is worth: with D the sum
+of their deviances, and that worth unknown, a point weighs
 
-R is the rate at which a piece's requests did come, not the one that was asked for: what Poisson arrivals are
-by chance above their mean would otherwise look like a slow target. But waves of arrivals that are longer than
-a piece are then missing from the share. With e the logarithm of came by asked for, this puts the crossing too
-high by as much as k * mean(e^2) / 2. Half of it is taken off, and the interval holds both ends.
+    (1 + D' / (w N))^(-3 N / 8)     D': how far D is above that of the best point; Student's t
+
+with the worth w of one plus the least D by the number of probes that can scatter: where the best curve has
+next to none or nearly all over, there is nothing to see of it. So no probe is worth more than its samples.
+3/8 is where the theory of even noise has a half: probes are few, stalls uneven, and a search that stops when
+its interval is narrow stops too soon where the scatter is small by chance. With 3/8, simulated searches hold
+the law as often as they say (`python -m tests.bench.find_max`).
 """
 
 from __future__ import annotations
@@ -30,64 +33,63 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loadgen.hlog import Real
-
 LEVEL = 0.95
 # What is further away than this factor says little of the crossing, and the curve is another one there.
 NEAR = 1.25
-_STEPS = 161
+_STEPS = 241
 # The last are all but steps.
 _STEEPNESS = np.append(np.geomspace(3, 1000, 28), [3_000, 30_000])
+# Of what is allowed: a share that is smaller is as good as none, or one stray failure would be a stall.
+_LEAST = 0.01
+# Of what is allowed, and of all: between them a probe says how much it scatters.
+_TELLING = 0.05, 0.5
 
 
-class Piece(NamedTuple):
-    """A part of a probe: the rate asked for and the one that came, and how many were over, of how many."""
+class Observation(NamedTuple):
+    """A probe: its rate, and how many were over, of how many."""
 
-    asked: float
     rate: float
     over: int
     of: int
 
 
 class Crossing(NamedTuple):
-    """Where the share crosses, and the bounds of the interval."""
+    """Where the share crosses, in the middle of its interval."""
 
     low: float
-    rate: float
     high: float
     steepness: float
 
     @property
+    def rate(self) -> float:
+        """The answer."""
+        return math.sqrt(self.low * self.high)
+
+    @property
     def width(self) -> float:
-        """Half of the interval, relative."""
-        return math.log(self.high / self.low) / 2
+        """How far the interval reaches upwards from its middle, as a share of that."""
+        return math.sqrt(self.high / self.low) - 1
 
 
-def locate(pieces: Sequence[Piece], allowed: float, around: float) -> Crossing:
-    """The crossing near `around`. Where pieces say nothing it is the whole neighbourhood."""
-    near = [piece for piece in pieces if 1 / NEAR <= piece.asked / around <= NEAR and piece.of]
-    asked, rates, over, count = np.array(near, dtype=np.float64).reshape(-1, 4).T
+def locate(observations: Sequence[Observation], allowed: float, around: float) -> Crossing:
+    """The crossing near `around`. Where probes say nothing it is the whole neighbourhood."""
+    near = [one for one in observations if 1 / NEAR <= one.rate / around <= NEAR and one.of]
+    rates, over, count = np.array(near, dtype=np.float64).reshape(-1, 3).T
     crossings = around * np.geomspace(1 / NEAR, NEAR, _STEPS)
     slopes = _STEEPNESS[:, None, None] * np.log(rates / crossings[None, :, None])
     odds = math.log(allowed / (1 - allowed)) + slopes
-    # With the logarithms of the share and of the rest, which do not overflow at either end.
-    expected = -count * np.logaddexp(0, -odds) - (count - over) * odds
-    shares = np.clip(over / count, 1e-12, 1 - 1e-12)
-    best = over * np.log(shares) + (count - over) * np.log1p(-shares)
-    deviance = 2 * np.maximum(0, best - expected).sum(axis=2)
+    # With the logarithm of the share, which does not overflow at either end.
+    roots = np.exp(np.maximum(-np.logaddexp(0, -odds), math.log(_LEAST * allowed)) / 2)
+    deviance = (4 * math.sqrt(allowed) * count * (np.sqrt(over / count) - roots) ** 2 / roots).sum(axis=2)
+    least = np.unravel_index(deviance.argmin(), deviance.shape)
+    best = roots[least] ** 2
+    telling = np.count_nonzero((best > _TELLING[0] * allowed) & (best < _TELLING[1]))
     number = max(len(near), 1)
-    likely = -number * np.log((deviance + number) / (deviance + number).min())
-    weights, cautious = np.exp(likely / 3), np.exp(likely / 5)
-    rate = _quantiles(weights, crossings, [0.5])[0]
-    low, high = _quantiles(cautious, crossings, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    # They are half of all at the least: of a few that the best curve goes through, all would look calm.
+    worth = 1 + deviance[least] / max(telling, number / 2)
+    weights = (1 + (deviance - deviance[least]) / worth / number) ** (-0.375 * number)
+    columns = weights.sum(axis=0)
+    cumulative = (np.cumsum(columns) - columns / 2) / weights.sum()
+    low, high = np.interp([(1 - LEVEL) / 2, (1 + LEVEL) / 2], cumulative, crossings)
     steepness = math.exp(float(weights.sum(axis=1) @ np.log(_STEEPNESS)) / float(weights.sum()))
-    waves = float(np.mean(np.log(rates / asked) ** 2)) if near else 0.0
-    # A curve that is all but a step has no such excess: there the interval is narrow already.
-    excess = min(steepness * waves / 2, math.log(high / low) / 2)
-    return Crossing(low * math.exp(-excess), rate * math.exp(-excess / 2), high, steepness)
-
-
-def _quantiles(weights: Real, crossings: Real, shares: Sequence[float]) -> list[float]:
-    """Of the crossings, whatever the steepness (rows)."""
-    cumulative = np.cumsum(weights.sum(axis=0)) / weights.sum()
-    return [float(value) for value in np.interp(shares, cumulative, crossings)]
+    return Crossing(float(low), float(high), steepness)

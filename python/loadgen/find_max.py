@@ -3,7 +3,7 @@
     doubling      from the lowest rate until one fails, in short probes
     bisection     until the bracket is within a quarter
     repetition    long probes a little below and above the estimate of `crossing.py`, in turns, each of which
-                  moves it: until its interval is within 1 % either way, or the time is spent
+                  moves it: until its interval is as narrow as was asked, or the time is spent
 
 A probe that the generator limited says nothing and is made again; two in a row end the search, and so do two
 that find no target: what may have been a moment's trouble is no answer.
@@ -18,22 +18,22 @@ from typing import Literal
 
 from msgspec import Struct
 
-from loadgen.crossing import NEAR, Crossing, Piece, locate
-from loadgen.errors import ExitCode, Interrupted
+from loadgen.crossing import NEAR, Crossing, Observation, locate
+from loadgen.errors import ExitCode, Interrupted, LoadgenError
 from loadgen.slo import Condition
 from loadgen.snapshot import Milliseconds
+from loadgen.units import format_percent
 from loadgen.verdict import GeneratorVerdict
 
-PIECE_S = 5.0
 SHORTEST_S = 2.0
 # Before so many long probes a narrow interval may be luck.
-FEWEST = 4
-NARROW = 0.01
-# Below and above the estimate, in logarithms of the odds: half as many over the limit, and three times.
-_BELOW, _ABOVE = -0.7, 1.0
-_FURTHEST = math.log(1.15)
+FEWEST = 8
+# Around the estimate, in logarithms of the odds: two of three with fewer over the limit, because there it
+# takes longer to see how many.
+_AROUND = (-0.5, -0.5, 1.2)
+_FURTHEST = math.log(1.05)
 
-Outcome = Literal["found", "at-least", "fails", "client-limited", "unreachable", "interrupted"]
+Outcome = Literal["found", "at-least", "fails", "client-limited", "unreachable", "interrupted", "broken"]
 
 EXIT_CODES: dict[Outcome, ExitCode] = {
     "found": ExitCode.PASSED,
@@ -42,7 +42,11 @@ EXIT_CODES: dict[Outcome, ExitCode] = {
     "client-limited": ExitCode.INVALID,
     "unreachable": ExitCode.UNREACHABLE,
     "interrupted": ExitCode.INTERRUPTED,
+    "broken": ExitCode.INVALID,  # or what the error says
 }
+
+# How a run ends that says something about the target.
+JUDGED = (ExitCode.PASSED, ExitCode.THRESHOLD_FAILED, ExitCode.UNUSABLE)
 
 
 def settle_s(seconds: float) -> float:
@@ -50,9 +54,9 @@ def settle_s(seconds: float) -> float:
     return max(1.0, min(2.0, seconds / 5))
 
 
-def pieces_of(seconds: float) -> int:
-    """Into how many pieces a probe is cut: shorter ones would depend on each other too much."""
-    return max(1, int(seconds / PIECE_S))
+def budget_s(precision: float) -> float:
+    """How long a search may take where nobody said: half of the interval takes four times as long."""
+    return max(300.0, 1200.0 * (0.02 / precision) ** 2)
 
 
 class Probe(Struct, frozen=True, kw_only=True):
@@ -69,14 +73,14 @@ class Probe(Struct, frozen=True, kw_only=True):
     p50_ms: Milliseconds
     p99_ms: Milliseconds
     errors: float
-    over: list[float]  # by condition: the share that was over its limit
-    pieces: list[list[Piece]]  # by condition
+    over: list[int]  # by condition: how many were over its limit
+    of: list[int]  # by condition: of how many
     folder: str
 
     @property
     def counts(self) -> bool:
         """Whether it says something about the target."""
-        return self.exit_code in (ExitCode.PASSED, ExitCode.THRESHOLD_FAILED, ExitCode.UNUSABLE)
+        return self.exit_code in JUDGED
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -85,6 +89,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     lowest: float
     highest: float
     probe_s: float
+    precision: float  # how far the interval may reach either way, relative
     budget_s: float
 
 
@@ -92,6 +97,7 @@ class Found(Struct, frozen=True, kw_only=True):
     """The answer. `low` and `high` are its 95 % interval, or only what was kept and what was not."""
 
     outcome: Outcome
+    exit_code: ExitCode
     rate_per_s: float | None
     low_per_s: float | None
     high_per_s: float | None
@@ -100,18 +106,26 @@ class Found(Struct, frozen=True, kw_only=True):
     probes: list[Probe]
 
     @property
-    def exit_code(self) -> ExitCode:
-        """How the command ends."""
-        return EXIT_CODES[self.outcome]
+    def width(self) -> float | None:
+        """How far the interval reaches either way, relative."""
+        if not self.is_interval or not self.low_per_s or not self.high_per_s:
+            return None
+        return math.sqrt(self.high_per_s / self.low_per_s) - 1
+
+    @property
+    def took_s(self) -> float:
+        """All of its probes, with what was around them."""
+        return sum(probe.took_s for probe in self.probes)
 
 
 class _Over(Exception):
     """Why there are no more probes."""
 
-    def __init__(self, outcome: Outcome, why: str | None = None) -> None:
+    def __init__(self, outcome: Outcome, why: str | None = None, exit_code: int | None = None) -> None:
         super().__init__(outcome)
         self.outcome = outcome
         self.why = why
+        self.exit_code = EXIT_CODES[outcome] if exit_code is None else ExitCode(exit_code)
 
 
 class Search:
@@ -130,27 +144,37 @@ class Search:
         self.probes: list[Probe] = []
 
     def run(self) -> Found:
-        """To its end, whichever it is."""
+        """To its end, whichever it is. Only what goes wrong before the first probe is raised."""
         try:
             self._double()
             self._bisect()
             self._repeat()
         except _Over as over:
-            return self._found(over.outcome, over.why)
+            return self._found(over)
         except (Interrupted, KeyboardInterrupt):
-            return self._found("interrupted", None)
-        return self._found("found", None)
+            return self._found(_Over("interrupted"))
+        except LoadgenError as error:
+            if not self.probes:
+                raise
+            gone = error.exit_code == ExitCode.UNREACHABLE
+            return self._found(_Over("unreachable" if gone else "broken", error.message, error.exit_code))
+        return self._found(_Over("found"))
 
     def _double(self) -> None:
         rate = self._bounds.lowest
-        while self._probe(rate, self._short_s(rate)).passed:
+        probe = self._probe(rate, self._short_s(rate))
+        if not probe.passed:  # for which one stall is enough in a short one
+            self._failed = None
+            probe = self._probe(rate, self._long_s(rate))
+        while probe.passed:
             if rate >= self._bounds.highest:
                 raise _Over("at-least", "no higher rate was asked for (--up-to)")
             if self._is_spent:
                 raise _Over("at-least", "the time was spent (--budget)")
             rate = min(2 * rate, self._bounds.highest)
+            probe = self._probe(rate, self._short_s(rate))
         if self._passed is None:
-            raise _Over("fails", None)
+            raise _Over("fails")
 
     def _bisect(self) -> None:
         assert self._passed and self._failed
@@ -163,10 +187,15 @@ class Search:
     def _repeat(self) -> None:
         for number in itertools.count():
             found = self._crossing = self._locate()
-            if (found.width <= NARROW and number >= FEWEST) or self._is_spent:
+            if found.width <= self._bounds.precision and number >= FEWEST:
                 return
-            step = (_ABOVE if number % 2 else _BELOW) / found.steepness
-            rate = found.rate * math.exp(max(-_FURTHEST, min(_FURTHEST, step)))
+            if self._is_spent:
+                wanted = format_percent(self._bounds.precision)
+                raise _Over("found", f"the time was spent before it was {wanted} (--budget)")
+            step = _AROUND[number % len(_AROUND)] / found.steepness
+            # Of what is all but a step, too: closer than what was asked nothing is gained.
+            step = math.copysign(min(max(abs(step), self._bounds.precision / 4), _FURTHEST), step)
+            rate = found.rate * math.exp(step)
             self._probe(min(rate, self._bounds.highest), self._long_s(rate))
 
     def _locate(self) -> Crossing:
@@ -175,14 +204,17 @@ class Search:
         middle = self._crossing.rate if self._crossing else math.sqrt(self._passed * self._failed)
         found = []
         for index, condition in enumerate(self._conditions):
-            pieces = [piece for probe in self.probes if probe.counts for piece in probe.pieces[index]]
-            one = locate(pieces, condition.allowed, middle)
-            if abs(math.log(one.rate / middle)) > _FURTHEST / 4:
-                one = locate(pieces, condition.allowed, one.rate)
+            seen = [
+                Observation(probe.rate_per_s, probe.over[index], probe.of[index])
+                for probe in self.probes
+                if probe.counts
+            ]
+            one = locate(seen, condition.allowed, middle)
+            if abs(math.log(one.rate / middle)) > _FURTHEST:
+                one = locate(seen, condition.allowed, one.rate)
             found.append(one)
         return Crossing(
             min(one.low for one in found),
-            min(one.rate for one in found),
             min(one.high for one in found),
             min(found, key=lambda one: one.rate).steepness,
         )
@@ -194,10 +226,8 @@ class Search:
             if probe.exit_code == ExitCode.UNREACHABLE and self._passed is None:
                 raise _Over("unreachable")
             probe = self._make(rate, seconds)
-        if probe.exit_code == ExitCode.UNREACHABLE:
-            raise _Over("unreachable")
         if not probe.counts:
-            raise _Over("client-limited", "; ".join(probe.reasons) or None)
+            raise _no_judgement(probe)
         if probe.passed:
             self._passed = max(rate, self._passed or 0.0)
         else:
@@ -228,18 +258,31 @@ class Search:
     def _is_spent(self) -> bool:
         return self._spent_s >= self._bounds.budget_s
 
-    def _found(self, outcome: Outcome, why: str | None) -> Found:
-        crossing = self._crossing if outcome in ("found", "interrupted") else None
-        answered = outcome in ("found", "at-least", "interrupted")
+    def _found(self, over: _Over) -> Found:
+        crossing = self._crossing
+        answered = over.outcome not in ("fails", "client-limited")
         return Found(
-            outcome=outcome,
+            outcome=over.outcome,
+            exit_code=over.exit_code,
             rate_per_s=crossing.rate if crossing else self._passed if answered else None,
             low_per_s=crossing.low if crossing else self._passed,
             high_per_s=crossing.high if crossing else self._failed,
             is_interval=crossing is not None,
-            why=why,
+            why=over.why,
             probes=self.probes,
         )
+
+
+def _no_judgement(probe: Probe) -> _Over:
+    """Why there is none, the second time."""
+    why = "; ".join(probe.reasons) or None
+    if probe.exit_code == ExitCode.UNREACHABLE:
+        return _Over("unreachable")
+    if probe.generator == "client-limited":
+        return _Over("client-limited", why)
+    if probe.exit_code == ExitCode.SCRIPT_FAILED:
+        why = why or "the script's own errors stopped a probe"
+    return _Over("broken", why or "a probe was not whole", probe.exit_code)
 
 
 def knee(probes: Sequence[Probe]) -> float | None:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from loadgen.crossing import Piece
-from loadgen.find_max import Probe, pieces_of, settle_s
+from loadgen.errors import ExitCode, LoadgenError, UsageError
+from loadgen.find_max import JUDGED, Probe, settle_s
 from loadgen.loads import MAX_SEED
 from loadgen.outputs.outputs import Outputs
 from loadgen.plan import Plan
-from loadgen.run import conduct
+from loadgen.run import Conductor, see_through
 from loadgen.slo import Condition
 from loadgen.snapshot import Milliseconds, milliseconds
+from loadgen.units import quoted
 from loadgen.windows import LATE_NS
 
 if TYPE_CHECKING:
@@ -43,19 +44,14 @@ class Prober:
         self._number += 1
         folder = self._folder / f"probe-{self._number:02}"
         plan = self._plan_at(rate, seconds)
-        watcher = _Watcher(seconds, in_iterations=plan.compile().counts_iterations)
+        watcher = _Watcher(settle_s(seconds))
         began = time.monotonic()
-        result = conduct(plan, folder, Outputs([]), [watcher])
+        conductor = Conductor(plan, folder, Outputs([]), [watcher])
+        result = see_through(conductor)
         total = watcher.whole()
-        cut = watcher.pieces()
-        pieces = [
-            [
-                Piece(rate, arrived / length_s, *condition.count(interval))
-                for interval, arrived, length_s in cut
-            ]
-            for condition in self._conditions
-        ]
-        shares = [over / count if count else 0.0 for over, count in map(_sum, pieces)]
+        counts = [condition.count(total) if total else (0, 0) for condition in self._conditions]
+        if result.exit_code in JUDGED:
+            self._check_whole(counts, result)
         response = total.histogram("response") if total else None
         ended = total.counters["ok"] + total.counters["failed"] if total else 0
         return Probe(
@@ -64,17 +60,31 @@ class Prober:
             seconds=seconds,
             took_s=time.monotonic() - began,
             # Not by the run's own thresholds: a percentile of one sample too few would be no data.
-            passed=total is not None and _is_kept(self._conditions, shares),
-            exit_code=result.exit_code,
+            passed=all(
+                over <= condition.allowed * of
+                for (over, of), condition in zip(counts, self._conditions, strict=True)
+            ),
+            # The run may have been over when Ctrl-C came: the search is not.
+            exit_code=int(ExitCode.INTERRUPTED) if conductor.asked_to_stop else result.exit_code,
             generator=result.generator.verdict,
-            reasons=result.generator.reasons,
+            reasons=[*result.generator.reasons, *_stopped(result)],
             p50_ms=_ms(response.percentile(50) if response else None),
             p99_ms=_ms(response.percentile(99) if response else None),
             errors=total.counters["failed"] / ended if total and ended else 0.0,
-            over=shares,
-            pieces=pieces,
+            over=[over for over, _ in counts],
+            of=[of for _, of in counts],
             folder=str(folder),
         )
+
+    def _check_whole(self, counts: Sequence[tuple[int, int]], result: Result) -> None:
+        """Of nothing nothing can be said: it is not kept, nor does it fail."""
+        for (_, of), condition in zip(counts, self._conditions, strict=True):
+            if of:
+                continue
+            if condition.threshold.label is not None and result.requests.total:
+                text = f"in a probe no request was counted as {quoted(condition.threshold.label)}"
+                raise UsageError(f"--slo: {text}")
+            raise LoadgenError(f"a probe was over after {result.duration_s:.1f} s, before it had settled")
 
     def _plan_at(self, rate: float, seconds: float) -> Plan:
         before_s = settle_s(seconds)
@@ -91,12 +101,8 @@ class Prober:
         )
 
 
-def _is_kept(conditions: Sequence[Condition], shares: Sequence[float]) -> bool:
-    return all(share <= condition.allowed for condition, share in zip(conditions, shares, strict=True))
-
-
-def _sum(pieces: Sequence[Piece]) -> tuple[int, int]:
-    return sum(piece.over for piece in pieces), sum(piece.of for piece in pieces)
+def _stopped(result: Result) -> list[str]:
+    return [result.script.stopped] if result.script and result.script.stopped else []
 
 
 def _ms(value_ns: float | None) -> Milliseconds:
@@ -104,43 +110,26 @@ def _ms(value_ns: float | None) -> Milliseconds:
 
 
 class _Watcher:
-    """Keeps the run as it was at the beginning of each piece, and at its end."""
+    """Keeps the run as it was when it had settled, and as it is."""
 
-    def __init__(self, seconds: float, *, in_iterations: bool) -> None:
-        number = pieces_of(seconds)
-        before_s = settle_s(seconds)
-        self._begins_s = [before_s + seconds / number * index for index in range(number)]
-        self._arrivals = "iterations_started" if in_iterations else "sent"
-        self._marks: list[tuple[float, Snapshot]] = []
-        self._at_gate: tuple[float, Snapshot] | None = None
+    def __init__(self, before_s: float) -> None:
+        self._before_s = before_s
+        self._settled: Snapshot | None = None
         self._end: Snapshot | None = None
 
     def progress(self, progress: Progress) -> None:
-        """The run's own ticks will do: a piece is as long as what lies between two of them."""
-        mark = (progress.elapsed_s, progress.total)
+        """The run's own ticks will do."""
         self._end = progress.total
-        if progress.phase == "drain":
-            return
-        self._at_gate = mark
-        begun = len(self._marks)
-        if begun < len(self._begins_s) and progress.elapsed_s >= self._begins_s[begun] - LATE_NS / 1e9:
-            self._marks.append(mark)
+        if (
+            self._settled is None
+            and progress.phase == "load"
+            and progress.elapsed_s >= self._before_s - LATE_NS / 1e9
+        ):
+            self._settled = progress.total
 
     def whole(self) -> Snapshot | None:
-        """All that counts; None where the run ended before."""
-        return self._end.since(self._marks[0][1]) if self._marks and self._end else None
-
-    def pieces(self) -> list[tuple[Snapshot, int, float]]:
-        """Each with how many arrived in it, and its length. What came in the drain is the last one's."""
-        if not self._marks or not self._end or not self._at_gate:
-            return []
-        found = []
-        ends = [(mark, mark[1]) for mark in self._marks[1:]] + [(self._at_gate, self._end)]
-        for (begin_s, begin), ((end_s, gate), end) in zip(self._marks, ends, strict=True):
-            arrived = gate.counters[self._arrivals] - begin.counters[self._arrivals]
-            if end_s > begin_s and arrived:
-                found.append((end.since(begin), arrived, end_s - begin_s))
-        return found
+        """All that counts, with what came in the drain; None where the run ended before."""
+        return self._end.since(self._settled) if self._settled and self._end else None
 
     def begin(self, opening: Opening) -> None:
         """Nothing to keep yet."""

@@ -73,7 +73,11 @@ def conduct(
     steer: Steer | None = None,
 ) -> Result:
     """The same, with outputs that are there already."""
-    conductor = Conductor(plan, out, outputs, observers, steer)
+    return see_through(Conductor(plan, out, outputs, observers, steer))
+
+
+def see_through(conductor: Conductor) -> Result:
+    """The same, for who wants to ask the conductor something afterwards."""
     with _signals(conductor):
         return _run_beside(conductor)
 
@@ -297,6 +301,11 @@ class Conductor:
             self._load.interrupt(reason)
         elif self._task is not None:
             self._task.cancel()
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether it was interrupted, be it too late for the run to end otherwise."""
+        return self._asked_to_stop
 
     def interrupt_from_outside(self, reason: str) -> None:
         """The same, from a signal handler: at any time, and maybe in another thread."""

@@ -23,8 +23,10 @@ class Condition(Struct, frozen=True):
     samples: int  # so many requests are needed to tell
 
     def count(self, interval: Snapshot) -> tuple[int, int]:
-        """How many are over, and of how many."""
+        """How many are over, and of how many. A script's label may not have come up."""
         label = self.threshold.label
+        if label is not None and label not in interval.labels:
+            return 0, 0
         if self.threshold.scale == "ms":
             kind, _, _ = self.threshold.metric.partition(".")
             histogram = interval.histogram(kind, label)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
-from loadgen.crossing import Piece
-from loadgen.find_max import Probe, pieces_of, settle_s
+from loadgen.find_max import Probe, settle_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MEAN_S = 0.001
+# Where 1 % of the sojourns are above 50 times the mean service: with 1 ms, 1000 - ln(100) / 50 ms a second if
+# service is exponential; if it is even, by the exact decay of the M/D/1 queue's tail.
+LAWS = {"M/M/1": 907.9, "M/D/1": 954.1, "slow": 9.079}
+MEANS_S = {"M/M/1": 0.001, "M/D/1": 0.001, "slow": 0.1}
 
 
 def make_probe(rate: float, over: list[float], **change: Any) -> Probe:
@@ -29,34 +32,27 @@ def make_probe(rate: float, over: list[float], **change: Any) -> Probe:
         "p50_ms": 1.0,
         "p99_ms": 10.0,
         "errors": 0.0,
-        "over": over,
-        "pieces": [[Piece(rate, rate, round(share * rate * 3), round(rate * 3))] * 3 for share in over],
+        "over": [round(share * rate * 10) for share in over],
+        "of": [round(rate * 10)] * len(over),
         "folder": "",
     }
     return Probe(**fields | change)
 
 
-def queue(seed: int, *, random_service: bool, limit_s: float) -> Callable[[float, float], Probe]:
-    """One server that takes 1 ms on average, and Poisson arrivals; it may have 1 % above the limit."""
-    random = np.random.default_rng(seed)
+def queue(seed: int, law: str) -> Callable[[float, float], Probe]:
+    """One server and Poisson arrivals. "slow" is M/M/1 with a hundred times the service."""
+    random, mean_s = np.random.default_rng(seed), MEANS_S[law]
 
-    def probe(rate: float, seconds: float) -> Probe:
-        before_s, number = settle_s(seconds), pieces_of(seconds)
+    def probe_at(rate: float, seconds: float) -> Probe:
+        before_s = settle_s(seconds)
         arrivals = np.cumsum(random.exponential(1 / rate, round(rate * (seconds + before_s) * 1.2) + 100))
         arrivals = arrivals[arrivals < seconds + before_s]
-        service = (
-            random.exponential(MEAN_S, len(arrivals)) if random_service else np.full(len(arrivals), MEAN_S)
-        )
+        shape = len(arrivals)
+        service = np.full(shape, mean_s) if law == "M/D/1" else random.exponential(mean_s, shape)
         worked = np.cumsum(service)  # Lindley: the last moment at which the server had nothing to do decides
         left = worked + np.maximum.accumulate(arrivals - worked + service)
-        counts = arrivals > before_s
-        sojourns, places = (left - arrivals)[counts], (arrivals[counts] - before_s) / seconds * number
-        over = sojourns > limit_s
-        pieces = [
-            Piece(rate, int(inside.sum()) / seconds * number, int(over[inside].sum()), int(inside.sum()))
-            for inside in (places.astype(int) == place for place in range(number))
-        ]
-        share = float(over.mean())
-        return make_probe(rate, [share], seconds=seconds, took_s=seconds + before_s + 1, pieces=[pieces])
+        over = (left - arrivals)[arrivals > before_s] > 50 * mean_s
+        probe = make_probe(rate, [float(over.mean())], seconds=seconds, took_s=seconds + before_s + 1)
+        return msgspec.structs.replace(probe, over=[int(over.sum())], of=[len(over)])
 
-    return probe
+    return probe_at

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from loadgen.cli import give_up_stdout
-from loadgen.cli.blast import plan_of
+from loadgen.cli import blast, give_up_stdout, run
 from loadgen.cli.options import option, origins, search_options
-from loadgen.errors import ExitCode, UsageError
+from loadgen.errors import ExitCode, Interrupted, UsageError
 from loadgen.shapes import check_duration, check_rate
 from loadgen.slo import parse_slo
-from loadgen.units import quoted
+from loadgen.units import format_duration, format_percent, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.find_max import Probe
+    from loadgen.find_max import Found, Probe
+    from loadgen.plan import Plan
 
 T = TypeVar("T")
 
@@ -28,25 +30,36 @@ _EPILOG = """\b
 Examples:
   loadgen find-max http://127.0.0.1:8000/items --slo "p99 < 200ms"
   loadgen find-max http://127.0.0.1:8000/ --slo "p99 < 200ms, errors < 1%"
-  loadgen find-max URL --slo "p95 < 80ms" --from 10 --up-to 5000 --budget 2m
+  loadgen find-max URL --slo "p95 < 80ms" --from 10 --up-to 5000
+  loadgen find-max URL --slo "p99 < 200ms" --precision 5%
+  loadgen find-max scenario.py --url http://127.0.0.1:8000 --slo "p99 < 50ms"
   loadgen find-max /queue/exp/1 --slo "p99 < 50ms"
 
 The rate is doubled until the service level fails, the bracket halved, and
-then long probes are made around the answer until its 95 % interval is within
-1 % either way, or the budget is spent. Each probe settles before it counts,
-and begins when all of the last one has been answered. docs/find-max.md says
-how the interval is made.
+then long probes are made around the answer until its 95 % interval is as
+narrow as --precision asks, or the budget is spent. Each probe settles before
+it counts, and begins when all of the last one has been answered.
+docs/find-max.md says how the interval is made. Of a script the rate is that
+of its iterations, and its own load and thresholds are set aside.
 
 Arrivals are Poisson's here, as those of many users are: arrivals in even
 steps never meet, so that they hide a queue until it is full.
 
 \b
 Exit codes: 0 an answer, 1 even the lowest rate fails, 2 cannot be done as
-asked, 3 no answer: the generator was the limit, 4 the target could not be
-reached, 130 interrupted.
+asked, 3 no answer: the generator was the limit, or a worker was lost, 4 the
+target could not be reached, 5 the scenario's own errors stopped a probe,
+130 interrupted. What was found until then is printed in any case.
 """
-# Of a blast: its load, which is the search's here.
+# What a load is made of, which is the search's here.
 _LOAD: dict[str, Any] = {"users": None, "duration": None, "stage": (), "preset": None, "drop_late": None}
+_SEARCH = ("slo", "lowest", "highest", "probe", "precision", "budget")
+# A script says itself what is sent; and only a script has the others.
+_OF_URLS = (
+    *("method", "auth", "bearer", "digest", "body", "body_file", "expect_continue", "json_text"),
+    *("form", "multipart", "targets", "data"),
+)
+_OF_SCRIPTS = ("url", "scenario", "set_", "max_users", "max_errors", "dead_after")
 _OPTIONS = [
     option("--slo", metavar="EXPR", required=True, help='Such as "p99 < 200ms, errors < 1%".'),
     option(
@@ -54,9 +67,20 @@ _OPTIONS = [
     ),
     option("--up-to", "highest", metavar="RATE", help="Look no higher than that."),
     option(
-        "--probe", metavar="T", default="15s", show_default=True, help="How long one near the answer counts."
+        "--precision",
+        metavar="SHARE",
+        default="2%",
+        show_default=True,
+        help="How far the interval may reach either way: from 1% to 20%.",
     ),
-    option("--budget", metavar="T", default="5m", show_default=True, help="For the whole search, about."),
+    option(
+        "--budget",
+        metavar="T",
+        help="For the whole search, about. Default: 20m for 2%, 80m for 1%, 5m for 4% and above.",
+    ),
+    option(
+        "--probe", metavar="T", default="30s", show_default=True, help="How long one near the answer counts."
+    ),
     option(
         "--arrivals",
         metavar="KIND",
@@ -68,13 +92,14 @@ _OPTIONS = [
 
 
 @click.command(name="find-max", epilog=_EPILOG)
-@click.argument("url", required=False)
+@click.argument("what", required=False, metavar="[URL|FILE.py]")
 @search_options(_OPTIONS)
 @click.pass_context
-def find_max(ctx: click.Context, /, url: str | None, **values: Any) -> int:
+def find_max(ctx: click.Context, /, what: str | None, **values: Any) -> int:
     """Find the highest rate that keeps a service level, with its interval.
 
-    The open model, at one rate after the other; without a URL the embedded target takes the load.
+    The open model, at one rate after the other: of requests to a URL, or of iterations of a script; without
+    either the embedded target takes the load.
     """
     found = origins(ctx)
     conditions = _read(parse_slo, values["slo"], found["slo"])
@@ -82,36 +107,56 @@ def find_max(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     highest = _read(check_rate, values["highest"] or "10M", found["highest"])
     if lowest > highest:
         raise UsageError(f"{found['highest']}: expected a rate above that of --from, {lowest:g}/s")
-    load = {**_LOAD, "tps": lowest}
-    plan = plan_of(
-        url,
-        {**values, **load, "thresholds": [condition.threshold.expression for condition in conditions]},
-        {**found, **dict.fromkeys(load, "default"), "thresholds": found["slo"]},
-    )
-    probe_ns = _read(_probe_ns, values["probe"], found["probe"])
-    budget_ns = _read(check_duration, values["budget"], found["budget"])
+    probe_s = _read(_probe_ns, values["probe"], found["probe"]) / 1e9
+    precision = _read(_precision, values["precision"], found["precision"])
+    given_s = _read(check_duration, values["budget"], found["budget"]) / 1e9 if values["budget"] else None
+    thresholds = [condition.threshold.expression for condition in conditions]
+    plan = _plan(what, {**values, "tps": lowest, "thresholds": thresholds}, found)
 
     # numpy takes a tenth of a second, and the engine is a large file: not for --help.
-    from loadgen.find_max import Bounds, Search
+    from loadgen.find_max import Bounds, Search, budget_s
     from loadgen.probing import Prober
-    from loadgen.report.find_max import HEAD, probe_line, render_search, search_json
-    from loadgen.run_folder import default_path, write_whole
+    from loadgen.report.find_max import HEAD, probe_line
+    from loadgen.run_folder import default_path
 
-    def tell(probe: Probe) -> Probe:
+    def tell(line: str) -> None:
         if not values["quiet"]:
             with contextlib.suppress(OSError):
-                click.echo(probe_line(probe) if search.probes else f"{HEAD}\n{probe_line(probe)}", err=True)
+                click.echo(line, err=True)
+
+    def make_probe(rate: float, seconds: float) -> Probe:
+        probe = prober(rate, seconds)
+        tell(probe_line(probe) if search.probes else f"{HEAD}\n{probe_line(probe)}")
         return probe
 
     folder = Path(values["out"]) if values["out"] else default_path(f"find-max {plan.compile().name}")
     prober = Prober(plan, conditions, folder)
-    bounds = Bounds(lowest=lowest, highest=highest, probe_s=probe_ns / 1e9, budget_s=budget_ns / 1e9)
-    search = Search(lambda rate, seconds: tell(prober(rate, seconds)), conditions, bounds)
-    answer = search.run()
+    bounds = Bounds(
+        lowest=lowest,
+        highest=highest,
+        probe_s=probe_s,
+        precision=precision,
+        budget_s=given_s or budget_s(precision),
+    )
+    search = Search(make_probe, conditions, bounds)
+    tell(
+        f"It may take {format_duration(bounds.budget_s * 1e9)} (--budget), "
+        f"until it is known within {format_percent(precision)} either way."
+    )
+    with _terminated_is_interrupted():
+        answer = search.run()
+    return _report(answer, values, folder)
+
+
+def _report(answer: Found, values: dict[str, Any], folder: Path) -> int:
+    """Print and write it."""
+    from loadgen.report.find_max import render_search, search_json
+    from loadgen.run_folder import write_whole
+
     document, table = search_json(answer, values["slo"]), render_search(answer, values["slo"], folder)
     exit_code = int(answer.exit_code)
     path: str | None = values["summary_json"]
-    places = [folder / "find-max.json"] if answer.probes else []
+    places = [folder / "find-max.json"] if folder.is_dir() else []
     for place in [*places, *([Path(path)] if path not in (None, "-") else [])]:
         try:
             write_whole(place, document)
@@ -127,6 +172,59 @@ def find_max(ctx: click.Context, /, url: str | None, **values: Any) -> int:
         failed = give_up_stdout(error)
         return exit_code or failed
     return exit_code
+
+
+def _plan(what: str | None, values: dict[str, Any], found: dict[str, str]) -> Plan:
+    """Of one probe, as far as all have it in common."""
+    scripted = _is_script(what)
+    for name in _OF_URLS if scripted else _OF_SCRIPTS:
+        # What the environment says for all runs is no mistake in this one.
+        if found[name].startswith("--"):
+            text = "a script says itself what is sent" if scripted else "needs a script"
+            raise UsageError(f"{found[name]}: {text}")
+    load = {**_LOAD, "tps": values["tps"]}
+    others = {*_SEARCH, *(_OF_URLS if scripted else _OF_SCRIPTS)}
+    found = {**found, **dict.fromkeys({*load, *others}, "default"), "thresholds": found["slo"]}
+    if not scripted:
+        return blast.plan_of(what, {**values, **load}, found)
+    assert what is not None
+    # These come before the script's own, also where nobody asked for them.
+    asked = dict.fromkeys(("tps", "arrivals", "thresholds", "iterations", "iterations_per_user"), "--slo")
+    values = {**values, **load, "iterations": None, "iterations_per_user": None}
+    if found["arrivals"] != "default":
+        asked["arrivals"] = found["arrivals"]
+    return run.plan_of(what, values, found | asked)[1]
+
+
+def _is_script(what: str | None) -> bool:
+    """Rather than a URL: a path from the root may be one on the embedded target."""
+    if what is None or not what.endswith(".py") or "://" in what:
+        return False
+    return Path(what).is_file() or not what.startswith("/")
+
+
+@contextlib.contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """SIGTERM between two probes ends as it does in one: with what is known."""
+
+    def handle(_number: int, _frame: object) -> None:
+        raise Interrupted("terminated")
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _precision(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not text.endswith("%") or not 0.01 <= share <= 0.2:
+        raise ValueError(f'expected a share from "1%" to "20%", got {quoted(text)}')
+    return share
 
 
 def _probe_ns(text: str) -> int:

@@ -85,15 +85,29 @@ _HOW_MUCH: list[Callable[[Any], Any]] = [
     _SEED,
     option("--drop-late", metavar="T", help="Give up arrivals that are later than T; they are counted."),
 ]
+_SCRIPT: list[Callable[[Any], Any]] = [
+    option(
+        "--url", "--host", metavar="BASE", help="What paths in the script are put behind, over its base_url."
+    ),
+    option(
+        "--scenario",
+        multiple=True,
+        metavar="NAME",
+        help="Run this one of the script's scenarios. Repeatable.",
+    ),
+    option("--set", "set_", multiple=True, metavar="NAME=VALUE", help="For user.arguments. Repeatable."),
+]
+_ITERATIONS: list[Callable[[Any], Any]] = [
+    option("--iterations", metavar="N", help="End when all users together have done so many."),
+    option("--iterations-per-user", metavar="N", help="Each user ends when it has done so many."),
+]
 _MAX_USERS = option(
     "--max-users", metavar="N", help="Open model: the largest pool of users. Default: 10,000."
 )
 _MAX_ERRORS = option(
     "--max-errors", metavar="N", help="Stop when so many iterations have failed: 100, or 5%."
 )
-_ITERATIONS: list[Callable[[Any], Any]] = [
-    option("--iterations", metavar="N", help="End when all users together have done so many."),
-    option("--iterations-per-user", metavar="N", help="Each user ends when it has done so many."),
+_USERS: list[Callable[[Any], Any]] = [
     _MAX_USERS,
     _MAX_ERRORS,
     option("--dead-after", metavar="T", help="Stop when no request has been answered for so long."),
@@ -273,13 +287,15 @@ def blast_options(command: F) -> F:
 def script_options(command: F) -> F:
     """Those that a script leaves open: what is sent, it says itself."""
     what = [_HEADER, _COMPRESSED, *_REDIRECTS, _TIMEOUT]
-    return _add([*_HOW_MUCH, *_ITERATIONS, *_HOW, *_WIRE, *what, *_WHAT_OF_IT], command)
+    how_much = [*_SCRIPT, *_HOW_MUCH, *_ITERATIONS, *_USERS]
+    return _add([*how_much, *_HOW, *_WIRE, *what, *_WHAT_OF_IT], command)
 
 
 def search_options(what: list[Callable[[Any], Any]]) -> Callable[[F], F]:
-    """Those of a blast without its load, after what only a search has."""
+    """Those of a blast and of a script without their load, after what only a search has."""
     sent = [_METHOD, _HEADER, _COMPRESSED, *_AUTHORIZATION, _DIGEST, *_REDIRECTS, *_BODY, *_MANY]
-    return partial(_add, [*what, _SEED, *_HOW, *_WIRE, *sent, _TIMEOUT, *_WHERE, _QUIET])
+    common = [_SEED, *_HOW, *_WIRE, *sent, _TIMEOUT, *_WHERE, _QUIET]
+    return partial(_add, [*what, *_SCRIPT, *_USERS, *common])
 
 
 def socket_options(what: list[Callable[[Any], Any]]) -> Callable[[F], F]:

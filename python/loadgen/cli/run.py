@@ -82,11 +82,6 @@ class _ByKind(click.Command):
 
 @click.command(cls=_ByKind, epilog=_EPILOG)
 @click.argument("file")
-@option("--url", "--host", metavar="BASE", help="What paths in the script are put behind, over its base_url.")
-@option(
-    "--scenario", multiple=True, metavar="NAME", help="Run this one of the script's scenarios. Repeatable."
-)
-@option("--set", "set_", multiple=True, metavar="NAME=VALUE", help="For user.arguments. Repeatable.")
 @script_options
 @option("--dry-run", is_flag=True, help="Send nothing: print each arrival's number and due time in seconds.")
 @option("--debug", is_flag=True, help="One user, one iteration: print every request and response.")
@@ -109,6 +104,11 @@ def make_plan(ctx: click.Context, file: str, values: dict[str, Any]) -> tuple[Sc
     """The script, and its plan with what the flags and the environment say over it."""
     found = origins(ctx)
     prefer_flags(values, found)
+    return plan_of(file, values, found)
+
+
+def plan_of(file: str, values: dict[str, Any], found: dict[str, str]) -> tuple[Script, Plan]:
+    """The script, and its plan with these values over it; `found` says where each came from."""
     given = {
         **values,
         "stage": read_stages(values["stage"], found["stage"]),

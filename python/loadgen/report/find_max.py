@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import textwrap
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from loadgen.find_max import Found, Probe, knee
 from loadgen.report.columns import cut_middle, fitted
 from loadgen.snapshot import nanoseconds
-from loadgen.units import counted, format_ns, format_percent, format_rate, printable
+from loadgen.units import counted, format_duration, format_ns, format_percent, format_rate, printable
 
 WIDTH = 80
 _PLOT_WIDTH, _PLOT_HEIGHT = 60, 12
@@ -27,18 +26,13 @@ def search_json(found: Found, slo: str) -> bytes:
         "slo": slo,
         **{
             name: getattr(found, name)
-            for name in ("outcome", "rate_per_s", "low_per_s", "high_per_s", "is_interval", "why")
+            for name in ("outcome", "rate_per_s", "low_per_s", "high_per_s", "is_interval", "width", "why")
         },
+        "took_s": round(found.took_s, 3),
         "knee_per_s": knee(found.probes),
-        "probes": [_without_pieces(probe) for probe in found.probes],
+        "probes": found.probes,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
-
-
-def _without_pieces(probe: Probe) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(probe)
-    del fields["pieces"]
-    return fields
 
 
 def probe_line(probe: Probe) -> str:
@@ -53,7 +47,8 @@ def probe_line(probe: Probe) -> str:
 def _outcome(probe: Probe) -> str:
     if probe.counts:
         return "kept" if probe.passed else "failed"
-    return {3: "not judged", 4: "no target"}.get(probe.exit_code, "interrupted")
+    ends = {4: "no target", 5: "script failed", 130: "interrupted"}
+    return ends.get(probe.exit_code, "not judged")
 
 
 def render_search(found: Found, slo: str, folder: Path) -> str:
@@ -72,7 +67,8 @@ def render_search(found: Found, slo: str, folder: Path) -> str:
 
 
 def _answer(found: Found, slo: str) -> list[str]:
-    level, count = fitted(slo, 60), counted(len(found.probes), "probe")
+    level = fitted(slo, 60)
+    effort = f"{counted(len(found.probes), 'probe')}, {format_duration(round(found.took_s) * 1e9)}"
     rate, low, high = (
         "-" if value is None else format_rate(value)
         for value in (found.rate_per_s, found.low_per_s, found.high_per_s)
@@ -80,16 +76,30 @@ def _answer(found: Found, slo: str) -> list[str]:
     known = "no rate is known to keep it" if found.low_per_s is None else f"{low} kept it"
     if found.high_per_s is not None:
         known += f", {high} did not"
-    interval = f"{level}: up to {rate}, and with 95 % confidence between {low} and {high} ({count})."
+    known += "."
+    interval = ""
+    if found.width is not None:
+        interval = f"{level}: up to {rate}, and with 95 % confidence between {low} and {high}, which is "
+        interval += f"{format_percent(found.width)} either way ({effort})."
+    so_far = interval or known
+    why = f" ({found.why})" if found.why else ""
+    late = f" But {found.why}." if found.why else ""
     text = {
-        "found": interval if found.is_interval else f"{level}: between {low} and {high}; {found.why}.",
+        "found": interval + late if interval else f"{level}: between {low} and {high}; {found.why}.",
         "at-least": f"{level}: at least {rate}; {found.why}.",
         "fails": f"{level}: even {high} fails. A lower --from may not.",
-        "client-limited": f"No answer, because the generator was the limit ({found.why}): {known}.",
-        "unreachable": f"No answer, because the target could not be reached: {known}.",
-        "interrupted": f"Interrupted; so far: {interval if found.is_interval else f'{known}.'}",
+        "client-limited": f"No answer, because the generator was the limit{why}. So far: {so_far}",
+        "unreachable": f"No answer, because the target could not be reached{why}. So far: {so_far}",
+        "broken": f"Broken off: {found.why}. So far: {so_far}",
+        "interrupted": f"Interrupted. So far: {so_far}",
     }[found.outcome]
     lines = textwrap.wrap(text, WIDTH)
+    counting = [probe for probe in found.probes if probe.counts]
+    disturbed = sum(probe.generator != "valid" for probe in counting)
+    if disturbed:
+        of = f"In {disturbed} of {counted(len(counting), 'probe')} that count"
+        text = f"{of} the generator was not at its best, so the limit may be higher: see loadgen doctor."
+        lines += ["", *textwrap.wrap(text, WIDTH)]
     bend = knee(found.probes) if found.is_interval else None
     if bend is not None:
         lines += ["", f"The curve bends at about {format_rate(bend)}: the knee, a description and no limit."]
