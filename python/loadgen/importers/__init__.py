@@ -7,6 +7,7 @@ goes with the plan to every worker, where the same script is made again.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -54,10 +55,11 @@ def _has_scenarios(path: Path) -> bool:
     import yaml  # nothing else needs it, and JSON is YAML
 
     try:
-        document = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        content = path.read_bytes()
+        document = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except yaml.YAMLError:
         # Its own importer says where the mistake is.
-        return path.suffix.lower() != ".json"
+        return re.search(rb"^scenarios\s*:", content, re.MULTILINE) is not None
     except OSError:
         return False
     if not isinstance(document, dict) or "kind" in document:  # Kubernetes has many a file with a config
