@@ -56,12 +56,13 @@ def _has_scenarios(path: Path) -> bool:
 
     try:
         content = path.read_bytes()
+    except OSError:
+        return False
+    try:
         document = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except yaml.YAMLError:
         # Its own importer says where the mistake is.
         return re.search(rb"^scenarios\s*:", content, re.MULTILINE) is not None
-    except OSError:
-        return False
     if not isinstance(document, dict) or "kind" in document:  # Kubernetes has many a file with a config
         return False
     config = document.get("config")
