@@ -80,6 +80,7 @@ class Ledger:
         arrival_labels: Sequence[str] | None = None,
     ) -> None:
         self.snapshot = snapshot
+        self._scripted = scripted
         self._rate_per_s = sent_in_time / load_s
         self._load_s = load_s
         counters = snapshot.counters
@@ -211,7 +212,7 @@ class Ledger:
             )
             for label, requests in self._of_label.items()
             # A name that a script has changed its mind about was never sent under.
-            if requests.total or self.snapshot.role(label) != "request"
+            if requests.total or not self._scripted or self.snapshot.role(label) != "request"
         ]
 
     def checks(self) -> list[CheckResult]:

@@ -75,13 +75,18 @@ def make_output(text: str, place: str) -> Output:
 
 def tell_that_it_never_began(outputs: Sequence[str], command: str, error: LoadgenError) -> Iterator[str]:
     """Reports say why there is no run. Yields which of them could not be written, and why."""
+    made = []
     for text in outputs:
         with contextlib.suppress(UsageError):  # this very error, or one that is met when it is mended
-            output = make_output(text, "")
-            try:
-                output.never_began(command, error)
-            except OSError as problem:
-                yield f"{output.name} could not be written: {problem.strerror or problem}"
+            made.append(make_output(text, ""))
+    files = [file.resolve() for output in made for file in output.files]
+    for output in made:
+        if any(files.count(file.resolve()) > 1 for file in output.files):
+            continue  # the file is another's, too
+        try:
+            output.never_began(command, error)
+        except OSError as problem:
+            yield f"{output.name} could not be written: {problem.strerror or problem}"
 
 
 def _unknown(name: str) -> str:
