@@ -129,7 +129,8 @@ def judge(path: Path, tool: str, stderr: str, folder: Path) -> Ran:
         return Ran(path, tool, "its own errors", broken[0].splitlines()[0], requests)
     if told:
         return Ran(path, tool, "runs, with a warning", "; ".join(told), requests)
-    return Ran(path, tool, "runs as it is", "", requests)
+    why = "" if requests else "nothing is asked of the target: other hosts, or nothing at all"
+    return Ran(path, tool, "runs as it is", why, requests)
 
 
 def row(ran: Ran, folder: Path) -> str:

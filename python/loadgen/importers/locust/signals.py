@@ -94,6 +94,7 @@ class Semaphore:
     def __init__(self, value: int = 1) -> None:
         self.counter = value
         self._line = Line()
+        self._lookers = Line()
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         """Whether it is held now."""
@@ -109,6 +110,13 @@ class Semaphore:
         """Not any more."""
         self.counter += 1
         self._line.wake(1)
+        self._lookers.wake()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Until it could be held, or so long; it is not held then. How many more may hold it."""
+        if self.counter <= 0:
+            self._lookers.wait(timeout)
+        return self.counter
 
     def locked(self) -> bool:
         """Whether nobody else may hold it."""

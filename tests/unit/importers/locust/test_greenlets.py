@@ -240,6 +240,24 @@ def test_a_semaphore_lets_so_many_in_and_a_lock_its_owner_again() -> None:
     assert blocking(work) == 0
 
 
+def test_who_waits_for_a_semaphore_holds_nothing() -> None:
+    def work() -> list[object]:
+        semaphore, seen = signals.Semaphore(1), []
+        semaphore.acquire()
+
+        def look() -> None:
+            seen.append(semaphore.wait())
+
+        lookers = [Greenlet.spawn(look) for _ in range(2)]
+        driver.sleep(0.001)
+        assert (seen, semaphore.wait(0.001)) == ([], 0)
+        semaphore.release()
+        joinall(lookers, raise_error=True)
+        return [*seen, semaphore.wait(), semaphore.counter]
+
+    assert blocking(work) == [1, 1, 1, 1]
+
+
 def test_a_queue_hands_on_in_order_and_holds_so_many() -> None:
     def work() -> list[int]:
         queue, taken = signals.Queue(1), []
