@@ -1,0 +1,530 @@
+"""Rewrites what a function of a Locust file does: small changes in the user's own text."""
+
+from __future__ import annotations
+
+import ast
+import copy
+
+from loadgen.convert.edits import Text
+from loadgen.convert.locustfile.classes import Function, name_of
+from loadgen.convert.locustfile.requests import request_parts
+from loadgen.convert.locustfile.scope import Piece, Scope, Script
+from loadgen.convert.source import WIDTH, Code, Invoke, lay
+
+_OPPOSITES = {
+    ast.Eq: ("==", "!="),
+    ast.NotEq: ("!=", "=="),
+    ast.In: ("in", "not in"),
+    ast.NotIn: ("not in", "in"),
+    ast.Lt: ("<", ">="),
+    ast.LtE: ("<=", ">"),
+    ast.Gt: (">", "<="),
+    ast.GtE: (">=", "<"),
+    ast.Is: ("is", "is not"),
+    ast.IsNot: ("is not", "is"),
+}
+# What of Locust's is left behind, and every plain statement with it.
+_ABROAD = frozenset({"environment", "runner"})
+_OF_CLIENT = frozenset({"headers", "cookies", "auth", "verify"})
+
+
+class Rewriter:
+    """Of one function; `wait` is what stands at its end, and before it returns."""
+
+    def __init__(self, script: Script, piece: Piece, text: Text, wait: str | None = None) -> None:
+        self.script, self.piece, self.text, self.wait = script, piece, text, wait
+        self.scope = Scope(script, piece)
+        self._above: dict[ast.AST, ast.AST] = {}
+        self._names: list[str] = []  # of rename_request, innermost last
+
+    def body(self) -> None:
+        """All statements of the function."""
+        self._know(self.piece.node)
+        self._block(self.piece.node.body)
+
+    def expression(self, node: ast.expr) -> str:
+        """One alone, as it is written now."""
+        self._know(node)
+        self.visit(node)
+        return self.text.now(node)
+
+    def _know(self, root: ast.AST) -> None:
+        for node in ast.walk(root):
+            for inner in ast.iter_child_nodes(node):
+                self._above[inner] = node
+
+    def visit(self, node: ast.AST) -> None:
+        """A node and all below it."""
+        own = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if own is None or own(node) is False:
+            self._below(node)
+
+    def _below(self, node: ast.AST) -> None:
+        for _, value in ast.iter_fields(node):
+            if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+                self._block(value)
+            elif isinstance(value, list):
+                for one in value:
+                    if isinstance(one, ast.AST):
+                        self.visit(one)
+            elif isinstance(value, ast.AST):
+                self.visit(value)
+
+    # Statements.
+
+    def _block(self, body: list[ast.stmt]) -> None:
+        gone = [one for one in body if self._is_gone(one)]
+        for one in body:
+            if one not in gone:
+                self.visit(one)
+        for one in gone:
+            line = self.text.line(one.lineno).encode()
+            alone = not line[: one.col_offset].strip()
+            if (len(gone) == len(body) and one is body[0]) or not alone:
+                self.text.put(one, "pass")
+            else:
+                assert one.end_lineno is not None
+                self.text.replace(self.text.starts[one.lineno - 1], self.text.starts[one.end_lineno], "")
+
+    def _is_gone(self, node: ast.stmt) -> bool:
+        if node in self.script.said_once:
+            return True
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = node.value.func
+            if isinstance(called, ast.Attribute):
+                if called.attr == "success" and isinstance(called.value, ast.Name) and not node.value.args:
+                    self.script.note(
+                        "success() was dropped: an answer of 400 and above counts as failed, whatever a script says"
+                    )
+                    return True
+                above = called.value
+                if isinstance(above, ast.Call) and name_of(above.func) == "super":
+                    return self.scope.member(called) is None
+                if called.attr == "interrupt" and self.scope.is_user(called.value):
+                    return len(self.piece.node.body) > 1 and node is self.piece.node.body[-1]
+        if not isinstance(node, (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete, ast.Assert)):
+            return False
+        for one in ast.walk(node):
+            if not isinstance(one, ast.Attribute):
+                continue
+            if one.attr in _ABROAD and self.scope.is_user(one.value):
+                if self._option(self._above.get(one), one) is None and not self._is_host(
+                    self._above.get(one)
+                ):
+                    return self._leave(node)
+            if one.attr in ("stop", "schedule_task") and self.scope.is_user(one.value):
+                return self._leave(node) if self.scope.member(one) is None else False
+            if (
+                self.scope.is_client(one.value)
+                and one.attr not in _OF_CLIENT
+                and not self.scope.is_request(self._above.get(one, one))
+            ):
+                return self._leave(node)
+            if one.attr == "verify" and self.scope.is_client(one.value):
+                self.script.plan["insecure"] = "True"
+                return True
+        return False
+
+    def _leave(self, node: ast.stmt) -> bool:
+        words = " ".join(self.text.of(node).split())
+        self.script.note(f"line {node.lineno} was left out: {words if len(words) < 70 else words[:67] + '…'}")
+        return True
+
+    def _with(self, node: ast.With) -> bool | None:
+        first = node.items[0]
+        call = first.context_expr
+        if not isinstance(call, ast.Call):
+            return False
+        renames = (
+            isinstance(call.func, ast.Attribute)
+            and call.func.attr == "rename_request"
+            and self.scope.is_client(call.func.value)
+        )
+        if not renames and not self.scope.is_request(call):
+            return False
+        if len(node.items) > 1:
+            self.script.note(
+                f"line {node.lineno}: a request beside other things in one `with` was not rewritten"
+            )
+            return False
+        target = first.optional_vars
+        name = self.text.of(target) if target is not None else None
+        if name is not None and isinstance(target, ast.Name) and not self._is_read(name):
+            name = None
+        colon = self.text.find(":", self.text.end(target or call))
+        inner = node.body[0]
+        is_short = inner.lineno == self.text.bytes.count(b"\n", 0, colon) + 1
+        assert node.end_lineno is not None
+        pad = " " * self.text.indent(node.lineno)
+        if is_short:
+            self.text.replace(colon + 1, self.text.start(inner), f"\n{pad}")
+        else:
+            first_line = self.text.bytes.count(b"\n", 0, colon) + 2
+            self.text.dedent(first_line, node.end_lineno, inner.col_offset - node.col_offset)
+        before = f"{name} = " if name is not None else ""
+        if renames:
+            self.visit(call.args[0])
+            self._names.append(self.text.now(call.args[0]))
+            end = colon + 1 if is_short else self.text.starts[self.text.bytes.count(b"\n", 0, colon) + 1]
+            last = self.text.start(inner) if is_short else end
+            self.text.replace(
+                self.text.start(node) if is_short else self.text.starts[node.lineno - 1], last, ""
+            )
+            self._block(node.body)
+            self._names.pop()
+            return None
+        self.text.replace(self.text.start(node), self.text.start(call), before)
+        self._request(call, len(pad) + len(before))
+        self.text.replace(self.text.end(call), colon + 1, "")
+        if len(node.body) == 1 and (isinstance(inner, ast.Pass) or self._is_dropped(inner)):
+            begin = colon + 1 if is_short else self.text.starts[inner.lineno - 1] - 1
+            assert inner.end_lineno is not None
+            self.text.replace(begin, self.text.end(inner), "")
+            if not isinstance(inner, ast.Pass):
+                self._is_gone(inner)
+        else:
+            self._block(node.body)
+        return None
+
+    def _is_dropped(self, node: ast.stmt) -> bool:
+        return _judgement(node) == "success"
+
+    def _is_read(self, name: str) -> bool:
+        """Whether a response is looked at, besides being told what it is."""
+        told = {
+            id(one.value.func.value)
+            for one in ast.walk(self.piece.node)
+            if isinstance(one, ast.Expr)
+            and isinstance(one.value, ast.Call)
+            and isinstance(one.value.func, ast.Attribute)
+            and one.value.func.attr in ("success", "failure")
+        }
+        return any(
+            isinstance(one, ast.Name)
+            and one.id == name
+            and isinstance(one.ctx, ast.Load)
+            and id(one) not in told
+            for one in ast.walk(self.piece.node)
+        )
+
+    def _if(self, node: ast.If) -> bool | None:
+        passed = len(node.body) == 1 and _judgement(node.body[0]) == "success"
+        failed = len(node.body) == 1 and _judgement(node.body[0]) == "failure"
+        other = _judgement(node.orelse[0]) if len(node.orelse) == 1 else None
+        if self.text.has_comment(node):
+            return False
+        if passed and other == "failure":
+            said = node.orelse[0].value.args[0]  # type: ignore[attr-defined]
+            self.visit(node.test)
+            if _is_plain(said):
+                self._expect(node, self.text.now(node.test), said)
+            else:
+                self._fail(node, self._opposite(node.test), said)
+            return None
+        if failed and (not node.orelse or other == "success"):
+            said = node.body[0].value.args[0]  # type: ignore[attr-defined]
+            is_elif = self._is_elif(node)
+            self.visit(node.test)
+            if _is_plain(said) and not is_elif:
+                self._expect(node, self._opposite(node.test), said)
+                return None
+            if other == "success":
+                if is_elif:
+                    self.text.replace(self.text.end(node.body[0]), self.text.end(node), "")
+                    self._block(node.body)
+                else:
+                    self._fail(node, self.text.now(node.test), said)
+                return None
+            self._block(node.body)
+            return None
+        return False
+
+    def _is_elif(self, node: ast.If) -> bool:
+        return self.text.bytes[self.text.start(node) :].startswith(b"elif")
+
+    def _expect(self, node: ast.If, test: str, said: ast.expr) -> None:
+        call = Invoke(f"{self.script.user}.expect", (Code(test), Code(self.text.now(said))))
+        if self._is_elif(node):
+            pad = " " * (self.text.indent(node.lineno) + 4)
+            self.text.put(node, "\n".join(["else:", *lay("", call, indent=len(pad))]))
+        else:
+            lines = lay("", call, indent=self.text.indent(node.lineno))
+            self.text.put(node, "\n".join(lines).lstrip())
+
+    def _fail(self, node: ast.If, test: str, said: ast.expr) -> None:
+        self.visit(said)
+        indent = self.text.indent(node.lineno)
+        call = Invoke(f"{self.script.user}.expect", (Code("False"), Code(self._message(said))))
+        lines = lay("", call, indent=indent + 4)
+        word = "elif" if self._is_elif(node) else "if"
+        self.text.put(node, "\n".join([f"{word} {test}:", *lines]))
+
+    def _opposite(self, test: ast.expr) -> str:
+        """Of a test that was visited."""
+        now = self.text.now(test)
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            return self.text.now(test.operand)
+        if isinstance(test, ast.Compare) and len(test.ops) == 1 and type(test.ops[0]) in _OPPOSITES:
+            _, other = _OPPOSITES[type(test.ops[0])]
+            first, second = self.text.now(test.left), self.text.now(test.comparators[0])
+            if now.startswith(first) and now.endswith(second):
+                return f"{first} {other} {second}"
+        bare = isinstance(test, (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Compare))
+        return f"not {now}" if bare else f"not ({now})"
+
+    def _message(self, said: ast.expr) -> str:
+        now = self.text.now(said)
+        is_text = isinstance(said, (ast.JoinedStr, ast.BinOp)) or _is_plain(said)
+        return now if is_text else f"str({now})"
+
+    def _return(self, node: ast.Return) -> bool | None:
+        if self.wait is None or self._function_of(node) is not self.piece.node:
+            return False
+        self.text.put(node, f"return await {self.wait}")
+        return None
+
+    def _function_of(self, node: ast.AST) -> ast.AST:
+        above = self._above[node]
+        while not isinstance(above, (Function, ast.Lambda)):
+            above = self._above[above]
+        return above
+
+    def _raise(self, node: ast.Raise) -> bool | None:
+        raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        name = name_of(raised) if raised is not None else ""
+        if name in ("InterruptTaskSet", "RescheduleTask", "RescheduleTaskImmediately"):
+            self.text.put(
+                node,
+                f"return await {self.wait}"
+                if self.wait and name != "RescheduleTaskImmediately"
+                else "return",
+            )
+            return None
+        if name in ("StopUser", "StopTest"):
+            self.script.note(f"line {node.lineno}: {name} ends an iteration here, and no user")
+            self.text.put(node, "return")
+            return None
+        return False
+
+    def _functiondef(self, node: ast.FunctionDef) -> bool:
+        if node.name in self.scope.local_async:
+            self.text.insert(self.text.start(node), "async ")
+        return False
+
+    def _expr(self, node: ast.Expr) -> bool | None:
+        call = node.value
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return False
+        if call.func.attr == "interrupt" and self.scope.is_user(call.func.value):
+            self.text.put(node, f"return await {self.wait}" if self.wait else "return")
+            return None
+        return False
+
+    # Expressions.
+
+    def _name(self, node: ast.Name) -> None:
+        if node.id in self.scope.receivers or (self.piece.takes_client and node.id == self.piece.receiver):
+            self.text.put(node, self.script.user)
+
+    def _attribute(self, node: ast.Attribute) -> bool | None:
+        scope, user = self.scope, self.script.user
+        above = self._above.get(node)
+        if scope.is_client(node) or (scope.is_user(node) and not isinstance(above, ast.Attribute)):
+            self.text.put(node, user)
+            return None
+        if scope.is_client(node.value) and node.attr in ("headers", "auth"):
+            self.text.put(node, f'{user}.data["{node.attr}"]')
+            return None
+        if (option := self._option(node, node.value)) is not None:
+            self.text.put(node, option)
+            return None
+        if (piece := scope.member(node)) is not None:
+            read = f"{piece.name}({user})" if piece.is_property else piece.name
+            if piece.is_property and piece.is_async:
+                read = (
+                    f"(await {read})"
+                    if isinstance(above, (ast.Attribute, ast.Subscript))
+                    else f"await {read}"
+                )
+            self.text.put(node, read)
+            return None
+        if (value := scope.value(node)) is not None:
+            self.text.put(node, value)
+            return None
+        if self._is_host(node):
+            self.text.put(node, "HOST")
+            return None
+        if scope.is_user(node.value) and not scope.is_user(node):
+            self.text.put(node, f'{user}.data["{node.attr}"]')
+            return None
+        if node.attr == "status_code":
+            self.text.replace(self.text.end(node) - len(node.attr), self.text.end(node), "status")
+        if node.attr == "js":
+            self.text.replace(self.text.end(node) - len(node.attr), self.text.end(node), "json()")
+        return False
+
+    def _option(self, node: ast.AST | None, below: ast.AST) -> str | None:
+        """Of `environment.parsed_options`: what --set gives."""
+        if not isinstance(node, ast.Attribute):
+            return None
+        if node.attr == "parsed_options":
+            return ""
+        if isinstance(below, ast.Attribute) and below.attr == "parsed_options":
+            self.script.arguments.setdefault(node.attr, "")
+            return f'{self.script.user}.arguments["{node.attr}"]'
+        return None
+
+    def _is_host(self, node: ast.AST | None) -> bool:
+        if not isinstance(node, ast.Attribute) or node.attr != "host" or self.script.host is None:
+            return False
+        of = node.value
+        return self.scope.is_user(of) or (
+            isinstance(of, ast.Attribute) and of.attr == "environment" and self.scope.is_user(of.value)
+        )
+
+    def _call(self, node: ast.Call) -> bool | None:
+        scope, text, user = self.scope, self.text, self.script.user
+        if scope.is_request(node):
+            self._request(node, None)
+            return None
+        called = node.func
+        if isinstance(called, ast.Attribute) and called.attr == "total_seconds":
+            if isinstance(called.value, ast.Attribute) and called.value.attr == "elapsed":
+                self.visit(called.value)
+                text.replace(text.end(called.value), text.end(node), "")
+                return None
+        if isinstance(called, ast.Attribute) and called.attr == "failure" and len(node.args) == 1:
+            if isinstance(called.value, ast.Name):
+                self.visit(node.args[0])
+                text.put(called, f"{user}.expect")
+                message = self._message(node.args[0])
+                text.put(node.args[0], f"False, {message}")
+                return None
+        if isinstance(called, ast.Name) and called.id in ("hasattr", "getattr") and len(node.args) > 1:
+            of, name, *rest = node.args
+            if scope.is_user(of) and isinstance(name, ast.Constant):
+                for one in rest:
+                    self.visit(one)
+                default = "".join(f", {text.now(one)}" for one in rest)
+                if called.id == "hasattr":
+                    text.put(node, f'"{name.value!s}" in {user}.data')
+                else:
+                    text.put(node, f'{user}.data.get("{name.value!s}"{default})')
+                return None
+        awaited = scope.is_awaited(node)
+        if scope.is_sleep(node) or scope.is_wait(node):
+            text.put(called, f"{user}.pause")
+            if scope.is_wait(node) and not node.args:
+                text.put(node, self._awaited(node, self.wait or f"{user}.pause(1)"))
+                return None
+        elif (piece := scope.callee(node)) is not None:
+            text.put(called, piece.name)
+            via_class = (
+                isinstance(called, ast.Attribute)
+                and isinstance(called.value, ast.Name)
+                and (called.value.id in self.script.classes.groups)
+            )
+            is_method = isinstance(called, ast.Attribute) and piece.receiver and not via_class
+            if is_method or piece.adds_user:
+                at = text.find("(", text.end(called)) + 1
+                text.insert(at, f"{user}, " if node.args or node.keywords else user)
+        else:
+            self.visit(called)
+        for one in [*node.args, *(word.value for word in node.keywords)]:
+            self.visit(one)
+        if awaited:
+            self._await(node)
+        return None
+
+    def _await(self, node: ast.Call) -> None:
+        if self._needs_parentheses(node):
+            self.text.insert(self.text.start(node), "(await ")
+            self.text.insert(self.text.end(node), ")")
+        else:
+            self.text.insert(self.text.start(node), "await ")
+
+    def _awaited(self, node: ast.Call, what: str) -> str:
+        return f"(await {what})" if self._needs_parentheses(node) else f"await {what}"
+
+    def _needs_parentheses(self, node: ast.Call) -> bool:
+        above = self._above.get(node)
+        return (isinstance(above, (ast.Attribute, ast.Subscript)) and above.value is node) or (
+            isinstance(above, ast.Call) and above.func is node
+        )
+
+    def _request(self, node: ast.Call, column: int | None) -> None:
+        """`column` is where it begins, unless it stays where it was."""
+        text = self.text
+        indent = text.indent(node.lineno)
+        line = text.line(node.lineno)
+        is_expression = column is None
+        if column is None:
+            column = node.col_offset - (len(line) - len(line.lstrip())) + indent
+        for one in [*node.args, *(word.value for word in node.keywords)]:
+            self.visit(one)
+        asked = request_parts(self.script, self.piece, node, text, self._names[-1] if self._names else None)
+        if asked.changed:
+            head = f"{self.script.user}.{asked.method}("
+            parts = asked.parts
+            closing = text.bytes[: text.end(node) - 1].rstrip()
+            flat = f"{head}{', '.join(parts)})"
+            wide = column + len("await ") + len(flat.split("\n", maxsplit=1)[0]) > WIDTH
+            if closing.endswith(b",") or (wide and parts) or any(part.endswith(",") for part in parts):
+                inner = " " * (indent + 4)
+                one_line = f"{inner}{', '.join(parts)}"
+                if closing.endswith(b",") or len(one_line) > WIDTH or "\n" in one_line:
+                    one_line = "\n".join(f"{inner}{part}," for part in parts)
+                flat = f"{head}\n{one_line}\n{' ' * indent})"
+            text.put(node, self._awaited(node, flat))
+            return
+        text.put(node.func, f"{self.script.user}.{asked.method}")
+        self._await(node)
+
+    def _joinedstr(self, node: ast.JoinedStr) -> None:
+        """Whole: inside of one, positions are not true before Python 3.12."""
+        new = copy.deepcopy(node)
+        changed = False
+        for one in ast.walk(new):
+            if isinstance(one, ast.FormattedValue):
+                before = ast.unparse(one.value)
+                after = self._converted(before)
+                if after != before:
+                    one.value, changed = ast.parse(after, mode="eval").body, True
+        if changed:
+            self.text.put(node, _quoted(new))
+
+    def _converted(self, expression: str) -> str:
+        """An expression's text in a text of its own."""
+        inner = Rewriter(self.script, self.piece, Text(expression), self.wait)
+        return inner.expression(ast.parse(expression, mode="eval").body)
+
+    def _lambda(self, node: ast.Lambda) -> bool:
+        if any(map(self.scope.is_awaited, ast.walk(node))):
+            self.script.note(f"line {node.lineno}: a lambda cannot await what it asks")
+        return False
+
+
+def _judgement(node: ast.stmt) -> str | None:
+    """`r.success()` or `r.failure("…")`."""
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+        return None
+    called = node.value.func
+    if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Name):
+        return None
+    wanted = {"success": 0, "failure": 1}.get(called.attr)
+    return called.attr if wanted == len(node.value.args) and not node.value.keywords else None
+
+
+def _is_plain(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _quoted(node: ast.JoinedStr) -> str:
+    """With double quotes around it where that says the same."""
+    text = ast.unparse(node)
+    swapped = text.translate(str.maketrans("'\"", "\"'"))
+    try:
+        same = ast.dump(ast.parse(swapped, mode="eval").body) == ast.dump(ast.parse(text, mode="eval").body)
+    except SyntaxError:
+        return text
+    return swapped if same and text.startswith("f'") else text
