@@ -32,6 +32,7 @@ import time
 from locust import HttpUser, SequentialTaskSet, TaskSet, between, constant, tag, task
 
 WORDS = ["tea", "mate"]
+JSON = {"Content-Type": "application/json"}
 
 
 def check(response):
@@ -77,7 +78,7 @@ class Browsing(TaskSet):
         if visit(self, "one").status_code != 200:
             return
         token = self.token_of(self.client.get("/token").json())
-        self.client.post("/raw", data=json.dumps({"token": token}))
+        self.client.post("/raw", data=json.dumps({"token": token}), headers=JSON)
         self.client.put(
             "/raw",
             data=f"<{token}>",
@@ -184,7 +185,7 @@ def test_a_script_asks_what_its_file_asks(loadgen: Loadgen, converted: Convert, 
     assert counts["POST /pay"] == counts["GET /old"]
     # Two thirds of the users watch.
     assert counts["GET /watch"] > counts["GET /page/one"]
-    assert ("POST", "/raw", b'{"token": "t7"}', None) in _asked(site)
+    assert ("POST", "/raw", b'{"token": "t7"}', "application/json") in _asked(site)
     assert ("PUT", "/raw", b"<t7>", "text/xml") in _asked(site)
     assert ("POST", "/pay", b"amount=3", "application/x-www-form-urlencoded") in _asked(site)
 

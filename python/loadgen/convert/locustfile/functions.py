@@ -94,7 +94,7 @@ class Rewriter:
             if isinstance(called, ast.Attribute):
                 if called.attr == "success" and isinstance(called.value, ast.Name) and not node.value.args:
                     self.script.note(
-                        "success() was dropped: an answer of 400 and above counts as failed, whatever a script says"
+                        "success() was dropped: an answer of 400 and above counts as failed in any case"
                     )
                     return True
                 above = called.value
@@ -108,9 +108,8 @@ class Rewriter:
             if not isinstance(one, ast.Attribute):
                 continue
             if one.attr in _ABROAD and self.scope.is_user(one.value):
-                if self._option(self._above.get(one), one) is None and not self._is_host(
-                    self._above.get(one)
-                ):
+                above = self._above.get(one)
+                if self._option(above, one) is None and not self._is_host(above):
                     return self._leave(node)
             if one.attr in ("stop", "schedule_task") and self.scope.is_user(one.value):
                 return self._leave(node) if self.scope.member(one) is None else False
@@ -457,7 +456,7 @@ class Rewriter:
         text = self.text
         indent = text.indent(node.lineno)
         line = text.line(node.lineno)
-        is_expression = column is None
+        stays = column is None
         if column is None:
             column = node.col_offset - (len(line) - len(line.lstrip())) + indent
         for one in [*node.args, *(word.value for word in node.keywords)]:
@@ -468,7 +467,11 @@ class Rewriter:
             parts = asked.parts
             closing = text.bytes[: text.end(node) - 1].rstrip()
             flat = f"{head}{', '.join(parts)})"
-            wide = column + len("await ") + len(flat.split("\n", maxsplit=1)[0]) > WIDTH
+            assert node.end_lineno is not None
+            assert node.end_col_offset is not None
+            # What follows the call in its line; of a `with` nothing does.
+            after = len(text.line(node.end_lineno).encode()) - node.end_col_offset if stays else 0
+            wide = column + len("await ") + len(flat.split("\n", maxsplit=1)[0]) + after > WIDTH
             if closing.endswith(b",") or (wide and parts) or any(part.endswith(",") for part in parts):
                 inner = " " * (indent + 4)
                 one_line = f"{inner}{', '.join(parts)}"

@@ -72,7 +72,9 @@ def request_parts(script: Script, piece: Piece, call: ast.Call, text: Text, name
                 options["follow_redirects"] = now
         elif option == "data" and _is_content(value, piece.node, script):
             changed = True
-            options["content"] = _untyped(value, now, named.get("headers"))
+            options["content"] = now
+            if "headers" not in named and not script.session_headers and not script.headers:
+                script.note("a body of text goes out as text/plain where no header says what it is")
         elif option == "timeout" and isinstance(value, ast.Tuple) and value.elts:
             changed = True
             options["timeout"] = text.now(value.elts[-1])
@@ -137,18 +139,3 @@ def _is_content(node: ast.expr, function: ast.AST, script: Script) -> bool:
             value is not node and _is_content(value, function, script) for value in values[:1]
         )
     return False
-
-
-def _untyped(node: ast.expr, now: str, headers: ast.expr | None) -> str:
-    """As bytes where no header says what it is: text has one of its own, which Locust does not send."""
-    if headers is not None and (
-        not isinstance(headers, ast.Dict) or "content-type" in ast.unparse(headers).lower()
-    ):
-        return now
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        plain = node.value.isascii() and now[:1] in "\"'"
-        return f"b{now}" if plain else f"{now}.encode()"
-    is_text = isinstance(node, ast.JoinedStr) or (
-        isinstance(node, ast.Call) and name_of(node.func) in ("dumps", "str", "format", "join")
-    )
-    return f"{now}.encode()" if is_text else now
