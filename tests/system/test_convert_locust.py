@@ -169,8 +169,14 @@ def _asked(site: Site) -> set[Asking]:
     return {(one.method, one.target, one.body, one.headers.get("content-type")) for one in site.asked}
 
 
-def test_a_script_asks_what_its_file_asks(loadgen: Loadgen, converted: Convert, site: Site) -> None:
+def test_a_script_asks_what_its_file_asks(
+    loadgen: Loadgen, converted: Convert, site: Site, tmp_path: Path
+) -> None:
     script = converted(SHOP)
+    told = loadgen("run", str(tmp_path / "locustfile.py"), *f"-H {site.url} -u 3 -r 100 -t 2s".split())
+    assert told.exit_code == 0, told
+    asked_under_locust = _asked(site)
+    site.asked.clear()
     load = ["--users", "1", "--iterations", "150", "--workers", "1"]
     result = loadgen("run", str(script), "--url", site.url, *load)
     assert result.exit_code == 0, result
@@ -179,6 +185,7 @@ def test_a_script_asks_what_its_file_asks(loadgen: Loadgen, converted: Convert, 
         *("/search?q=tea&limit=10", "/search?q=mate&limit=10", "/seen/1", "/page/one", "/token", "/raw"),
         *("/old", "/new", "/pay", "/thanks", "/login", "/watch"),
     }
+    assert _asked(site) == asked_under_locust
     counts = site.counts()
     assert (counts["POST /login"], counts["GET /seen/1"]) == (1, 1)
     assert counts["GET /old"] == 2 * counts["GET /new"]
@@ -271,6 +278,47 @@ plan = Plan(
 )
 '''
     )
+
+
+def test_headers_of_a_client_are_the_plans_where_they_are_plain(
+    loadgen: Loadgen, converted: Convert, site: Site, tmp_path: Path
+) -> None:
+    users = """from locust import HttpUser, constant, task
+
+
+class Caller(HttpUser):
+    wait_time = constant(0.001)
+
+    def on_start(self):
+        self.client.headers["X-Client"] = CLIENT
+        self.client.headers.update({"X-More": "7"})
+
+    @task
+    def call(self):
+        self.client.get("/", headers={"X-Own": "1"})
+"""
+    for text, is_plain in (
+        (users.replace("CLIENT", '"mine"'), True),
+        (users.replace("CLIENT", 'self.client.get("/token").json()["token"]'), False),
+    ):
+        script = converted(text)
+        assert ("session" in script.read_text(encoding="utf-8")) is not is_plain
+        asked = []
+        for run in (
+            [str(tmp_path / "locustfile.py"), *f"-H {site.url} -u 1 -t 1s".split()],
+            [str(script), *f"--url {site.url} --users 1 --iterations 3 --workers 1".split()],
+        ):
+            site.asked.clear()
+            result = loadgen("run", *run)
+            assert result.exit_code == 0, result
+            asked.append(
+                {
+                    (one.target, *(one.headers.get(name) for name in ("x-client", "x-more", "x-own")))
+                    for one in site.asked
+                }
+            )
+        assert asked[0] == asked[1]
+        assert ("/", "mine" if is_plain else "t7", "7", "1") in asked[1]
 
 
 def test_what_cannot_be_kept_is_said(loadgen: Loadgen, tmp_path: Path) -> None:

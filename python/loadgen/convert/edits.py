@@ -28,7 +28,7 @@ class Text:
             self.starts.append(self.starts[-1] + len(line) + 1)
         self._edits: list[tuple[int, int, str]] = []
         self._dedents: Counter[int] = Counter()
-        self._inside, self.commented = _tokens(text)
+        self._inside, self._comments = _tokens(text)
 
     def start(self, node: Placed) -> int:
         """Where a node begins."""
@@ -58,10 +58,11 @@ class Text:
                 return found
             start = self.bytes.index(b"\n", comment)
 
-    def has_comment(self, node: Placed) -> bool:
-        """Whether a rewriting of it all would lose one."""
+    def comments(self, node: Placed) -> list[str]:
+        """Those that a rewriting of it all would lose."""
         assert node.end_lineno is not None
-        return any(node.lineno <= line < node.end_lineno for line in self.commented)
+        lines = range(node.lineno, node.end_lineno)
+        return [self._comments[line] for line in lines if line in self._comments]
 
     def replace(self, start: int, end: int, new: str) -> None:
         """What is inside of a wider replacement is not written."""
@@ -127,10 +128,11 @@ def spaced(text: str) -> str:
     if "\t" not in text:
         return text
     tree = ast.dump(ast.parse(text))
+    inside, _ = _tokens(text)
     for width in (4, 8):
         lines = []
-        for line in text.split("\n"):
-            bare = line.lstrip(" \t")
+        for number, line in enumerate(text.split("\n"), 1):
+            bare = line if number in inside else line.lstrip(" \t")
             lines.append(line[: len(line) - len(bare)].expandtabs(width) + bare)
         try:
             if ast.dump(ast.parse("\n".join(lines))) == tree:
@@ -140,10 +142,10 @@ def spaced(text: str) -> str:
     return text
 
 
-def _tokens(text: str) -> tuple[set[int], set[int]]:
-    """Lines that begin inside a string, and those with a comment."""
+def _tokens(text: str) -> tuple[set[int], dict[int, str]]:
+    """Lines that begin inside a string, and comments by their lines."""
     inside: set[int] = set()
-    commented: set[int] = set()
+    comments: dict[int, str] = {}
     opened: list[int] = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         name = tokenize.tok_name[token.type]
@@ -154,5 +156,5 @@ def _tokens(text: str) -> tuple[set[int], set[int]]:
         elif name == "FSTRING_END":
             inside.update(range(opened.pop() + 1, token.end[0] + 1))
         elif name == "COMMENT":
-            commented.add(token.start[0])
-    return inside, commented
+            comments[token.start[0]] = token.string
+    return inside, comments

@@ -1,15 +1,12 @@
-"""Rewrites what a function of a Locust file does: small changes in the user's own text."""
+"""Rewrites what a function of a Locust file does, statement by statement."""
 
 from __future__ import annotations
 
 import ast
-import copy
 
-from loadgen.convert.edits import Text
 from loadgen.convert.locustfile.classes import Function, name_of
-from loadgen.convert.locustfile.requests import request_parts
-from loadgen.convert.locustfile.scope import Piece, Scope, Script
-from loadgen.convert.source import WIDTH, Code, Invoke, lay
+from loadgen.convert.locustfile.expressions import Expressions, is_plain
+from loadgen.convert.source import Code, Invoke, lay
 
 _OPPOSITES = {
     ast.Eq: ("==", "!="),
@@ -28,49 +25,13 @@ _ABROAD = frozenset({"environment", "runner"})
 _OF_CLIENT = frozenset({"headers", "cookies", "auth", "verify"})
 
 
-class Rewriter:
-    """Of one function; `wait` is what stands at its end, and before it returns."""
-
-    def __init__(self, script: Script, piece: Piece, text: Text, wait: str | None = None) -> None:
-        self.script, self.piece, self.text, self.wait = script, piece, text, wait
-        self.scope = Scope(script, piece)
-        self._above: dict[ast.AST, ast.AST] = {}
-        self._names: list[str] = []  # of rename_request, innermost last
+class Rewriter(Expressions):
+    """Of one function."""
 
     def body(self) -> None:
         """All statements of the function."""
         self._know(self.piece.node)
         self._block(self.piece.node.body)
-
-    def expression(self, node: ast.expr) -> str:
-        """One alone, as it is written now."""
-        self._know(node)
-        self.visit(node)
-        return self.text.now(node)
-
-    def _know(self, root: ast.AST) -> None:
-        for node in ast.walk(root):
-            for inner in ast.iter_child_nodes(node):
-                self._above[inner] = node
-
-    def visit(self, node: ast.AST) -> None:
-        """A node and all below it."""
-        own = getattr(self, f"_{type(node).__name__.lower()}", None)
-        if own is None or own(node) is False:
-            self._below(node)
-
-    def _below(self, node: ast.AST) -> None:
-        for _, value in ast.iter_fields(node):
-            if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
-                self._block(value)
-            elif isinstance(value, list):
-                for one in value:
-                    if isinstance(one, ast.AST):
-                        self.visit(one)
-            elif isinstance(value, ast.AST):
-                self.visit(value)
-
-    # Statements.
 
     def _block(self, body: list[ast.stmt]) -> None:
         gone = [one for one in body if self._is_gone(one)]
@@ -108,8 +69,8 @@ class Rewriter:
             if not isinstance(one, ast.Attribute):
                 continue
             if one.attr in _ABROAD and self.scope.is_user(one.value):
-                above = self._above.get(one)
-                if self._option(above, one) is None and not self._is_host(above):
+                outer = self._above.get(one)
+                if self._option(outer, one) is None and not self._is_host(outer):
                     return self._leave(node)
             if one.attr in ("stop", "schedule_task") and self.scope.is_user(one.value):
                 return self._leave(node) if self.scope.member(one) is None else False
@@ -210,12 +171,12 @@ class Rewriter:
         passed = len(node.body) == 1 and _judgement(node.body[0]) == "success"
         failed = len(node.body) == 1 and _judgement(node.body[0]) == "failure"
         other = _judgement(node.orelse[0]) if len(node.orelse) == 1 else None
-        if self.text.has_comment(node):
+        if self.text.comments(node):
             return False
         if passed and other == "failure":
             said = node.orelse[0].value.args[0]  # type: ignore[attr-defined]
             self.visit(node.test)
-            if _is_plain(said):
+            if is_plain(said):
                 self._expect(node, self.text.now(node.test), said)
             else:
                 self._fail(node, self._opposite(node.test), said)
@@ -224,7 +185,7 @@ class Rewriter:
             said = node.body[0].value.args[0]  # type: ignore[attr-defined]
             is_elif = self._is_elif(node)
             self.visit(node.test)
-            if _is_plain(said) and not is_elif:
+            if is_plain(said) and not is_elif:
                 self._expect(node, self._opposite(node.test), said)
                 return None
             if other == "success":
@@ -271,11 +232,6 @@ class Rewriter:
         bare = isinstance(test, (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Compare))
         return f"not {now}" if bare else f"not ({now})"
 
-    def _message(self, said: ast.expr) -> str:
-        now = self.text.now(said)
-        is_text = isinstance(said, (ast.JoinedStr, ast.BinOp)) or _is_plain(said)
-        return now if is_text else f"str({now})"
-
     def _return(self, node: ast.Return) -> bool | None:
         if self.wait is None or self._function_of(node) is not self.piece.node:
             return False
@@ -319,193 +275,6 @@ class Rewriter:
             return None
         return False
 
-    # Expressions.
-
-    def _name(self, node: ast.Name) -> None:
-        if node.id in self.scope.receivers or (self.piece.takes_client and node.id == self.piece.receiver):
-            self.text.put(node, self.script.user)
-
-    def _attribute(self, node: ast.Attribute) -> bool | None:
-        scope, user = self.scope, self.script.user
-        above = self._above.get(node)
-        if scope.is_client(node) or (scope.is_user(node) and not isinstance(above, ast.Attribute)):
-            self.text.put(node, user)
-            return None
-        if scope.is_client(node.value) and node.attr in ("headers", "auth"):
-            self.text.put(node, f'{user}.data["{node.attr}"]')
-            return None
-        if (option := self._option(node, node.value)) is not None:
-            self.text.put(node, option)
-            return None
-        if (piece := scope.member(node)) is not None:
-            read = f"{piece.name}({user})" if piece.is_property else piece.name
-            if piece.is_property and piece.is_async:
-                read = (
-                    f"(await {read})"
-                    if isinstance(above, (ast.Attribute, ast.Subscript))
-                    else f"await {read}"
-                )
-            self.text.put(node, read)
-            return None
-        if (value := scope.value(node)) is not None:
-            self.text.put(node, value)
-            return None
-        if self._is_host(node):
-            self.text.put(node, "HOST")
-            return None
-        if scope.is_user(node.value) and not scope.is_user(node):
-            self.text.put(node, f'{user}.data["{node.attr}"]')
-            return None
-        if node.attr == "status_code":
-            self.text.replace(self.text.end(node) - len(node.attr), self.text.end(node), "status")
-        if node.attr == "js":
-            self.text.replace(self.text.end(node) - len(node.attr), self.text.end(node), "json()")
-        return False
-
-    def _option(self, node: ast.AST | None, below: ast.AST) -> str | None:
-        """Of `environment.parsed_options`: what --set gives."""
-        if not isinstance(node, ast.Attribute):
-            return None
-        if node.attr == "parsed_options":
-            return ""
-        if isinstance(below, ast.Attribute) and below.attr == "parsed_options":
-            self.script.arguments.setdefault(node.attr, "")
-            return f'{self.script.user}.arguments["{node.attr}"]'
-        return None
-
-    def _is_host(self, node: ast.AST | None) -> bool:
-        if not isinstance(node, ast.Attribute) or node.attr != "host" or self.script.host is None:
-            return False
-        of = node.value
-        return self.scope.is_user(of) or (
-            isinstance(of, ast.Attribute) and of.attr == "environment" and self.scope.is_user(of.value)
-        )
-
-    def _call(self, node: ast.Call) -> bool | None:
-        scope, text, user = self.scope, self.text, self.script.user
-        if scope.is_request(node):
-            self._request(node, None)
-            return None
-        called = node.func
-        if isinstance(called, ast.Attribute) and called.attr == "total_seconds":
-            if isinstance(called.value, ast.Attribute) and called.value.attr == "elapsed":
-                self.visit(called.value)
-                text.replace(text.end(called.value), text.end(node), "")
-                return None
-        if isinstance(called, ast.Attribute) and called.attr == "failure" and len(node.args) == 1:
-            if isinstance(called.value, ast.Name):
-                self.visit(node.args[0])
-                text.put(called, f"{user}.expect")
-                message = self._message(node.args[0])
-                text.put(node.args[0], f"False, {message}")
-                return None
-        if isinstance(called, ast.Name) and called.id in ("hasattr", "getattr") and len(node.args) > 1:
-            of, name, *rest = node.args
-            if scope.is_user(of) and isinstance(name, ast.Constant):
-                for one in rest:
-                    self.visit(one)
-                default = "".join(f", {text.now(one)}" for one in rest)
-                if called.id == "hasattr":
-                    text.put(node, f'"{name.value!s}" in {user}.data')
-                else:
-                    text.put(node, f'{user}.data.get("{name.value!s}"{default})')
-                return None
-        awaited = scope.is_awaited(node)
-        if scope.is_sleep(node) or scope.is_wait(node):
-            text.put(called, f"{user}.pause")
-            if scope.is_wait(node) and not node.args:
-                text.put(node, self._awaited(node, self.wait or f"{user}.pause(1)"))
-                return None
-        elif (piece := scope.callee(node)) is not None:
-            text.put(called, piece.name)
-            via_class = (
-                isinstance(called, ast.Attribute)
-                and isinstance(called.value, ast.Name)
-                and (called.value.id in self.script.classes.groups)
-            )
-            is_method = isinstance(called, ast.Attribute) and piece.receiver and not via_class
-            if is_method or piece.adds_user:
-                at = text.find("(", text.end(called)) + 1
-                text.insert(at, f"{user}, " if node.args or node.keywords else user)
-        else:
-            self.visit(called)
-        for one in [*node.args, *(word.value for word in node.keywords)]:
-            self.visit(one)
-        if awaited:
-            self._await(node)
-        return None
-
-    def _await(self, node: ast.Call) -> None:
-        if self._needs_parentheses(node):
-            self.text.insert(self.text.start(node), "(await ")
-            self.text.insert(self.text.end(node), ")")
-        else:
-            self.text.insert(self.text.start(node), "await ")
-
-    def _awaited(self, node: ast.Call, what: str) -> str:
-        return f"(await {what})" if self._needs_parentheses(node) else f"await {what}"
-
-    def _needs_parentheses(self, node: ast.Call) -> bool:
-        above = self._above.get(node)
-        return (isinstance(above, (ast.Attribute, ast.Subscript)) and above.value is node) or (
-            isinstance(above, ast.Call) and above.func is node
-        )
-
-    def _request(self, node: ast.Call, column: int | None) -> None:
-        """`column` is where it begins, unless it stays where it was."""
-        text = self.text
-        indent = text.indent(node.lineno)
-        line = text.line(node.lineno)
-        stays = column is None
-        if column is None:
-            column = node.col_offset - (len(line) - len(line.lstrip())) + indent
-        for one in [*node.args, *(word.value for word in node.keywords)]:
-            self.visit(one)
-        asked = request_parts(self.script, self.piece, node, text, self._names[-1] if self._names else None)
-        if asked.changed:
-            head = f"{self.script.user}.{asked.method}("
-            parts = asked.parts
-            closing = text.bytes[: text.end(node) - 1].rstrip()
-            flat = f"{head}{', '.join(parts)})"
-            assert node.end_lineno is not None
-            assert node.end_col_offset is not None
-            # What follows the call in its line; of a `with` nothing does.
-            after = len(text.line(node.end_lineno).encode()) - node.end_col_offset if stays else 0
-            wide = column + len("await ") + len(flat.split("\n", maxsplit=1)[0]) + after > WIDTH
-            if closing.endswith(b",") or (wide and parts) or any(part.endswith(",") for part in parts):
-                inner = " " * (indent + 4)
-                one_line = f"{inner}{', '.join(parts)}"
-                if closing.endswith(b",") or len(one_line) > WIDTH or "\n" in one_line:
-                    one_line = "\n".join(f"{inner}{part}," for part in parts)
-                flat = f"{head}\n{one_line}\n{' ' * indent})"
-            text.put(node, self._awaited(node, flat))
-            return
-        text.put(node.func, f"{self.script.user}.{asked.method}")
-        self._await(node)
-
-    def _joinedstr(self, node: ast.JoinedStr) -> None:
-        """Whole: inside of one, positions are not true before Python 3.12."""
-        new = copy.deepcopy(node)
-        changed = False
-        for one in ast.walk(new):
-            if isinstance(one, ast.FormattedValue):
-                before = ast.unparse(one.value)
-                after = self._converted(before)
-                if after != before:
-                    one.value, changed = ast.parse(after, mode="eval").body, True
-        if changed:
-            self.text.put(node, _quoted(new))
-
-    def _converted(self, expression: str) -> str:
-        """An expression's text in a text of its own."""
-        inner = Rewriter(self.script, self.piece, Text(expression), self.wait)
-        return inner.expression(ast.parse(expression, mode="eval").body)
-
-    def _lambda(self, node: ast.Lambda) -> bool:
-        if any(map(self.scope.is_awaited, ast.walk(node))):
-            self.script.note(f"line {node.lineno}: a lambda cannot await what it asks")
-        return False
-
 
 def _judgement(node: ast.stmt) -> str | None:
     """`r.success()` or `r.failure("…")`."""
@@ -516,18 +285,3 @@ def _judgement(node: ast.stmt) -> str | None:
         return None
     wanted = {"success": 0, "failure": 1}.get(called.attr)
     return called.attr if wanted == len(node.value.args) and not node.value.keywords else None
-
-
-def _is_plain(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def _quoted(node: ast.JoinedStr) -> str:
-    """With double quotes around it where that says the same."""
-    text = ast.unparse(node)
-    swapped = text.translate(str.maketrans("'\"", "\"'"))
-    try:
-        same = ast.dump(ast.parse(swapped, mode="eval").body) == ast.dump(ast.parse(text, mode="eval").body)
-    except SyntaxError:
-        return text
-    return swapped if same and text.startswith("f'") else text

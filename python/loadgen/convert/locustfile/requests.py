@@ -75,6 +75,9 @@ def request_parts(script: Script, piece: Piece, call: ast.Call, text: Text, name
             options["content"] = now
             if "headers" not in named and not script.session_headers and not script.headers:
                 script.note("a body of text goes out as text/plain where no header says what it is")
+        elif option == "data" and not _is_form(value, piece.node, script):
+            options["data"] = now
+            script.note(f"line {call.lineno}: data= is for forms here: text and bytes go into content=")
         elif option == "timeout" and isinstance(value, ast.Tuple) and value.elts:
             changed = True
             options["timeout"] = text.now(value.elts[-1])
@@ -125,17 +128,47 @@ def _is_content(node: ast.expr, function: ast.AST, script: Script) -> bool:
         return _is_content(node.left, function, script) or _is_content(node.right, function, script)
     if isinstance(node, ast.Call):
         return ast.unparse(node.func) in script.encoders or name_of(node.func) in (
-            *("str", "bytes", "open", "encode", "format", "dumps", "read", "join", "replace", "tostring"),
+            *(
+                "str",
+                "bytes",
+                "open",
+                "encode",
+                "format",
+                "dumps",
+                "read",
+                "join",
+                "replace",
+                "tostring",
+                "strip",
+                "text",
+            ),
         )
     if isinstance(node, (ast.Name, ast.Attribute)):
-        wanted = ast.unparse(node)
-        values = [
-            one.value
-            for root in (function, *script.classes.functions.values(), script.tree)
-            for one in (ast.walk(root) if root is function else getattr(root, "body", ()))
-            if isinstance(one, ast.Assign) and any(ast.unparse(target) == wanted for target in one.targets)
-        ]
+        values = _assigned(node, function, script)
         return bool(values) and all(
             value is not node and _is_content(value, function, script) for value in values[:1]
         )
     return False
+
+
+def _is_form(node: ast.expr, function: ast.AST, script: Script) -> bool:
+    """Whether a body is a mapping or a list of pairs."""
+    if isinstance(node, ast.Call):
+        return name_of(node.func) == "dict"
+    if isinstance(node, ast.Name):
+        values = _assigned(node, function, script)
+        return bool(values) and all(
+            value is not node and _is_form(value, function, script) for value in values[:1]
+        )
+    is_none = isinstance(node, ast.Constant) and node.value is None
+    return is_none or isinstance(node, (ast.Dict, ast.List, ast.Tuple, ast.DictComp, ast.ListComp))
+
+
+def _assigned(node: ast.expr, function: ast.AST, script: Script) -> list[ast.expr]:
+    """What a name is given in its function, or in the module."""
+    wanted = ast.unparse(node)
+    return [
+        one.value
+        for one in [*ast.walk(function), *script.tree.body]
+        if isinstance(one, ast.Assign) and any(ast.unparse(target) == wanted for target in one.targets)
+    ]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
-from dataclasses import dataclass
-from textwrap import wrap
 
 from loadgen.convert.draft import Draft
 from loadgen.convert.edits import Text, spaced
@@ -20,22 +17,15 @@ from loadgen.convert.locustfile.classes import (
 )
 from loadgen.convert.locustfile.finding import find, is_listener
 from loadgen.convert.locustfile.functions import Rewriter
-from loadgen.convert.locustfile.imports import (
-    Import,
-    Imports,
-    bound_names,
-    is_locust,
-    is_standard,
-    order,
-    read_names,
-)
+from loadgen.convert.locustfile.imports import Import, Imports, is_locust
 from loadgen.convert.locustfile.life import find_life
+from loadgen.convert.locustfile.page import Page
 from loadgen.convert.locustfile.scope import Piece
 from loadgen.convert.locustfile.shapes import stages_of
 from loadgen.convert.locustfile.signatures import open_function, put_first
 from loadgen.convert.locustfile.waits import Wait
 from loadgen.convert.locustfile.weights import find_weights
-from loadgen.convert.source import WIDTH, Code, Invoke, lay
+from loadgen.convert.source import Code, Invoke, lay
 from loadgen.convert.writing import identifier
 from loadgen.errors import UsageError
 from loadgen.units import counted
@@ -50,7 +40,14 @@ def read(text: str, title: str) -> Draft:
     except SyntaxError as error:
         raise UsageError(f"line {error.lineno}: {error.msg}") from None
     writer = _Writer(Text(text), tree, title)
-    script = writer.write()
+    try:
+        script = writer.write()
+        compile(script, title, "exec")
+    except SyntaxError as error:
+        raise UsageError(
+            f"it cannot be rewritten: {error.msg}: {(error.text or '').strip()}",
+            hint="It runs as it is: loadgen run FILE.",
+        ) from None
     if not writer.scenarios:
         raise UsageError("no user class with tasks is in it")
     draft = Draft(about="", parts=[], notes=writer.script.notes, script=script)
@@ -58,28 +55,17 @@ def read(text: str, title: str) -> Draft:
     return draft
 
 
-@dataclass
-class _Chunk:
-    """Lines that belong together."""
-
-    text: str
-    kind: str  # import, function, comment or code
-    empty: int = 0  # lines before it, as the user had them
-    node: Import | None = None
-
-
 class _Writer:
     """Of one file, from its beginning to its end."""
 
     def __init__(self, text: Text, tree: ast.Module, title: str) -> None:
-        self.text, self.tree, self.title = text, tree, title
+        self.text, self.tree = text, tree
         self.imports = Imports(tree)
         self.script, self.names = find(tree, text, self.imports)
         self.weights = find_weights(self.script, self.script.classes, text)
         self.life = find_life(self.script, self.script.classes)
         self.scenarios = 0
-        self.chunks: list[_Chunk] = []
-        self._pending = ""  # comments that stand before the next
+        self.page = Page(self.script, text, self.imports, title)
 
     def write(self) -> str:
         """The whole script."""
@@ -98,30 +84,15 @@ class _Writer:
             fields.append(("headers", self.script.headers))
         if self.script.arguments:
             fields.append(("arguments", dict(self.script.arguments)))
-        if self.script.host is not None and self._uses("HOST"):
+        if self.script.host is not None and self.page.uses("HOST"):
             fields[0] = ("base_url", Code("HOST"))
-            self._add_constant(f"HOST = {self.script.host}")
+            self.page.add_constant(f"HOST = {self.script.host}")
         stages = self._stages()
         if stages:
             fields.append(("stages", stages))
-        self._add("\n".join(lay("plan = ", Invoke("Plan", (), tuple(fields)))), "code", 2)
-        self._complete_imports(bool(stages))
-        return self._join(about)
-
-    def _uses(self, name: str) -> bool:
-        return any(
-            name in read_names(ast.parse(chunk.text)) for chunk in self.chunks if chunk.kind == "function"
-        )
-
-    def _add(self, text: str, kind: str, empty: int = 0, node: Import | None = None) -> None:
-        self.chunks.append(_Chunk(text, kind, empty, node))
-
-    def _add_constant(self, text: str) -> None:
-        """After the imports."""
-        place = next((i for i, chunk in enumerate(self.chunks) if chunk.kind == "function"), len(self.chunks))
-        while place and self.chunks[place - 1].kind == "comment":
-            place -= 1
-        self.chunks.insert(place, _Chunk(text, "code", 1))
+        self.page.add("\n".join(lay("plan = ", Invoke("Plan", (), tuple(fields)))), "code", 2)
+        self.page.complete_imports(has_stages=bool(stages))
+        return self.page.join(about)
 
     # The statements of the module, or of a class that dissolves.
 
@@ -150,11 +121,11 @@ class _Writer:
                 empty = 0
             else:
                 if block:
-                    self._add("\n".join(block), "comment", before)
+                    self.page.add("\n".join(block), "comment", before)
                     block = []
                 empty += 1
         if block:
-            self._add("\n".join(block), "comment", before)
+            self.page.add("\n".join(block), "comment", before)
         return empty
 
     def _member(self, node: ast.stmt, first: int, between: list[str], group: Group | None) -> None:
@@ -180,11 +151,11 @@ class _Writer:
 
     def _class(self, group: Group) -> None:
         body = group.node.body
-        before = len(self.chunks)
+        before = len(self.page.chunks)
         if is_text(body[0]):
             about = ast.get_docstring(group.node) or ""
             lines = [f"# {line}".rstrip() for line in about.split("\n")]
-            self._add("\n".join(lines), "comment", 2)
+            self.page.add("\n".join(lines), "comment", 2)
         last = group.node.end_lineno or 0
         while last + 1 < len(self.text.starts) - 1 and self._is_own_comment(last + 1, group):
             last += 1
@@ -192,8 +163,8 @@ class _Writer:
         self._members(body[1:] if is_text(body[0]) else body, start, last + 1, group)
         if group in self.weights:
             self._sequence(group)
-        if is_text(body[0]) and len(self.chunks) == before + 1:
-            self.chunks.pop()  # nothing is left that it is about
+        if is_text(body[0]) and len(self.page.chunks) == before + 1:
+            self.page.chunks.pop()  # nothing is left that it is about
 
     def _is_own_comment(self, number: int, group: Group) -> bool:
         line = self.text.line(number)
@@ -251,14 +222,14 @@ class _Writer:
         return (
             isinstance(node, Import)
             and is_locust(node)
-            and any(chunk.node is not None and is_locust(chunk.node) for chunk in self.chunks)
+            and any(chunk.node is not None and is_locust(chunk.node) for chunk in self.page.chunks)
         )
 
     def _only_interrupts(self, piece: Piece) -> bool:
         return piece.owner is not None and is_interrupt(piece.node) and not piece.called
 
     def _import(self, node: Import, empty: int) -> None:
-        self._add(self.text.of(node), "import", empty, node)
+        self.page.add(self.text.of(node), "import", empty, node)
 
     def _plain(self, node: ast.stmt, first: int, empty: int, group: Group | None) -> None:
         """A statement as it is, but for its place."""
@@ -270,7 +241,7 @@ class _Writer:
                 self.text.put(target, self.script.constants[group, target.id])
         text = self.text.written(self.text.starts[first - 1], self.text.starts[node.end_lineno]).rstrip("\n")
         is_block = isinstance(node, (Function, ast.ClassDef))
-        self._add(text, "function" if is_block else "code", empty)
+        self.page.add(text, "function" if is_block else "code", empty)
 
     # Functions.
 
@@ -291,7 +262,7 @@ class _Writer:
         if is_direct:
             self.scenarios += 1
             text = f"{self._mark(next(iter(waits.values())))}\n{text}"
-        self._add(text, "function", empty)
+        self.page.add(text, "function", empty)
         if is_direct:
             return
         for one, weight in waits.items():
@@ -313,11 +284,11 @@ class _Writer:
     def _written(self, piece: Piece, wait: Wait | None, *, is_scenario: bool) -> str:
         node, text = piece.node, self.text
         open_function(self.script, piece, text, is_scenario=is_scenario)
-        Rewriter(self.script, piece, text, wait.call if wait else None).body()
         pad = " " * (node.body[0].col_offset - node.col_offset if node.body[0].lineno > node.lineno else 4)
         assert node.end_lineno is not None
         if wait is not None and wait.before is not None:
             put_first(piece, text, wait.before, pad)
+        Rewriter(self.script, piece, text, wait.call if wait else None).body()
         last = node.body[-1]
         ends = isinstance(last, (ast.Return, ast.Raise))
         only_pass = [type(one) for one in node.body if not is_text(one)] == [ast.Pass]
@@ -338,7 +309,7 @@ class _Writer:
         body += [f"await {wait.call}"] if wait is not None and not has_waits else []
         head = f"async def {name}({self.script.user}: {self.script.user_type}) -> None:"
         self.scenarios += 1
-        self._add("\n".join([self._mark(weight), head, *(f"    {line}" for line in body)]), "function", 2)
+        self.page.add("\n".join([self._mark(weight), head, *(f"    {line}" for line in body)]), "function", 2)
 
     def _sequence(self, group: Group) -> None:
         for wait, weight in self.weights[group].items():
@@ -387,7 +358,7 @@ class _Writer:
         lines += ["    yield"]
         lines += [self._body(self.script.pieces[one]) for one in last]
         lines = [line for line in lines if line.strip() != "pass"]
-        self._add("\n".join(lines), "function", 2)
+        self.page.add("\n".join(lines), "function", 2)
         self.life.starts, self.life.stops = [], []
         self.life.empty += [*first, *last]
         self.has_session = True
@@ -422,7 +393,7 @@ class _Writer:
         before, after = [*self._first_lines(), *called(self.life.starts)], called(self.life.stops)
         if before or after:
             lines = [f"    {line}" for line in [*before, "yield", *after]]
-            self._add("\n".join(["@session", self._session_head("whole_life"), *lines]), "function", 2)
+            self.page.add("\n".join(["@session", self._session_head("whole_life"), *lines]), "function", 2)
             self.has_session = True
 
     def _stages(self) -> list[object]:
@@ -431,108 +402,6 @@ class _Writer:
             if found := stages_of(shape):
                 return [Invoke("Stage", (duration,), (("users", users),)) for duration, users in found]
         return []
-
-    # The whole.
-
-    def _complete_imports(self, has_stages: bool) -> None:
-        text = "\n".join(chunk.text for chunk in self.chunks if chunk.kind != "import")
-        used = read_names(ast.parse(text))
-        known = (
-            bound_names(ast.parse(text)) | self.imports.names | set(dir(builtins)) | {"__file__", "__name__"}
-        )
-        known |= {"Plan", "Stage", "scenario", "session", "AsyncIterator", self.script.user_type, "time"}
-        for name in sorted(used - known):
-            self.script.note(f"{name} is still used, and was left behind with Locust")
-        kept = []
-        for chunk in self.chunks:
-            if chunk.node is not None and not is_locust(chunk.node):
-                chunk.text = self.imports.kept(chunk.node, chunk.text, used)
-            if chunk.text:
-                kept.append(chunk)
-        self.chunks = kept
-        names = [
-            "Plan",
-            *(["Stage"] if has_stages else []),
-            *([self._user_import()] if self.script.user_type in used else []),
-        ]
-        names += [name for name in ("scenario", "session") if name in used]
-        place = next(
-            (i for i, chunk in enumerate(self.chunks) if chunk.node is not None and is_locust(chunk.node)),
-            None,
-        )
-        line = f"from loadgen import {', '.join(names)}"
-        if place is None:
-            self.chunks.insert(0, _Chunk(line, "import"))
-        else:
-            self.chunks[place].text = line
-        if "AsyncIterator" in used and "AsyncIterator" not in self.imports.names:
-            self._import_too("from collections.abc import AsyncIterator")
-        if "time.monotonic()" in text and not any(chunk.text == "import time" for chunk in self.chunks):
-            self._import_too("import time")
-
-    def _user_import(self) -> str:
-        return "User" if self.script.user_type == "User" else f"User as {self.script.user_type}"
-
-    def _import_too(self, line: str) -> None:
-        """Among those of Python itself, in their order."""
-        node = ast.parse(line).body[0]
-        assert isinstance(node, Import)
-        own = [
-            i
-            for i, chunk in enumerate(self.chunks)
-            if chunk.kind == "import" and chunk.node is not None and is_standard(chunk.node)
-        ]
-        later = [i for i in own if order(self.chunks[i].node) > order(node)]  # type: ignore[arg-type]
-        if later:
-            there = self.chunks[later[0]]
-            self.chunks.insert(later[0], _Chunk(line, "import", there.empty, node))
-            there.empty = 0
-        elif own:
-            self.chunks.insert(own[-1] + 1, _Chunk(line, "import", 0, node))
-        else:
-            place = next(i for i, chunk in enumerate(self.chunks) if chunk.kind == "import")
-            there = self.chunks[place]
-            self.chunks.insert(place, _Chunk(line, "import", there.empty, node))
-            there.empty = 1
-
-    def _join(self, about: ast.stmt | None) -> str:
-        lines: list[str] = []
-        chunks = list(self.chunks)
-        while chunks and chunks[0].kind == "comment" and chunks[0].text.startswith(("#!", "# -*-", "#-*-")):
-            lines.append(chunks.pop(0).text)
-        lines += self._docstring(about)
-        before = "docstring"
-        for chunk in chunks:
-            empty = min(2, chunk.empty)
-            if "function" in (before, chunk.kind) and before != "comment":
-                empty = 2
-            elif before == "comment" and chunk.kind == "function":
-                empty = empty and 2
-            elif before == "docstring" or (before == "import" and chunk.kind != "import"):
-                empty = max(1, empty)
-            lines += [""] * empty + [chunk.text]
-            before = chunk.kind
-        return "\n".join(lines) + "\n"
-
-    def _docstring(self, about: ast.stmt | None) -> list[str]:
-        said = (
-            self.text.of(about)
-            if about is not None
-            else f'"""Users of {self.title}, as they were under Locust."""'
-        )
-        notes = self.script.notes
-        if not notes:
-            return [said]
-        quotes = said[-3:]
-        if quotes not in ('"""', "'''") or not said.startswith(quotes):
-            assert isinstance(about, ast.Expr)
-            assert isinstance(about.value, ast.Constant)
-            said, quotes = f'"""{about.value.value!s}"""', '"""'
-        lines = [said.removesuffix(quotes).rstrip(), "", "What could not be kept:"]
-        for note in notes:
-            text = note.replace("\\", "\\\\").replace(quotes, "…")
-            lines += wrap(text, WIDTH, initial_indent="- ", subsequent_indent="  ")
-        return [*lines, quotes]
 
 
 def _is_known(mark: ast.expr) -> bool:
