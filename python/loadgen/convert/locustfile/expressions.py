@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from dataclasses import dataclass
 
 from loadgen.convert.edits import Text
 from loadgen.convert.locustfile.classes import name_of
@@ -195,29 +196,23 @@ class Expressions:
         for one in [*node.args, *(word.value for word in node.keywords)]:
             self.visit(one)
         asked = request_parts(self.script, self.piece, node, text, self._names[-1] if self._names else None)
-        if asked.changed:
-            head = f"{self.script.user}.{asked.method}("
-            parts = asked.parts
-            closing = text.bytes[: text.end(node) - 1].rstrip()
-            flat = f"{head}{', '.join(parts)})"
-            assert node.end_lineno is not None
-            assert node.end_col_offset is not None
-            # What follows the call in its line; of a `with` nothing does.
-            after = len(text.line(node.end_lineno).encode()) - node.end_col_offset if stays else 0
-            wide = column + len("await ") + len(flat.split("\n", maxsplit=1)[0]) + after > WIDTH
-            comments, exploded = text.comments(node), closing.endswith(b",")
-            if comments or exploded or (wide and parts):
-                inner = " " * (indent + 4)
-                one_line = f"{inner}{', '.join(parts)}"
-                if comments or exploded or len(one_line) > WIDTH or "\n" in one_line:
-                    one_line = "\n".join(
-                        [*(inner + one for one in comments), *(f"{inner}{part}," for part in parts)]
-                    )
-                flat = f"{head}\n{one_line}\n{' ' * indent})"
-            text.put(node, self._awaited(node, flat))
+        if not asked.changed:
+            text.put(node.func, f"{self.script.user}.{asked.method}")
+            self._await(node)
             return
-        text.put(node.func, f"{self.script.user}.{asked.method}")
-        self._await(node)
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        exploded = text.bytes[: text.end(node) - 1].rstrip().endswith(b",")
+        call = _Call(f"await {self.script.user}.{asked.method}(", asked.parts, text.comments(node), exploded)
+        # What follows the call in its line; of a `with` nothing does.
+        after = len(text.line(node.end_lineno).encode()) - node.end_col_offset if stays else 0
+        if not self._needs_parentheses(node):
+            text.put(node, call.laid(indent, column + after))
+        elif "\n" in call.laid(indent, column + after + len("()")):
+            inner = " " * (indent + 4)
+            text.put(node, f"(\n{inner}{call.laid(indent + 4, indent + 4)}\n{' ' * indent})")
+        else:
+            text.put(node, f"({call.laid(indent, 0)})")
 
     def _joinedstr(self, node: ast.JoinedStr) -> None:
         """Whole: inside of one, positions are not true before Python 3.12."""
@@ -246,6 +241,28 @@ class Expressions:
         now = self.text.now(said)
         is_text = isinstance(said, (ast.JoinedStr, ast.BinOp)) or is_plain(said)
         return now if is_text else f"str({now})"
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call as it will be written. `exploded` has a comma after its last argument: a line for each."""
+
+    head: str
+    parts: list[str]
+    comments: list[str]
+    exploded: bool
+
+    def laid(self, indent: int, beside: int) -> str:
+        """In one line if it fits beside what else is there."""
+        flat = f"{self.head}{', '.join(self.parts)})"
+        apart = bool(self.comments) or self.exploded
+        if not apart and (not self.parts or beside + len(flat.split("\n", maxsplit=1)[0]) <= WIDTH):
+            return flat
+        inner = " " * (indent + 4)
+        lines = [inner + ", ".join(self.parts)]
+        if apart or len(lines[0]) > WIDTH or "\n" in lines[0]:
+            lines = [inner + one for one in self.comments] + [f"{inner}{part}," for part in self.parts]
+        return "\n".join([self.head, *lines, f"{' ' * indent})"])
 
 
 def is_plain(node: ast.expr) -> bool:
