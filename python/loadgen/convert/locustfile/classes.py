@@ -10,6 +10,7 @@ from fractions import Fraction
 USERS = frozenset({"HttpUser", "FastHttpUser", "User", "HttpLocust", "FastHttpLocust", "Locust"})
 SETS = frozenset({"TaskSet", "MarkovTaskSet"})
 SEQUENCES = frozenset({"SequentialTaskSet", "TaskSequence"})
+MARKOV = frozenset({"transition", "transitions"})
 SHAPES = frozenset({"LoadTestShape"})
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 # What Locust itself reads of a class.
@@ -155,6 +156,7 @@ class Classes:
                         target = member if isinstance(member, Function) else group.groups.get(member.name)
                         if target is not None:
                             found.append(Task(target, group, self._weight(mark)))
+                        break
         return found
 
     def _listed(self, given: ast.expr, group: Group) -> list[Task]:
@@ -187,6 +189,12 @@ class Classes:
         return found
 
     def _weight(self, mark: ast.expr) -> int:
+        kind = name_of(mark.func if isinstance(mark, ast.Call) else mark)
+        if kind in MARKOV:
+            said = "transitions between tasks were left out: each of these tasks comes as often as the others"
+            self.unread.append(said)
+        if kind != "task":
+            return 1
         if not isinstance(mark, ast.Call):
             return 1
         given = [*mark.args, *(word.value for word in mark.keywords)]

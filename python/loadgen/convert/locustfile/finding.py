@@ -74,6 +74,11 @@ def find(tree: ast.Module, text: Text, imports: Imports) -> tuple[Script, Names]
     for group in classes.every():
         if group.kind == "shape":
             continue
+        for name in ("rest", "rest_", "request", "wait", "run"):
+            if name in group.methods:
+                script.note(
+                    f"{group.name}.{name} takes the place of Locust's own: look through what calls it"
+                )
         for name, function in group.methods.items():
             marks = {
                 name_of(mark.func if isinstance(mark, ast.Call) else mark) for mark in function.decorator_list
@@ -97,7 +102,7 @@ def find(tree: ast.Module, text: Text, imports: Imports) -> tuple[Script, Names]
             script.pieces[function] = part
     _find_needy(script)
     colour(script)
-    script.notes += classes.unread
+    script.notes += dict.fromkeys(classes.unread)
     return script, names
 
 

@@ -271,6 +271,11 @@ class Rewriter(Expressions):
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
             return False
         if call.func.attr == "interrupt" and self.scope.is_user(call.func.value):
+            owner = self.piece.owner
+            if owner is not None and owner.kind == "sequence":
+                self.script.note(
+                    f"line {node.lineno}: interrupt() ends a step here, and not the whole sequence"
+                )
             self.text.put(node, f"return await {self.wait}" if self.wait else "return")
             return None
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
-from loadgen.convert.locustfile.classes import Classes, Function, Group, is_text, name_of
+from loadgen.convert.locustfile.classes import Classes, Function, Group, interrupts, is_text, name_of
 from loadgen.convert.locustfile.scope import Script
 
 
@@ -36,6 +36,8 @@ def find_life(script: Script, classes: Classes) -> Life:
                 if _is_empty(script, found[1]):
                     life.empty.append(found[1])
                     continue
+                if name == "on_start" and is_entered_again(classes, group):
+                    continue
                 functions.append(found[1])
                 if name != "on_stop":
                     beginning[user.name] = None
@@ -51,6 +53,13 @@ def find_life(script: Script, classes: Classes) -> Life:
         and not any(isinstance(node, (ast.Return, ast.Raise)) for one in every for node in ast.walk(one))
     )
     return life
+
+
+def is_entered_again(classes: Classes, group: Group) -> bool:
+    """A sequence that is left: it begins anew each time."""
+    return group.kind == "sequence" and any(
+        isinstance(task.target, Function) and interrupts(task.target) for task in classes.tasks(group)
+    )
 
 
 def _within(classes: Classes, group: Group, seen: list[Group]) -> list[Group]:

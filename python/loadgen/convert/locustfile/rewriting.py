@@ -18,7 +18,7 @@ from loadgen.convert.locustfile.classes import (
 from loadgen.convert.locustfile.finding import find, is_listener
 from loadgen.convert.locustfile.functions import Rewriter
 from loadgen.convert.locustfile.imports import Import, Imports, is_locust
-from loadgen.convert.locustfile.life import find_life
+from loadgen.convert.locustfile.life import find_life, is_entered_again
 from loadgen.convert.locustfile.page import Page
 from loadgen.convert.locustfile.scope import Piece
 from loadgen.convert.locustfile.shapes import stages_of
@@ -314,6 +314,14 @@ class _Writer:
     def _sequence(self, group: Group) -> None:
         for wait, weight in self.weights[group].items():
             lines = self._steps(group, wait, [])
+            start = group.method("on_start")
+            if (
+                start is not None
+                and start[1] not in self.life.empty
+                and is_entered_again(self.script.classes, group)
+            ):
+                piece = self.script.pieces[start[1]]
+                lines.insert(0, f"{'await ' if piece.is_async else ''}{piece.name}({self.script.user})")
             if lines:
                 self._scenario(identifier(group.name, self.names.taken), weight, lines, wait, has_waits=True)
 
