@@ -369,3 +369,50 @@ def test_a_file_without_users_is_refused(loadgen: Loadgen, tmp_path: Path, text:
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_each_task_has_the_share_that_it_has_under_locust(converted: Convert) -> None:
+    text = converted(
+        """from locust import HttpUser, SequentialTaskSet, TaskSet, task
+
+
+class Flow(SequentialTaskSet):
+    def on_start(self):
+        self.steps = 0
+
+    @task
+    def step(self):
+        self.client.get("/step")
+        self.steps += 1
+
+    @task
+    def leave(self):
+        self.interrupt()
+
+
+class Some(HttpUser):
+    @task
+    class Inner(TaskSet):
+        @task(10)
+        def often(self):
+            self.client.get("/often")
+
+        @task(2)
+        def leave(self):
+            self.interrupt()
+
+    @task(2)
+    def seldom(self):
+        self.client.get("/seldom")
+
+
+class Others(HttpUser):
+    weight = 3
+    tasks = [Flow]
+"""
+    ).read_text(encoding="utf-8")
+    # Five for each time that the inner set is entered, and seldom is twice as frequent as that is.
+    assert "@scenario(weight=5)\nasync def often(" in text
+    assert "@scenario(weight=2)\nasync def seldom(" in text
+    assert "@scenario(weight=21)\nasync def flow(" in text
+    assert "    on_start(user)\n    await step(user)\n" in text
