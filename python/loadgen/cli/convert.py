@@ -19,6 +19,7 @@ Examples:
   loadgen convert collection.json               of Postman's, to stdout
   loadgen convert commands.txt --from curl      curl's command lines
   loadgen convert targets.txt                   what vegeta reads
+  loadgen convert locustfile.py -o scenario.py  what Locust runs
 
 Passwords, tokens and cookies are not copied: the script takes them from
 the environment.
@@ -33,10 +34,11 @@ the environment.
 def convert(file: Path, output: str | None, kind: str | None, force: bool) -> int:
     """Rewrite a file of requests as a script for `loadgen run`.
 
-    It takes HAR files, OpenAPI documents, Postman collections, lists of curl commands and vegeta's targets.
+    It takes HAR files, OpenAPI documents, Postman collections, lists of curl commands, vegeta's targets and
+    Locust files.
     """
     draft = read_file(file, kind)
-    script = write(draft)
+    script = draft.script or write(draft)
     for note in draft.notes:
         click.echo(f"note: {printable(note)}", err=True)
     if output is None:
@@ -50,6 +52,7 @@ def convert(file: Path, output: str | None, kind: str | None, force: bool) -> in
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
     requests = counted(len(draft.calls()), "request")
-    click.echo(f"{output}: {requests} in {counted(len(draft.parts), 'scenario')}. Next:", file=sys.stderr)
+    said = draft.said or f"{requests} in {counted(len(draft.parts), 'scenario')}"
+    click.echo(f"{output}: {said}. Next:", file=sys.stderr)
     click.echo(f"  loadgen run {output}", file=sys.stderr)
     return 0

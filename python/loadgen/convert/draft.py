@@ -58,6 +58,8 @@ class Draft:
     modules: set[str] = field(default_factory=set)  # that it imports
     plan: dict[str, object] = field(default_factory=dict)  # other fields of Plan
     notes: list[str] = field(default_factory=list)  # what could not be kept
+    script: str | None = None  # of a file that is rewritten as a whole
+    said: str | None = None  # what that has
 
     def calls(self) -> list[Call]:
         """Of all scenarios."""

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from loadgen.convert import curl, har, openapi, postman, vegeta
+from loadgen.convert import curl, har, locustfile, openapi, postman, vegeta
 from loadgen.convert.draft import Draft
 from loadgen.errors import UsageError
+from loadgen.importers import tool_of
 
-KINDS = ("har", "openapi", "postman", "curl", "vegeta")
+KINDS = ("har", "openapi", "postman", "curl", "vegeta", "locust")
 
 
 def read_file(path: Path, kind: str | None) -> Draft:
@@ -20,7 +21,8 @@ def read_file(path: Path, kind: str | None) -> Draft:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise UsageError(f"{path} cannot be read: {reason}") from None
-    document = None if kind in ("curl", "vegeta") else _document(text)
+    kind = kind or ("locust" if tool_of(path) == "locust" else None)
+    document = None if kind in ("curl", "vegeta", "locust") else _document(text)
     kind = kind or kind_of(text, document)
     if kind is None:
         raise UsageError(
@@ -38,6 +40,8 @@ def read_file(path: Path, kind: str | None) -> Draft:
                 draft = postman.read(document, title)
             case "curl":
                 draft = curl.read(text, title)
+            case "locust":
+                return locustfile.read(text, path.name)
             case _:
                 draft = vegeta.read(text, title)
     except UsageError as error:
