@@ -193,6 +193,8 @@ def test_steps(artillery: Artillery, raw_server: RawServerFactory) -> None:
               - get: {url: /if, ifTrue: "two == 2 and missing != 1"}
               - get: {url: /not, ifTrue: "two > 2"}
               - get: {url: /error, ifTrue: "$two > 2 ("}
+              - get: {url: /quotes, ifTrue: "two == 'x'"}
+              - get: {url: /truth, ifTrue: false}
               - get: {url: /sure, probability: 100}
               - get: {url: /unlikely, probability: 0}
               - get: {url: /end}
@@ -207,7 +209,7 @@ def test_steps(artillery: Artillery, raw_server: RawServerFactory) -> None:
         *("/listed", "/after"),
     ]
     assert sorted(paths[14:17]) == ["/p1", "/p2", "/p3"]
-    assert paths[17] == "/if" and "/error" in paths and "/not" not in paths and "/unlikely" not in paths
+    assert paths[17:22] == ["/if", "/error", "/quotes", "/truth", "/sure"] and "/unlikely" not in paths
     assert paths[-1] == "/end"
     assert len({asked.connection for asked in site.asked}) == 1  # also of those in parallel
     told.assert_says("said by 2", "cannot be read")

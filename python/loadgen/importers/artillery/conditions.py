@@ -19,7 +19,7 @@ def compile_conditions(params: Mapping[str, Any], place: str, compiler: Compiler
     """None where it is always sent. An expression that cannot be read does not keep a request back."""
     conditions = [
         one
-        for one in (_probability(params), _if_true(params.get("ifTrue"), f"{place}.ifTrue", compiler))
+        for one in (_probability(params), _if_true(params, f"{place}.ifTrue", compiler))
         if one is not None
     ]
     if not conditions:
@@ -38,10 +38,11 @@ def _probability(params: Mapping[str, Any]) -> Condition | None:
     return lambda vu: int(vu.rng.random() * 101) < percent
 
 
-def _if_true(text: Any, place: str, compiler: Compiler) -> Condition | None:
-    if text is None:
+def _if_true(params: Mapping[str, Any], place: str, compiler: Compiler) -> Condition | None:
+    if "ifTrue" not in params:
         return None
-    name = str(text)
+    written = params["ifTrue"]
+    name = written if isinstance(written, str) else ""  # no expression there either
     if compiler.processor is not None and compiler.processor.has(name):
         ask = compiler.processor.if_true(name)
         return lambda vu: is_true(ask(vu))
@@ -49,7 +50,7 @@ def _if_true(text: Any, place: str, compiler: Compiler) -> Condition | None:
         expression = compile_expression(name)
     except ValueError as error:
         compiler.note(
-            f"{place}: {name!r} cannot be read ({error}), so the request is always sent, as by Artillery"
+            f"{place}: {written!r} cannot be read ({error}), so the request is always sent, as by Artillery"
         )
         return None
 

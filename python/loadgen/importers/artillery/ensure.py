@@ -90,4 +90,4 @@ def compile_named(text: str, values: Mapping[str, Any]) -> Expression:
     if odd:
         pattern = "|".join(re.escape(name) for name in sorted(odd, key=len, reverse=True))
         text = re.sub(pattern, lambda match: f"'{match[0]}'", text)
-    return compile_expression(text)
+    return compile_expression(text, is_condition=True)

@@ -1,7 +1,8 @@
 """The expressions of `ifTrue` and of conditions: names, arithmetic, and, or, not, in, x ? y : z.
 
 Compiled to a function of a look-up: `compile_expression("a > 1 and not b")({"a": 2}.get)`. What has no
-meaning raises a ValueError when it is compiled.
+meaning raises a ValueError when it is compiled. Conditions are read by a later grammar than `ifTrue`: there
+alone, what stands between single quotes is a name, and a call may be without arguments.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ Expression: TypeAlias = Callable[[LookUp], Any]
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>\d+(?:\.\d+)?)(?![\w.])
-    |(?P<text>"[^"]*")|(?P<quoted>'[^']*')|(?P<name>[a-zA-Z][.\w]*)
+    |(?P<text>"[^"]*")|(?P<quoted>'[^']*')
+    |(?P<word>(?:and|or|not|in)\W)  # with the sign after it, as there: "not(a)" has one parenthesis alone
+    |(?P<name>[a-zA-Z][.\w]*)
     |(?P<sign>==|!=|>=|<=|[-*/+^%(),<>?:]))""",
     re.VERBOSE | re.ASCII,
 )
@@ -30,7 +33,7 @@ _BINDING = {
     "or": 2,
     "and": 3,
     "in": 4,
-    "not": 4,
+    "not": 10,
     "==": 5,
     "!=": 5,
     "<": 6,
@@ -107,15 +110,16 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
 }
 
 
-def compile_expression(text: str) -> Expression:
+def compile_expression(text: str, *, is_condition: bool = False) -> Expression:
     """The expression as a function; a ValueError says what is wrong with it."""
-    return _Parser(text).whole()
+    return _Parser(text, is_condition).whole()
 
 
 class _Parser:
     """Reads an expression by how strongly its signs bind."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, is_condition: bool) -> None:
+        self._is_condition = is_condition
         self._tokens: list[tuple[str, str]] = []
         at = 0
         while text[at:].strip():
@@ -124,8 +128,10 @@ class _Parser:
                 raise ValueError(f"not understood from {text[at:].strip()!r} on")
             kind = match.lastgroup or ""
             word = match[kind]
-            if kind == "name" and word in ("and", "or", "not", "in"):
-                kind = "sign"
+            if kind == "word":
+                kind, word = "sign", word[:-1]
+            if kind == "quoted" and not is_condition:
+                raise ValueError(f"{word}: texts stand in double quotes")
             self._tokens.append((kind, word))
             at = match.end()
         self._at = 0
@@ -204,13 +210,13 @@ class _Parser:
         function = _FUNCTIONS.get(name)
         if function is None:
             raise ValueError(f"{name} is no function: there are {', '.join(_FUNCTIONS)}")
-        arguments = self._arguments()
+        arguments = self._arguments(may_be_none=self._is_condition)
         return lambda find: function(*(number_of(argument(find)) for argument in arguments))
 
-    def _arguments(self) -> list[Expression]:
+    def _arguments(self, *, may_be_none: bool = False) -> list[Expression]:
         self._take("(")
         found: list[Expression] = []
-        while self._peek() != ")":
+        while not (self._peek() == ")" and (found or may_be_none)):
             if found:
                 self._take(",")
             found.append(self._expression(0))
