@@ -254,6 +254,87 @@ Content-Type: application/json
     assert posted.headers["content-type"] == "application/json"
 
 
+ARTILLERY = """
+config:
+  target: http://shop.example
+  phases: [{duration: 2, arrivalRate: 5}]
+  variables: {word: "a b", colors: [red], n: 5}
+  payload: {path: people.csv, fields: [who, age], order: sequence}
+  http: {defaults: {headers: {x-all: "yes"}}}
+  plugins: {expect: {}, ensure: {thresholds: [{http.response_time.max: 60000}]}}
+scenarios:
+  - name: Buy things
+    flow:
+      - get: {url: "/items?x=1", expect: [{statusCode: 200}, {hasProperty: items}], capture: [
+          {json: "$.items[1].n", as: itemId}, {header: x-mark, as: mark},
+          {regexp: '"id":\\s*(\\d+)', group: 1, as: id}]}
+      - get:
+          url: "/items/{{ itemId }}"
+          qs: {w: "{{ word }}", c: "{{ colors }}", m: "{{ mark }}-{{ id }}"}
+      - post:
+          url: /people
+          json: {who: "{{ who }}", age: "{{ age }}", l: [1, null, 2.5], t: 'a "b" {{ word }}'}
+      - loop:
+          - put: {url: "/turns/{{ $loopCount }}", body: "turn {{ $loopCount }}"}
+        count: 2-4
+      - loop: [{get: {url: "/over/{{ letter }}"}}]
+        over: [a, b]
+        loopElement: letter
+      - get: {url: /never, ifTrue: 'n > 7 and word == "x"'}
+      - get: {url: /sure, ifTrue: 'n == 5 or word == "x"'}
+      - get: {url: /quotes, ifTrue: "word == 'x'"}
+      - think: 0
+      - function: sign
+      - post:
+          url: /form
+          form: {a: "1", b: "x y"}
+          cookie: {seen: "{{ word }}"}
+          auth: {user: me, pass: HUSH}
+      - post: {url: /upload, formData: {field: "{{ n }}", file: {fromFile: ./people.csv}}}
+      - get: {url: "/last", headers: {Authorization: "HUSH", x-user: "user {{ n }}"}}
+"""
+
+
+def test_a_script_of_artillery_asks_what_it_asked(
+    loadgen: Loadgen, converted: Convert, raw_server: RawServerFactory, tmp_path: Path
+) -> None:
+    """The same file as it is, and rewritten."""
+
+    body = b'{"id": 7, "items": [{"n": 1}, {"n": 2}]}'
+    said = answer(200, "Content-Type: application/json", "X-Mark: seen", body=body)
+    there, here = Site(raw_server, lambda _: said), Site(raw_server, lambda _: said)
+    (tmp_path / "people.csv").write_text("ann,41\nann,41\n")
+    script = converted("test.yml", ARTILLERY.replace("HUSH", SECRET))
+    text = script.read_text(encoding="utf-8")
+    assert 'rate="5/s"' in text and 'thresholds=["max < 60000ms"]' in text
+    assert "the function sign is not called" in text and "ifTrue: word == 'x' is not kept" in text
+    for path, site in ((tmp_path / "test.yml", there), (script, here)):
+        given = ["-t", site.url] if path.suffix == ".yml" else ["--url", site.url]
+        secrets = {"PASSWORD": SECRET, "AUTHORIZATION": SECRET}
+        result = loadgen("run", str(path), *given, "--workers", "1", environment=secrets)
+        assert result.exit_code == 0, result
+        assert not [check for check in result.summary["checks"] if check["failed"]]
+    assert told_by(here) == told_by(there)
+    assert len(here.asked) == 120
+
+
+def told_by(site: Site) -> list[tuple[object, ...]]:
+    """What was asked, without what only names the client, connection by connection."""
+    found = []
+    for asked in site.asked:
+        kept = {name: asked.headers.get(name) for name in ("x-all", "x-user", "authorization")}
+        kind = asked.headers.get("content-type", "").partition(";")[0]
+        is_json = kind == "application/json"
+        body: object = json.loads(asked.body) if is_json else len(asked.body.split(b"\r\n"))
+        if kind == "application/x-www-form-urlencoded":
+            body = asked.body
+        found.append((asked.connection, asked.method, asked.target, asked.cookies, str(kept), str(body)))
+    first: dict[object, list[object]] = {}
+    for connection, *rest in found:
+        first.setdefault(connection, []).append(rest)
+    return sorted((len(asked), str(asked)) for asked in first.values())
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

@@ -20,6 +20,7 @@ Examples:
   loadgen convert commands.txt --from curl      curl's command lines
   loadgen convert targets.txt                   what vegeta reads
   loadgen convert locustfile.py -o scenario.py  what Locust runs
+  loadgen convert test.yml -o scenario.py       what Artillery runs
 
 Passwords, tokens and cookies are not copied: the script takes them from
 the environment.
@@ -34,8 +35,8 @@ the environment.
 def convert(file: Path, output: str | None, kind: str | None, force: bool) -> int:
     """Rewrite a file of requests as a script for `loadgen run`.
 
-    It takes HAR files, OpenAPI documents, Postman collections, lists of curl commands, vegeta's targets and
-    Locust files.
+    It takes HAR files, OpenAPI documents, Postman collections, lists of curl commands, vegeta's targets,
+    Locust files and Artillery's scripts.
     """
     draft = read_file(file, kind)
     script = draft.script or write(draft)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
@@ -35,15 +35,35 @@ class Call:
     status: int | None = None  # what is expected
     pause_s: float = 0.0
     comment: str | None = None
+    code: Code | None = None  # in place of the URL, where it is made
+    is_used: bool = False  # what follows looks at the response
+
+
+@dataclass
+class Line:
+    """A statement as it is: an expression, and what stands before it."""
+
+    before: str
+    node: object
+    calls: list[Call] = field(default_factory=list)  # that are in it
+
+
+@dataclass
+class Block:
+    """Statements below a head, such as `for` or `if`."""
+
+    head: str
+    body: Sequence[Call | Line | Block]
 
 
 @dataclass
 class Part:
-    """One scenario."""
+    """One scenario, or what is done once before all."""
 
     name: str
-    calls: list[Call]
+    calls: Sequence[Call | Line | Block]
     about: str | None = None
+    decorator: str = "@scenario"
 
 
 @dataclass
@@ -54,8 +74,9 @@ class Draft:
     parts: list[Part]
     base_url: str | None = None
     arguments: dict[str, str] = field(default_factory=dict)  # for --set
-    constants: dict[str, Code] = field(default_factory=dict)  # of the module
+    constants: dict[str, object] = field(default_factory=dict)  # of the module
     modules: set[str] = field(default_factory=set)  # that it imports
+    names: tuple[str, ...] = ()  # of loadgen's, besides the usual ones
     plan: dict[str, object] = field(default_factory=dict)  # other fields of Plan
     notes: list[str] = field(default_factory=list)  # what could not be kept
     script: str | None = None  # of a file that is rewritten as a whole
@@ -63,7 +84,7 @@ class Draft:
 
     def calls(self) -> list[Call]:
         """Of all scenarios."""
-        return [call for part in self.parts for call in part.calls]
+        return [call for part in self.parts for call in calls_in(part.calls)]
 
     def note(self, text: str) -> None:
         """Each once."""
@@ -86,6 +107,17 @@ class Draft:
         self.constants[constant] = Code(f"(pathlib.Path(__file__).parent / {quoted(path)}).read_bytes()")
         self.note(f"the file {path} is expected there, seen from the script's own folder")
         return Code(constant)
+
+
+def calls_in(statements: Sequence[Call | Line | Block]) -> list[Call]:
+    """The requests among statements."""
+    found: list[Call] = []
+    for one in statements:
+        if isinstance(one, Call):
+            found.append(one)
+        else:
+            found += one.calls if isinstance(one, Line) else calls_in(one.body)
+    return found
 
 
 def headers_of(pairs: list[tuple[str, str]], draft: Draft) -> dict[str, object]:

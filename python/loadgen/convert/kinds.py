@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from loadgen.convert import curl, har, locustfile, openapi, postman, vegeta
+from loadgen.convert import artillery, curl, har, locustfile, openapi, postman, vegeta
 from loadgen.convert.draft import Draft
 from loadgen.errors import UsageError
 from loadgen.importers import tool_of
 
-KINDS = ("har", "openapi", "postman", "curl", "vegeta", "locust")
+KINDS = ("har", "openapi", "postman", "curl", "vegeta", "locust", "artillery")
 
 
 def read_file(path: Path, kind: str | None) -> Draft:
@@ -21,9 +21,10 @@ def read_file(path: Path, kind: str | None) -> Draft:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise UsageError(f"{path} cannot be read: {reason}") from None
-    kind = kind or ("locust" if tool_of(path) == "locust" else None)
-    document = None if kind in ("curl", "vegeta", "locust") else _document(text)
-    kind = kind or kind_of(text, document)
+    tool = tool_of(path)
+    kind = kind or ("locust" if tool == "locust" else None)
+    document = None if kind in ("curl", "vegeta", "locust", "artillery") else _document(text)
+    kind = kind or kind_of(text, document) or tool
     if kind is None:
         raise UsageError(
             f"{path}: nothing that loadgen can rewrite",
@@ -38,6 +39,8 @@ def read_file(path: Path, kind: str | None) -> Draft:
                 draft = openapi.read(document, title)
             case "postman":
                 draft = postman.read(document, title)
+            case "artillery":
+                draft = artillery.read(path, title)
             case "curl":
                 draft = curl.read(text, title)
             case "locust":

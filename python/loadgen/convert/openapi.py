@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadgen.convert.draft import Call, Draft, Part
+from loadgen.convert.draft import Call, Draft, Part, calls_in
 from loadgen.convert.source import Code
 
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
@@ -31,7 +31,7 @@ def read(document: Any, title: str) -> Draft:
             if isinstance(operation := (item or {}).get(method), dict):
                 shared = item.get("parameters") or []
                 draft.parts.append(reader.part(path, method, operation, shared))
-    if any(part.calls[0].method not in ("GET", "HEAD", "OPTIONS") for part in draft.parts):
+    if any(calls_in(part.calls)[0].method not in ("GET", "HEAD", "OPTIONS") for part in draft.parts):
         draft.note("some of these operations change data: leave out what the target must not do")
     return draft
 

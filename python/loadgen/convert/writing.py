@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
-from loadgen.convert.draft import Call, Draft, Part
+from loadgen.convert.draft import Block, Call, Draft, Line, Part
 from loadgen.convert.source import WIDTH, Code, Invoke, lay
 
 _VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -33,7 +33,10 @@ def write(draft: Draft) -> str:
     lines = [*_docstring(draft), ""]
     lines += [f"import {module}" for module in sorted(draft.modules)]
     lines += [""] if draft.modules else []
-    lines += ["from loadgen import Plan, User, scenario", ""]
+    text = "".join(part.decorator for part in draft.parts) + str(draft.plan.get("stages"))
+    names = [*(["Plan", "Stage", "User"] if "Stage" in text else ["Plan", "User"]), *draft.names]
+    names += [name for name in ("once", "scenario") if f"@{name}" in text]
+    lines += [f"from loadgen import {', '.join(names)}", ""]
     for name, code in draft.constants.items():
         lines += lay(f"{name} = ", code)
     lines += [""] if draft.constants else []
@@ -56,34 +59,50 @@ def _docstring(draft: Draft) -> list[str]:
 
 def _scenario(part: Part, taken: set[str]) -> list[str]:
     name = identifier(part.name, taken)
-    lines = ["@scenario", f"async def {name}(user: User) -> None:"]
+    lines = [part.decorator, f"async def {name}(user: User) -> None:"]
     if part.about:
         about = part.about.replace("\\", "\\\\").replace('"""', "'''")
         lines += [f'    """{about}"""']
-    for call in part.calls:
-        lines += _call(call)
+    return lines + _statements(part.calls, 4)
+
+
+def _statements(statements: Sequence[Call | Line | Block], indent: int) -> list[str]:
+    lines = []
+    for one in statements:
+        if isinstance(one, Call):
+            lines += _call(one, indent)
+        elif isinstance(one, Line):
+            lines += lay(one.before, one.node, indent=indent)
+        else:
+            lines += [f"{' ' * indent}{one.head}", *_statements(one.body, indent + 4)]
     return lines
 
 
-def _call(call: Call) -> list[str]:
+def _call(call: Call, indent: int) -> list[str]:
     lines = []
+    space = " " * indent
     if call.pause_s:
-        lines.append(f"    await user.pause({call.pause_s:g})")
+        lines.append(f"{space}await user.pause({call.pause_s:g})")
     if call.comment:
-        lines += wrap(call.comment, WIDTH - 4, initial_indent="    # ", subsequent_indent="    # ")
-    named = tuple((name, call.options[name]) for name in _ORDER if name in call.options)
-    named += tuple((name, value) for name, value in call.options.items() if name not in _ORDER)
-    if call.method in _VERBS:
-        made = Invoke(f"user.{call.method.lower()}", (call.url,), named)
-    else:
-        made = Invoke("user.request", (call.method, call.url), named)
+        lines += wrap(call.comment, WIDTH, initial_indent=f"{space}# ", subsequent_indent=f"{space}# ")
+    made = invoked(call)
     if call.status is None:
-        return lines + lay("await ", made, indent=4)
-    lines += lay("response = await ", made, indent=4)
+        return lines + lay("response = await " if call.is_used else "await ", made, indent=indent)
+    lines += lay("response = await ", made, indent=indent)
     check = f"{call.options.get('name') or f'{call.method} {call.url}'}: {call.status}"
     return lines + lay(
-        "", Invoke("user.expect", (Code(f"response.status == {call.status}"), check)), indent=4
+        "", Invoke("user.expect", (Code(f"response.status == {call.status}"), check)), indent=indent
     )
+
+
+def invoked(call: Call) -> Invoke:
+    """The request as it is called."""
+    named = tuple((name, call.options[name]) for name in _ORDER if name in call.options)
+    named += tuple((name, value) for name, value in call.options.items() if name not in _ORDER)
+    url = call.code or call.url
+    if call.method in _VERBS:
+        return Invoke(f"user.{call.method.lower()}", (url,), named)
+    return Invoke("user.request", (call.method, url), named)
 
 
 def _plan(draft: Draft) -> list[str]:

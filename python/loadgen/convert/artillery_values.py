@@ -1,0 +1,212 @@
+"""Templates, JSONPaths and conditions of Artillery's as expressions of Python's."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from typing import Any
+
+from loadgen.convert.draft import Draft
+from loadgen.convert.source import Code, quoted
+from loadgen.convert.writing import identifier
+from loadgen.discreet import SECRET
+from loadgen.importers.artillery.expressions import compile_expression
+
+_TEMPLATE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
+_CALL = re.compile(r"(\$\w+)\s*\(\s*([\d\s,]*)\)")
+_ENVIRONMENT = re.compile(r"\$(?:env|processEnvironment)\.(\w+)")
+_PLAIN = re.compile(r"""\$?(?:\.?[A-Za-z_][\w-]*|\[\d+\]|\['[^'\]]+'\]|\["[^"\]]+"\])*""", re.ASCII)
+_NAME = re.compile(r"""\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^'\]]+)'\]|\["([^"\]]+)"\]""", re.ASCII)
+_CONDITION = re.compile(r'\s*("[^"\\]*"|\d+(?:\.\d+)?|[A-Za-z][\w.]*|==|!=|<=|>=|<|>|\(|\))')
+_RESERVED = frozenset(
+    {
+        *("user", "response", "asyncio", "json", "re", "os", "uuid", "csv", "pathlib", "string", "len"),
+        *("range", "str", "int", "float", "one", "plan", "once", "scenario", "socket", "list", "id", "type"),
+    }
+)
+
+
+class Names:
+    """What names stand for at one place of a scenario."""
+
+    def __init__(self, draft: Draft, known: dict[str, str], numbers: frozenset[str] = frozenset()) -> None:
+        self.draft = draft
+        self.known = known  # of Artillery's name, the expression
+        self._numbers = numbers  # columns that hold nothing else
+        self._taken = set(_RESERVED)
+        self.needs_uuid = False
+
+    def local(self, name: str) -> str:
+        """A variable of the scenario for a name of Artillery's: the same where it was set before."""
+        found = self.known.get(name)
+        if found is None or not found.isidentifier() or found.isupper():
+            found = identifier(name, self._taken)
+            self.known[name] = found
+        return found
+
+    def expression(self, path: str) -> str:
+        """Of what stands between braces."""
+        if path in self.known:
+            return self.known[path]
+        if call := _CALL.fullmatch(path):
+            return self._called(call[1], [int(one) for one in call[2].split(",") if one.strip()])
+        if environment := _ENVIRONMENT.fullmatch(path):
+            return self._from_environment(environment[1])
+        if path == "$uuid":
+            self.needs_uuid = True
+            return "visitor"
+        first = re.split(r"[.\[]", path)[0]
+        rest = path[len(first) :]
+        steps = _steps(rest)
+        if first in self.known and steps is not None:
+            return self.known[first] + "".join(f"[{step}]" for step in steps)
+        constant = re.sub(r"\W+", "_", path).strip("_").upper() or "VALUE"
+        self.draft.note(
+            f"{{{{ {path} }}}} is set by nothing that was kept: set the environment variable {constant}"
+        )
+        return self._from_environment(constant)
+
+    def value(self, written: Any, *, is_json: bool = False) -> object:
+        """A value with its templates: as it is, or an expression; lists and objects part by part."""
+        if isinstance(written, dict):
+            return {
+                name: self.value(one, is_json=is_json)
+                for name, one in written.items()
+                if not (is_json and isinstance(name, str) and "{{" in name)
+            }
+        if isinstance(written, list):
+            return [self.value(one, is_json=is_json) for one in written]
+        if isinstance(written, float) and written.is_integer():
+            return int(written)
+        if not isinstance(written, str):
+            return written
+        whole = _TEMPLATE.fullmatch(written)
+        if whole:
+            code = self.expression(whole[1])
+            return Code(f"int({code})" if is_json and whole[1] in self._numbers else code)
+        return self.text(written)
+
+    def text(self, written: str) -> object:
+        """A text, as an f-string where something in it varies."""
+        pieces: list[tuple[str, str | None]] = []
+        done = 0
+        for match in _TEMPLATE.finditer(written):
+            pieces.append((written[done : match.start()], self.expression(match[1])))
+            done = match.end()
+        if not pieces:
+            return written
+        pieces.append((written[done:], None))
+        return formatted(pieces)
+
+    def as_text(self, written: Any) -> object:
+        """The same, where nothing but a text will do."""
+        if isinstance(written, bool):
+            return str(written).lower()
+        if isinstance(written, float) and written.is_integer():
+            return str(int(written))
+        made = self.value(written) if isinstance(written, (str, dict, list)) else str(written)
+        if not isinstance(made, Code) or not _TEMPLATE.fullmatch(str(written)):
+            return made if isinstance(made, (str, Code)) else str(made)
+        is_text = isinstance(self.draft.constants.get(made.text), str)
+        return made if is_text or made.text.startswith(('"', "'")) else Code(f"str({made.text})")
+
+    def condition(self, written: str) -> str | None:
+        """What `ifTrue` says, or None where it means something else here."""
+        try:
+            compile_expression(written)
+        except ValueError:
+            return None
+        tokens: list[str] = []
+        at = 0
+        while written[at:].strip():
+            match = _CONDITION.match(written, at)
+            if match is None:
+                return None
+            tokens.append(match[1])
+            at = match.end()
+        comparisons = 0
+        found = []
+        for index, word in enumerate(tokens):
+            if word in ("and", "or"):
+                comparisons = 0
+            elif word in ("==", "!=", "<", "<=", ">", ">="):
+                comparisons += 1
+            elif word == "in" or (word == "not" and tokens[index + 1 : index + 2] != ["("]):
+                return None  # these mean something else, or bind otherwise
+            elif word[0].isalpha() and word != "not" and (word not in self.known or word in self._numbers):
+                return None
+            if comparisons > 1:
+                return None
+            found.append(self.known.get(word, word))
+        return re.sub(r"\( | \)", lambda match: match[0].strip(), " ".join(found))
+
+    def _called(self, name: str, given: list[int]) -> str:
+        if name == "$randomNumber":
+            low, high = (0, given[0]) if len(given) == 1 else (given or (0, 1))[:2]
+            return f"user.rng.randint({min(low, high)}, {max(low, high)})"
+        if name == "$randomString":
+            self.draft.modules.add("string")
+            self.draft.constants["LETTERS"] = Code("string.ascii_letters + string.digits")
+            return f'"".join(user.rng.choices(LETTERS, k={given[0] if given else 10}))'
+        constant = name.strip("$").upper()
+        self.draft.note(f"{name}(): made-up values are left out: set the environment variable {constant}")
+        return self._from_environment(constant)
+
+    def _from_environment(self, constant: str) -> str:
+        name = (
+            constant if constant.isidentifier() and not keyword.iskeyword(constant) else f"VALUE_{constant}"
+        )
+        if name not in self.draft.constants:
+            self.draft.modules.add("os")
+            self.draft.constants[name] = Code(f'os.environ.get("{constant}", "")')
+        return name
+
+
+def formatted(pieces: list[tuple[str, str | None]]) -> Code:
+    """Texts with an expression behind each, the last without one, as one f-string."""
+    codes = [code.replace('"', "'") for _, code in pieces if code is not None]
+    bare = "".join(text for text, _ in pieces)
+    has_quotes = any("'" in code for code in codes)
+    if '"' in bare and (has_quotes or "'" in bare):
+        parts = []
+        for text, code in pieces:
+            parts += [quoted(text)] if text else []
+            parts += [f"str({code})"] if code is not None else []
+        return Code(" + ".join(parts))
+    mark = "'" if '"' in bare else '"'
+    made = ""
+    for text, code in pieces:
+        made += repr(f'{text}"')[1:-2].replace("\\'", "'").replace("{", "{{").replace("}", "}}")
+        if code is not None:
+            made += f"{{{code.replace(chr(34), chr(39))}}}"
+    return Code(f"f{mark}{made}{mark}")
+
+
+def taken_from_json(path: str) -> str | None:
+    """`$.items[0].id` as code that follows it; None where it is more than a plain path."""
+    head, star, tail = path.partition("[*]")
+    if star:
+        inner, found = _steps(head.removeprefix("$")), _steps(tail)
+        if inner is None or not found:
+            return None
+        items = "".join(f"[{one}]" for one in inner)
+        picked = "".join(f"[{one}]" for one in found)
+        return f"user.rng.choice(response.json(){items}){picked}"
+    steps = _steps(path.removeprefix("$"))
+    if steps is None:
+        return None
+    if steps and steps[-1] == '"length"':
+        return f"len(response.json(){''.join(f'[{one}]' for one in steps[:-1])})"
+    return "response.json()" + "".join(f"[{one}]" for one in steps)
+
+
+def _steps(path: str) -> list[str] | None:
+    """Subscripts, as Python writes them."""
+    if not _PLAIN.fullmatch(path):
+        return None
+    return [number or quoted(name or one or other) for name, number, one, other in _NAME.findall(path)]
+
+
+def is_secret(name: str, value: object) -> bool:
+    """Whether a value must not be copied: one that is written out, under such a name."""
+    return bool(SECRET.search(name)) and isinstance(value, (str, int)) and "{{" not in str(value)
