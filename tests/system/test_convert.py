@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -318,6 +319,51 @@ def test_a_script_of_artillery_asks_what_it_asked(
     assert len(here.asked) == 120
 
 
+def test_what_artillery_means_by_its_phases_and_words(
+    loadgen: Loadgen, converted: Convert, raw_server: RawServerFactory
+) -> None:
+    """Ramps bring as many, scenarios keep their weights, and what is made up or begins a URL is said so."""
+    site = Site(raw_server, lambda _: answer(200, "Content-Type: application/json", body=b'{"to": "/next"}'))
+    script = converted(
+        "test.yml",
+        """
+config:
+  target: http://shop.example
+  phases:
+    - {duration: 2, arrivalRate: 4, rampTo: 8, maxVusers: 90}
+    - {pause: 1}
+    - {duration: "1s", arrivalCount: 3}
+  processor: ./functions.js
+before:
+  flow: [{get: {url: /before}}]
+scenarios:
+  - name: never
+    weight: 0
+    flow: [{get: {url: /weightless}}]
+  - weight: 4
+    beforeRequest: sign
+    flow:
+      - get: {url: "/first", capture: {json: $.to, as: to}}
+      - get: {url: "{{ to }}/again"}
+      - post: {url: /made, body: "{{ $randomNumber(3, 3) }} {{ $randomString(4) }} {{ unknown }}"}
+      - parallel: [{get: {url: /p1}}, {get: {url: /p2}}]
+      - get: {url: /sure, probability: 100}
+      - get: {url: /unlikely, probability: 0}
+  - {name: chat, engine: socketio, flow: [{emit: [a, b]}]}
+""",
+    )
+    text = script.read_text(encoding="utf-8")
+    for said in ("@scenario(weight=4)", "function sign", "config.processor", "chat: scenarios of the engine"):
+        assert said in text
+    result = loadgen("run", str(script), "--url", site.url, "--workers", "1", environment={"UNKNOWN": "u"})
+    assert result.exit_code == 0, result
+    asked = Counter(one.target for one in site.asked)
+    expected = ("/first", "/next/again", "/made", "/p1", "/p2", "/sure")
+    assert asked == dict.fromkeys(expected, 15) | {"/before": 1}
+    made = next(one.body.decode().split(" ") for one in site.asked if one.target == "/made")
+    assert (made[0], len(made[1]), made[2]) == ("3", 4, "u")
+
+
 def told_by(site: Site) -> list[tuple[object, ...]]:
     """What was asked, without what only names the client, connection by connection."""
     found = []
@@ -345,6 +391,8 @@ def told_by(site: Site) -> list[tuple[object, ...]]:
         ("open.txt", "curl 'http://h.example/", "the command lines cannot be read"),
         ("none.txt", "curl -H 'A: b'", "there is no URL"),
         ("targets.txt", "GET http://h.example/\nnonsense\n", 'line 2: expected "METHOD URL"'),
+        ("test.yml", "config: {}\nscenarios: [{flow: [{think: 1}]}]", "there is no request in it"),
+        ("open.yml", "config: {phases: []}\nscenarios: [{", "open.yml:2"),
     ],
 )
 def test_what_cannot_be_rewritten_is_said(

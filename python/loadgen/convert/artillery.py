@@ -11,7 +11,7 @@ from typing import Any
 from loadgen.convert.artillery_steps import Flow
 from loadgen.convert.artillery_values import Names, is_secret
 from loadgen.convert.draft import Block, Call, Draft, Line, Part
-from loadgen.convert.source import Code, Invoke, flat, quoted
+from loadgen.convert.source import Code, Invoke, quoted
 from loadgen.errors import UsageError
 from loadgen.importers.artillery.document import Document
 from loadgen.importers.artillery.ensure import expressions_of
@@ -136,13 +136,14 @@ def _payload(
     opened = f"(FOLDER / {quoted(path)}).read_text().splitlines()"
     skipped = "[1:]" if spec.get("skipHeader") else ""
     draft.constants[f"{constant}_LINES"] = Code(f"{opened}{skipped}")
-    listed = f"csv.DictReader({constant}_LINES, {flat(fields)}{more})"
+    named = (("delimiter", delimiter),) if delimiter != "," else ()
+    listed = Invoke("list", (Invoke("csv.DictReader", (Code(f"{constant}_LINES"), fields), named),))
     if sequence:
         draft.modules.add("itertools")
-        draft.constants[constant] = Code(f"itertools.cycle(list({listed}))")
+        draft.constants[constant] = Invoke("itertools.cycle", (listed,))
         rows[row] = f"next({constant})"
     else:
-        draft.constants[constant] = Code(f"list({listed})")
+        draft.constants[constant] = listed
         rows[row] = f"user.rng.choice({constant})"
 
 
