@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.site import Asked, Site, answer
+from tests.support.socket_server import SocketServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from websockets.sync.server import ServerConnection
 
     from tests.conftest import RawServerFactory
     from tests.support.command import Loadgen
@@ -283,6 +286,7 @@ scenarios:
         loopElement: letter
       - get: {url: /never, ifTrue: 'n > 7 and word == "x"'}
       - get: {url: /sure, ifTrue: 'n == 5 or word == "x"'}
+      - get: {url: /maybe, ifTrue: "n > 7", capture: {json: $.id, as: word}}
       - get: {url: /quotes, ifTrue: "word == 'x'"}
       - think: 0
       - function: sign
@@ -362,6 +366,37 @@ scenarios:
     assert asked == dict.fromkeys(expected, 15) | {"/before": 1}
     made = next(one.body.decode().split(" ") for one in site.asked if one.target == "/made")
     assert (made[0], len(made[1]), made[2]) == ("3", 4, "u")
+
+
+def test_sockets_of_artillery_say_the_same(loadgen: Loadgen, converted: Convert, tmp_path: Path) -> None:
+    said: list[list[object]] = []
+
+    def listen(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        said[-1].append(connection.request.path)
+        for message in connection:
+            said[-1].append(message if message == "hello red" else json.loads(message))
+            connection.send('{"ok": true}')
+
+    with SocketServer(listen) as server:
+        script = converted(
+            "test.yml",
+            """
+config: {target: SERVER, variables: {word: red}, phases: [{duration: 1, arrivalCount: 1}]}
+scenarios:
+  - engine: ws
+    flow:
+      - connect: "{{ target }}/talk"
+      - send: "hello {{ word }}"
+      - loop: [{send: {payload: {turn: "{{ $loopCount }}"}, capture: {json: $.ok, as: ok}}}]
+        count: 2
+""".replace("SERVER", server.url),
+        )
+        for path in (tmp_path / "test.yml", script):
+            said.append([])
+            result = loadgen("run", str(path), "--workers", "1")
+            assert result.exit_code == 0, result
+    assert said[0] == said[1] == ["/talk", "hello red", {"turn": 0}, {"turn": 1}]
 
 
 def told_by(site: Site) -> list[tuple[object, ...]]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from loadgen.convert.artillery_steps import Flow
-from loadgen.convert.artillery_values import Names, is_secret
+from loadgen.convert.artillery_values import RESERVED, Names, is_secret
 from loadgen.convert.draft import Block, Call, Draft, Line, Part
 from loadgen.convert.source import Code, Invoke, quoted
+from loadgen.convert.writing import identifier
 from loadgen.errors import UsageError
 from loadgen.importers.artillery.document import Document
 from loadgen.importers.artillery.ensure import expressions_of
@@ -38,7 +39,8 @@ def read(path: Path, title: str) -> Draft:
         name = str(spec.get("name") or (title if len(values["scenarios"]) == 1 else f"scenario {index + 1}"))
         engine = str(spec.get("engine") or config.get("engine") or "http")
         weight = number_of(spec.get("weight", 1))
-        if engine != "http":
+        is_socket = engine in ("ws", "websocket")
+        if engine != "http" and not is_socket:
             draft.note(f"{name}: scenarios of the engine {engine} are left out")
             continue
         if not weight >= 1:
@@ -47,7 +49,7 @@ def read(path: Path, title: str) -> Draft:
         names = Names(draft, {**known, **{one: code for one, (code, _) in drawn.items()}}, numbers)
         flow = Flow(draft, names, config, name)
         flow.hooks(spec, name)
-        steps = flow.steps(spec.get("flow"))
+        steps = (flow.over_socket if is_socket else flow.steps)(spec.get("flow"))
         if not steps:
             draft.note(f"{name}: nothing in it was kept")
             continue
@@ -84,8 +86,7 @@ def _data(
         if constant in draft.constants:
             constant += "_VALUE"
         if isinstance(value, list):
-            local = constant.lower()
-            local = f"{local}_" if local in ("user", "response") else local
+            local = identifier(str(name), set(RESERVED))
             drawn[str(name)] = (local, f"user.rng.choice({constant})")
         known[str(name)] = constant
         draft.constants[constant] = Names(draft, dict(known)).value(value)
@@ -184,6 +185,7 @@ def _hook(hook: str, spec: Any, config: Mapping[str, Any], known: dict[str, str]
 
 def _plan(config: Mapping[str, Any], path: Path, draft: Draft) -> None:
     target = str(config.get("target") or "")
+    target = re.sub("^ws", "http", target)
     if re.match(r"https?://", target) and "{{" not in target:
         draft.base_url = target.rstrip("/")
     elif target:

@@ -50,6 +50,39 @@ class Flow:
                 found += self._step(spec)
         return found
 
+    def over_socket(self, specs: Any) -> list[Call | Line | Block]:
+        """The same over a WebSocket, which the first step may describe."""
+        first = specs[0] if isinstance(specs, list) and specs and isinstance(specs[0], Mapping) else {}
+        given = first.get("connect") or {}
+        target = str(self._config.get("target") or "")
+        url = str(given.get("target") or target) if isinstance(given, Mapping) else str(given)
+        if isinstance(given, Mapping) and set(given) - {"target"}:
+            left = ", ".join(str(key) for key in given if key != "target")
+            self._draft.note(f"{self._title}: connect: {left} left out")
+        url = re.sub(r"^\{\{\s*target\s*\}\}", "", url)
+        url = url.removeprefix(target) if target and url.startswith(target) else url
+        call = Call("GET", url if url.startswith(("/", "ws")) or "{{" in url else f"/{url}")
+        opened = flat(Invoke("user.ws", (self._names.as_text(call.url),)))
+        body = self.steps([one for one in specs if not (isinstance(one, Mapping) and "connect" in one)])
+        if not body:
+            body = [Line("", Code("pass"))]
+        return [Block(f"async with {opened} as socket:", body, [call])]
+
+    def _message(self, word: str, written: Any) -> list[Call | Line | Block]:
+        listens = word == "wait" or (
+            isinstance(written, Mapping) and ("capture" in written or "match" in written)
+        )
+        if listens:
+            self._draft.note(f"{self._title}: what is taken from messages, or expected of them, is left out")
+        if word == "wait" or (listens and "payload" not in written):
+            return [Line("", Code("await socket.recv()"))]
+        payload = written["payload"] if listens else written
+        node = self._names.as_text(payload)
+        if isinstance(payload, (dict, list)):
+            self._draft.modules.add("json")
+            node = Invoke("json.dumps", (self._names.value(payload, is_json=True),))
+        return [Line("await ", Invoke("socket.request" if listens else "socket.send", (node,)))]
+
     def _step(self, spec: Mapping[str, Any]) -> list[Call | Line | Block]:
         if "loop" in spec:
             return self._loop(spec)
@@ -57,6 +90,9 @@ class Flow:
             return self._parallel(spec)
         if "think" in spec:
             return self._think(spec)
+        for word in ("send", "wait"):
+            if word in spec:
+                return self._message(word, spec[word])
         if "log" in spec:
             return [Line("", Invoke("print", (self._names.value(str(spec["log"])),)))]
         if "function" in spec:
@@ -155,6 +191,7 @@ class Flow:
             return []
         self.hooks(spec, f"{method} {url}")
         call = Call(method, url)
+        earlier = dict(self._names.known)
         before: list[Call | Line | Block] = []
         self._place(call, url, spec)
         self._say(call, spec, before)
@@ -171,7 +208,12 @@ class Flow:
                 self._draft.note(f"{method} {url}: ifTrue: {written} is not kept: the request is always sent")
             else:
                 conditions.append(condition)
-        return [Block(f"if {' and '.join(conditions)}:", steps)] if conditions else steps
+        if not conditions:
+            return steps
+        # What it sets is there as well where it is not sent.
+        set_here = {name: code for name, code in self._names.known.items() if earlier.get(name) != code}
+        unset = [Line(f"{code} = ", Code(earlier.get(name, "None"))) for name, code in set_here.items()]
+        return [*unset, Block(f"if {' and '.join(conditions)}:", steps)]
 
     def _place(self, call: Call, url: str, spec: Mapping[str, Any]) -> None:
         """The path with its values, and the query."""

@@ -18,9 +18,22 @@ _ENVIRONMENT = re.compile(r"\$(?:env|processEnvironment)\.(\w+)")
 _PLAIN = re.compile(r"""\$?(?:\.?[A-Za-z_][\w-]*|\[\d+\]|\['[^'\]]+'\]|\["[^"\]]+"\])*""", re.ASCII)
 _NAME = re.compile(r"""\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^'\]]+)'\]|\["([^"\]]+)"\]""", re.ASCII)
 _CONDITION = re.compile(r'\s*("[^"\\]*"|\d+(?:\.\d+)?|[A-Za-z][\w.]*|==|!=|<=|>=|<|>|\(|\))')
-_RESERVED = frozenset(
+RESERVED = frozenset(
     {
-        *("user", "response", "asyncio", "json", "re", "os", "uuid", "csv", "pathlib", "string", "len"),
+        *(
+            "user",
+            "response",
+            "visitor",
+            "asyncio",
+            "json",
+            "re",
+            "os",
+            "uuid",
+            "csv",
+            "pathlib",
+            "string",
+            "len",
+        ),
         *("range", "str", "int", "float", "one", "plan", "once", "scenario", "socket", "list", "id", "type"),
     }
 )
@@ -33,7 +46,7 @@ class Names:
         self.draft = draft
         self.known = known  # of Artillery's name, the expression
         self._numbers = numbers  # columns that hold nothing else
-        self._taken = set(_RESERVED)
+        self._taken = {*RESERVED, *(code for code in known.values() if code.isidentifier())}
         self.needs_uuid = False
 
     def local(self, name: str) -> str:
@@ -146,8 +159,8 @@ class Names:
             return f"user.rng.randint({min(low, high)}, {max(low, high)})"
         if name == "$randomString":
             self.draft.modules.add("string")
-            self.draft.constants["LETTERS"] = Code("string.ascii_letters + string.digits")
-            return f'"".join(user.rng.choices(LETTERS, k={given[0] if given else 10}))'
+            self.draft.constants["LETTERS_AND_DIGITS"] = Code("string.ascii_letters + string.digits")
+            return f'"".join(user.rng.choices(LETTERS_AND_DIGITS, k={given[0] if given else 10}))'
         constant = name.strip("$").upper()
         self.draft.note(f"{name}(): made-up values are left out: set the environment variable {constant}")
         return self._from_environment(constant)

@@ -54,6 +54,7 @@ class Block:
 
     head: str
     body: Sequence[Call | Line | Block]
+    calls: list[Call] = field(default_factory=list)  # that are in its head
 
 
 @dataclass
@@ -116,7 +117,7 @@ def calls_in(statements: Sequence[Call | Line | Block]) -> list[Call]:
         if isinstance(one, Call):
             found.append(one)
         else:
-            found += one.calls if isinstance(one, Line) else calls_in(one.body)
+            found += one.calls if isinstance(one, Line) else [*one.calls, *calls_in(one.body)]
     return found
 
 
