@@ -8,13 +8,13 @@ from mimetypes import guess_type
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
-from loadgen.convert.artillery_values import Names, formatted, is_secret, taken_from_json
+from loadgen.convert.artillery_answers import Answers
+from loadgen.convert.artillery_values import Names, formatted, is_secret
 from loadgen.convert.draft import Block, Call, Draft, Line, pairs_or_mapping
 from loadgen.convert.source import Code, Invoke, flat, quoted
 from loadgen.convert.writing import invoked
 from loadgen.importers.artillery.common_steps import _range as range_of
 from loadgen.importers.artillery.http import METHODS
-from loadgen.importers.artillery.patterns import compile_pattern
 from loadgen.importers.artillery.values import number_of, seconds
 
 _PLACE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
@@ -30,7 +30,8 @@ class Flow:
         self._config = config
         self._title = title
         plugins = config.get("plugins")
-        self._expects = isinstance(plugins, Mapping) and "expect" in plugins
+        expects = isinstance(plugins, Mapping) and "expect" in plugins
+        self._answers = Answers(draft, names, expects=expects)
 
     def hooks(self, spec: Mapping[str, Any], place: str) -> None:
         """Names the functions that would be called: what they do is for a person to say."""
@@ -108,7 +109,7 @@ class Flow:
         written = spec["think"]
         if isinstance(written, str) and "{{" in written:
             return [
-                Line("await ", Invoke("user.pause", (Code(f"float({_code(self._names.value(written))})"),)))
+                Line("await ", Invoke("user.pause", (Code(f"float({flat(self._names.value(written))})"),)))
             ]
         length_s = seconds(written)
         if length_s is None and isinstance(written, float):
@@ -137,7 +138,7 @@ class Flow:
         outer = dict(self._names.known)
         over = spec.get("over")
         if over is not None:
-            items = _code(self._names.value(over if isinstance(over, list) else f"{{{{ {over} }}}}"))
+            items = flat(self._names.value(over if isinstance(over, list) else f"{{{{ {over} }}}}"))
             element = self._named(element_name, "element")
             uses = str(spec["loop"])
             if index_name in uses:
@@ -149,7 +150,7 @@ class Flow:
             turn = self._named(index_name, "turn")
             self._names.known[element_name] = turn
             if isinstance(count, str) and "{{" in count:
-                head = f"for {turn} in range(int({_code(self._names.value(count))})):"
+                head = f"for {turn} in range(int({flat(self._names.value(count))})):"
             else:
                 first, end = range_of(count)
                 if end == -1:
@@ -195,7 +196,7 @@ class Flow:
         before: list[Call | Line | Block] = []
         self._place(call, url, spec)
         self._say(call, spec, before)
-        after = self._takes(spec, f"{method} {url}")
+        after = self._answers.takes(spec, f"{method} {url}")
         call.is_used = bool(after)
         steps = [*before, call, *after]
         conditions = []
@@ -312,96 +313,6 @@ class Flow:
             text = self._names.as_text(value.get("value", ""))
             return (None, text, str(value["contentType"])) if value.get("contentType") else (None, text)
         return (None, self._names.as_text(value))
-
-    def _takes(self, spec: Mapping[str, Any], place: str) -> list[Call | Line | Block]:
-        """What is expected of the response, then what is taken from it."""
-        found: list[Call | Line | Block] = []
-        if self._expects and spec.get("expect"):
-            given = spec["expect"]
-            for one in given if isinstance(given, list) else [given]:
-                for kind, value in one.items() if isinstance(one, Mapping) else ():
-                    condition = self._expected(kind, value)
-                    if condition is None:
-                        self._draft.note(f"{place}: expect {kind} is left out")
-                    else:
-                        check = f"{place}: {kind}"
-                        found.append(Line("", Invoke("user.expect", (Code(condition), check))))
-        for key in ("match", "capture"):
-            given = spec.get(key) or []
-            for one in given if isinstance(given, list) else [given]:
-                if isinstance(one, Mapping):
-                    found += self._taken(one, key, place)
-        return found
-
-    def _taken(self, spec: Mapping[str, Any], key: str, place: str) -> list[Call | Line | Block]:
-        code = self._source(spec)
-        if code is None:
-            kind = next((str(spec[kind]) for kind in spec if kind in ("json", "xpath", "selector")), "")
-            self._draft.note(f"{place}: {key} {kind} is left out")
-            return []
-        if key == "match":
-            wanted = _code(self._names.value(spec.get("value")))
-            return [Line("", Invoke("user.expect", (Code(f"{code} == {wanted}"), f"{place}: match")))]
-        if spec.get("strict") is False:
-            self._draft.note(f"{place}: what is not there to capture fails the iteration, strict or not")
-        return [Line(f"{self._names.local(str(spec['as']))} = ", Code(code))] if spec.get("as") else []
-
-    def _source(self, spec: Mapping[str, Any]) -> str | None:
-        if isinstance(spec.get("json"), str) and "{{" not in spec["json"]:
-            return taken_from_json(spec["json"])
-        if isinstance(spec.get("header"), str):
-            return f"response.headers[{quoted(spec['header'])}]"
-        if isinstance(spec.get("regexp"), str) and "{{" not in spec["regexp"]:
-            found = self._pattern(spec["regexp"], str(spec.get("flags") or ""))
-            group = spec.get("group") or 0
-            number = number_of(group)
-            return found and f"{found}[{int(number) if number.is_integer() else quoted(str(group))}]"
-        return None
-
-    def _pattern(self, text: str, flags: str = "") -> str | None:
-        try:
-            pattern = compile_pattern(text).pattern
-        except ValueError:
-            return None
-        self._draft.modules.add("re")
-        mark = '"' if '"' not in pattern else "'"
-        if mark in pattern or "\n" in pattern:
-            return None
-        named = {"i": "re.IGNORECASE", "m": "re.MULTILINE", "s": "re.DOTALL"}
-        more = " | ".join(named[flag] for flag in flags if flag in named)
-        raw = "r" if "\\" in pattern else ""
-        return f"re.search({raw}{mark}{pattern}{mark}, response.text{f', {more}' if more else ''})"
-
-    def _expected(self, kind: str, value: Any) -> str | None:
-        if kind in ("statusCode", "notStatusCode"):
-            numbers = [number_of(one) for one in (value if isinstance(value, list) else [value])]
-            if any(not number.is_integer() for number in numbers):
-                return None
-            wanted = ", ".join(str(int(number)) for number in numbers)
-            if len(numbers) == 1:
-                return f"response.status {'==' if kind == 'statusCode' else '!='} {wanted}"
-            return f"response.status {'in' if kind == 'statusCode' else 'not in'} ({wanted})"
-        if kind == "contentType" and isinstance(value, str):
-            kept = 'response.headers.get("content-type", "")'
-            return f'"json" in {kept}' if value == "json" else f"{kept} == {quoted(value)}"
-        if kind in ("hasProperty", "notHasProperty") and isinstance(value, str):
-            path = taken_from_json(value)
-            if path is None or not path.endswith('"]') or path.startswith("user."):
-                return None
-            holder, _, name = path.rpartition("[")
-            return f"{name[:-1]} {'in' if kind == 'hasProperty' else 'not in'} {holder}"
-        if kind == "hasHeader" and isinstance(value, str):
-            return f"{quoted(value)} in response.headers"
-        if kind == "headerEquals" and isinstance(value, list) and len(value) == 2:
-            wanted = _code(self._names.as_text(value[1]))
-            return f"response.headers.get({quoted(str(value[0]))}) == {wanted}"
-        if kind == "matchesRegexp" and isinstance(value, str):
-            return self._pattern(value)
-        return None
-
-
-def _code(value: object) -> str:
-    return flat(value)
 
 
 def _short(number: float) -> float:
