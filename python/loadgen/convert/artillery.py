@@ -53,7 +53,7 @@ def read(path: Path, title: str) -> Draft:
         if not steps:
             draft.note(f"{name}: nothing in it was kept")
             continue
-        begin = _beginning(steps, names, drawn, beginnings, draft)
+        begin = _beginning(names, drawn, beginnings, draft)
         decorator = f"@scenario(weight={int(weight)})" if weight >= 2 else "@scenario"
         draft.parts.append(Part(name, [*begin, *steps], decorator=decorator))
     for hook in ("before", "after"):
@@ -149,20 +149,18 @@ def _payload(
 
 
 def _beginning(
-    steps: list[Call | Line | Block],
     names: Names,
     drawn: Mapping[str, tuple[str, str]],
     rows: Mapping[str, str],
     draft: Draft,
 ) -> list[Call | Line | Block]:
     """What each iteration begins with: no cookies, and what is drawn for it."""
-    text = repr(steps)
     begin: list[Call | Line | Block] = [Line("", Invoke("user.cookies.clear"))]
     for row, code in rows.items():
-        if re.search(rf"\b{row}\b", text):
+        if any(used.startswith(f"{row}[") for used in names.used):
             begin.append(Line(f"{row} = ", Code(code)))
     for local, code in drawn.values():
-        if re.search(rf"\b{local}\b", text):
+        if local in names.used:
             begin.append(Line(f"{local} = ", Code(code)))
     if names.needs_uuid:
         draft.modules.add("uuid")

@@ -213,6 +213,7 @@ class Flow:
             return steps
         # What it sets is there as well where it is not sent.
         set_here = {name: code for name, code in self._names.known.items() if earlier.get(name) != code}
+        self._names.used |= {earlier[name] for name in set_here if name in earlier}
         unset = [Line(f"{code} = ", Code(earlier.get(name, "None"))) for name, code in set_here.items()]
         return [*unset, Block(f"if {' and '.join(conditions)}:", steps)]
 

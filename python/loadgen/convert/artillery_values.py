@@ -48,6 +48,7 @@ class Names:
         self._numbers = numbers  # columns that hold nothing else
         self._taken = {*RESERVED, *(code for code in known.values() if code.isidentifier())}
         self.needs_uuid = False
+        self.used: set[str] = set()  # of the expressions, those that were asked for
 
     def local(self, name: str) -> str:
         """A variable of the scenario for a name of Artillery's: the same where it was set before."""
@@ -60,6 +61,7 @@ class Names:
     def expression(self, path: str) -> str:
         """Of what stands between braces."""
         if path in self.known:
+            self.used.add(self.known[path])
             return self.known[path]
         if call := _CALL.fullmatch(path):
             return self._called(call[1], [int(one) for one in call[2].split(",") if one.strip()])
@@ -72,6 +74,7 @@ class Names:
         rest = path[len(first) :]
         steps = _steps(rest)
         if first in self.known and steps is not None:
+            self.used.add(self.known[first])
             return self.known[first] + "".join(f"[{step}]" for step in steps)
         constant = re.sub(r"\W+", "_", path).strip("_").upper() or "VALUE"
         self.draft.note(
@@ -151,6 +154,7 @@ class Names:
             if comparisons > 1:
                 return None
             found.append(self.known.get(word, word))
+            self.used.add(found[-1])
         return re.sub(r"\( | \)", lambda match: match[0].strip(), " ".join(found))
 
     def _called(self, name: str, given: list[int]) -> str:
