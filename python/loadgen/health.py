@@ -5,10 +5,8 @@ Everything here is tolerant: what a system does not tell (macOS has no /proc) is
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +15,6 @@ from loadgen._engine import monotonic_ns
 
 PROC = Path("/proc")
 CGROUP = Path("/sys/fs/cgroup")
-# Steps of nice: a tenth of a worker's weight, which is still enough to follow a run on a busy machine.
-POLITENESS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,23 +138,6 @@ def raise_descriptor_limit() -> int:
     except (OSError, ValueError):
         return soft
     return wanted
-
-
-def let_workers_go_first() -> None:
-    """This thread, and what it starts from here on, waits where a worker wants the same core.
-
-    What the parent does each second would otherwise keep a worker from sending for some ms. There is no way
-    back without privileges: the thread should end with the run.
-    """
-    # What the user has chosen stands.
-    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
-        return
-    thread = threading.get_native_id()
-    with contextlib.suppress(OSError):  # a sandbox may forbid it
-        # The first: it does not break in when it wakes. The second: a worker that spins does, before it has
-        # waited for a fair share of the core.
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + POLITENESS)
 
 
 def descriptor_limits() -> tuple[int, int]:

@@ -18,6 +18,7 @@ from operator import itemgetter
 from loadgen import health
 from loadgen._engine import Snapshot, monotonic_ns
 from loadgen.control import Change, Control
+from loadgen.courtesy import breathe
 from loadgen.engine_plan import ClosedLoad, ClosedStage, EnginePlan, MaxErrors, OpenLoad, OpenStage
 from loadgen.health import Health, Strain
 from loadgen.progress import Event, EventKind, Phase, Progress
@@ -280,9 +281,11 @@ class Load:
     def _tick(self, phase: Phase) -> None:
         """Look at everything, and pass it on."""
         total, elapsed_ns = Snapshot.read(self._crew.blocks), self._elapsed_ns()
+        breathe()
         assert self._last is not None
         loading = phase == "load"
         failed = self._watch_thresholds(total, elapsed_ns)
+        breathe()
         # The last look is at the very end, when nothing more is planned: what was until then is meant.
         planned_ns = min(elapsed_ns, self._plan.duration_ns - 1)
         progress = Progress(
@@ -298,6 +301,7 @@ class Load:
         )
         self._progress(progress)
         self._last, self._last_at_ns = total, elapsed_ns
+        breathe()
         warning = health.near_limit(progress.now["connections"], self._plan.workers, self._pairs)
         if warning and not self._warned:
             self._warned = True

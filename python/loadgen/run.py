@@ -17,6 +17,7 @@ from loadgen import health
 from loadgen.capacity import check_capacity
 from loadgen.conclusion import WorkerEnd, conclude_run, failed_at_the_end
 from loadgen.control import Control
+from loadgen.courtesy import breathe, let_workers_go_first
 from loadgen.deliveries import Deliveries
 from loadgen.engine_plan import EnginePlan
 from loadgen.errors import ExitCode, Interrupted, LoadgenError, ScriptFailed, WorkerError
@@ -190,7 +191,7 @@ class Conductor:
         crew = Crew(plan, self._tell, listener)
         stack.push_async_callback(crew.close)
         await self._start(crew)
-        health.let_workers_go_first()
+        let_workers_go_first()
         return await self._play(plan, schedule, crew, note)
 
     async def _start(self, crew: Crew) -> None:
@@ -243,6 +244,7 @@ class Conductor:
     def _progress(self, progress: Progress) -> None:
         progress = replace(progress, exceptions=self._news.errors)
         for observer in self._observers:
+            breathe()
             observer.progress(progress)
         self._tell_of_failure()
         if self._steer is not None and self._load is not None and self._load.is_on:

@@ -45,6 +45,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from loadgen.courtesy import breathe
 from loadgen.errors import RunFolderError, UsageError
 from loadgen.progress import Event, Opening, Progress
 from loadgen.report import page as report
@@ -143,10 +144,10 @@ class RunFolder:
         if progress.interval_s <= 0:
             return
         start_s = progress.elapsed_s - progress.interval_s
-        lines = [
-            hlog_line(kind, start_s, progress.interval_s, progress.interval.histogram(kind))
-            for kind in TOTALS
-        ]
+        lines = []
+        for kind in TOTALS:
+            lines.append(hlog_line(kind, start_s, progress.interval_s, progress.interval.histogram(kind)))
+            breathe()
         # Labels share a line a second, so that an hour's log stays below 50 MB. What they have ahead lets
         # them be compared after a short run, too: that takes several intervals.
         due = self._label_line_count + len(progress.total.labels) <= progress.elapsed_s + _LINES_AHEAD
@@ -155,6 +156,7 @@ class RunFolder:
             self._label_line_count += len(of_labels)
             lines += of_labels
         self._attempt(lambda: self._hlog.append("".join(lines)))
+        breathe()
         moment = msgspec.json.encode(moment_of(progress)).decode()
         self._attempt(lambda: self._timeline.append(moment + "\n"))
 
