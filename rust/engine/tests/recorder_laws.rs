@@ -245,6 +245,24 @@ fn a_judgement_counts_more_than_a_status_and_every_request_once() {
     assert_eq!((after.errors()["rejected"], after.errors()["closed"]), (1, 1));
     let response = after.histogram(Kind::Response);
     assert_eq!((response.count, response.infinite), (5, 1));
+
+    let forgiven = recorder.label("GET /forgiven", Role::Request);
+    let outcome = Outcome {
+        due_ns: 10,
+        sent_ns: 20,
+        first_byte_ns: 25,
+        done_ns: 30,
+        label: forgiven,
+        token: 0,
+        bytes_sent: 0,
+        bytes_received: 7,
+        end: End::Response(503),
+    };
+    recorder.begun(forgiven);
+    recorder.judged(forgiven, &outcome, true);
+    let snapshot = Snapshot::read([&block]);
+    let seen = snapshot.label("GET /forgiven").unwrap().statuses();
+    assert_eq!(seen.into_iter().filter(|(_, count)| *count > 0).collect::<Vec<_>>(), [(503, 1)]);
 }
 
 #[test]

@@ -177,8 +177,7 @@ impl Recorder {
         match outcome.end {
             End::Response(status) => {
                 self.answered(label, outcome);
-                self.block.touch_status(label, status);
-                add(self.block.status(label, status), 1);
+                self.came(label, status);
                 let word = if status < 400 { LabelWord::Ok } else { LabelWord::Failed };
                 add(self.block.label_word(label, word), 1);
             }
@@ -200,7 +199,7 @@ impl Recorder {
         self.moved(label, outcome);
         self.answered(label, outcome);
         if let End::Response(status) = outcome.end {
-            add(self.block.status(label, status), 1);
+            self.came(label, status);
         }
         if is_ok {
             add(self.block.label_word(label, LabelWord::Ok), 1);
@@ -215,6 +214,12 @@ impl Recorder {
         if outcome.bytes_sent > 0 {
             add(self.block.label_word(label, LabelWord::BytesSent), outcome.bytes_sent);
         }
+    }
+
+    #[inline]
+    fn came(&self, label: usize, status: u16) {
+        self.block.touch_status(label, status);
+        add(self.block.status(label, status), 1);
     }
 
     #[inline]
