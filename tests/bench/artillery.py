@@ -4,7 +4,7 @@
 
 The embedded target on the last core counts the requests, the tools on the first take turns. CPU time is of
 the whole tool, its start included; each has as many virtual users a second as it can begin without falling
-behind. Each virtual user has a connection of its own, as Artillery's have; `pool` lets all of them share some.
+behind. Each virtual user has a connection of its own, as Artillery has it; with a `pool` they share some.
 """
 
 from __future__ import annotations
