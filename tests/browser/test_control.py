@@ -65,7 +65,10 @@ def test_the_rate_is_changed_and_the_run_stopped(loadgen: Loadgen, target: Targe
     told = events(result, "rate_changed")
     assert [re.findall(r"[\d.]+/s", event["text"]) for event in told] == [["50/s", "80/s"], ["80/s", "72/s"]]
     # The marks in the charts have the numbers that the list gives them, and stand at these times.
-    rows = page.locator("#events tbody tr", has_text="rate changed").all()
+    page.locator("#events").scroll_into_view_if_needed()
+    found = page.locator("#events tbody tr", has_text="rate changed")
+    expect(found).to_have_count(2)  # it is drawn when it comes into sight
+    rows = found.all()
     assert [row.locator("td").nth(0).inner_text() for row in rows] == ["1", "2"]
     minutes = [row.locator("th").inner_text() for row in rows]
     assert minutes == [f"0:{event['at_s']:04.1f}" for event in told]

@@ -62,7 +62,7 @@ def _has_scenarios(path: Path) -> bool:
         document = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except yaml.YAMLError:
         # Its own importer says where the mistake is.
-        return re.search(rb"^scenarios\s*:", content, re.MULTILINE) is not None
+        return re.search(rb"^(scenarios|config)\s*:", content, re.MULTILINE) is not None
     if not isinstance(document, dict) or "kind" in document:  # Kubernetes has many a file with a config
         return False
     config = document.get("config")
