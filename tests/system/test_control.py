@@ -211,7 +211,7 @@ def test_a_worker_whose_share_is_done_is_there_for_what_is_changed(
 
 
 def test_users_come_go_and_pause_from_one_instant(steered: Callable[..., Steered], site: Site) -> None:
-    plan = numbered(site, users=2, duration="3s")
+    plan = numbered(site, users=2, duration="4s")
     run = steered(plan, users(7), None, pause, None, resume, users(1))
     balanced(run.command)
     more, paused, resumed, fewer = run.instants_ns
