@@ -34,6 +34,8 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONHOME PYTHONPATH CONDA_PREFIX
 # Most tests wait most of the time, so several go at once. Those that time things have the machine to themselves.
 BESIDE := $(BIN)/python -m pytest -m "not alone and not bench" --numprocesses 3 --dist loadfile
+# What failed beside others is run once more by itself, and then it counts.
+AGAIN := $(BIN)/python -m pytest -m "not alone and not bench" --last-failed --last-failed-no-failures none
 ALONE := $(BIN)/python -m pytest -m "alone and not bench"
 CARGO_TEST := cargo test --release --locked --package loadgen-engine --package loadgen-target
 
@@ -56,7 +58,7 @@ page-missing:
 .PHONY: test
 test: build ## set up what the tests need, then run them all; with CI set, then `make check` too
 	$(CARGO_TEST)
-	$(BESIDE)
+	$(BESIDE) || $(AGAIN)
 	$(ALONE)
 	@[[ -z "$${CI:-}" ]] || $(MAKE) --no-print-directory check
 
