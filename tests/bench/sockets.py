@@ -140,7 +140,7 @@ def artillery(binary: str, task: Task) -> list[str]:
 
 
 TOOLS = [
-    Tool("loadgen", "loadgen", loadgen, 400, 200, (10_000, 2000)),
+    Tool("loadgen", "loadgen", loadgen, 2000, 200, (10_000, 2000)),
     Tool("k6", "k6", k6, 200, 40, (1000, 500)),
     Tool("Artillery", "artillery", artillery, 50, 20, (1000, 200)),
 ]

@@ -249,6 +249,31 @@ def test_a_socket_that_is_closed_by_the_peer_is_lost_and_opened_again(
     assert connections["reconnects"] == label(summary, "reconnect")["requests"]["total"], again
 
 
+@pytest.mark.parametrize("expects", [(), ("--expect", "any")])
+def test_more_than_can_be_sent_goes_out_together_in_order(
+    loadgen: Loadgen, target: Target, expects: tuple[str, ...]
+) -> None:
+    load = ("-n", "1", "--connect-rate", "500/s", "-d", "300ms", "--drain", "20s")
+    sends = ("--send", '{"seq": {{k}}}', "--send-rate", "300000/s", "--sequence", "seq", *expects)
+    result = loadgen("ws", f"{target.url}/ws/echo", *load, *sends)
+    messages = balanced_sockets(result)["sockets"]["messages"]
+    assert messages["sent"] == statistics(target.url)["messages"]["received"] == 90_000, result
+    delivery = result.summary["sockets"]["delivery"]
+    assert {delivery[fault] for fault in ("missing", "repeated", "reordered")} == {0}, result
+
+
+@pytest.mark.parametrize("reconnect", [(), ("--reconnect", "1ms..5ms")])
+def test_what_a_socket_was_given_and_could_not_send_is_in_the_books(
+    loadgen: Loadgen, target: Target, reconnect: tuple[str, ...]
+) -> None:
+    load = ("-n", "8", "--connect-rate", "500/s", "-d", "300ms", "--drain", "2s", *reconnect)
+    sends = ("--send", "a", "--send-rate", "200000/s", "--expect", "any")
+    summary = balanced_sockets(loadgen("ws", f"{target.url}/ws/echo?close_after=20", *load, *sends))
+    assert summary["sockets"]["connections"]["lost"] >= 8
+    # Of the sockets too; what is due once none is open, or about to be, nobody can send.
+    assert summary["arrivals"]["scheduled"] == 8 + 60_000
+
+
 def test_a_message_for_which_no_socket_is_open_is_dropped_and_said(loadgen: Loadgen, target: Target) -> None:
     load = ("--send", "a", "--send-rate", "50/s")
     result = loadgen("ws", f"{target.url}/ws/echo?status=500", *QUICK, *load)

@@ -222,7 +222,7 @@ impl Socket {
         let mut core = self.engine.get().core()?;
         let begun_ns = now_ns();
         let slot = self.state().slot;
-        let Some(slot) = slot.filter(|&slot| core.courier.client.say(slot, message)) else {
+        let Some(slot) = slot.filter(|&slot| core.courier.client.say(slot, message, true)) else {
             return Err(PyRuntimeError::new_err("the socket is not open"));
         };
         core.tally_one("messages sent");

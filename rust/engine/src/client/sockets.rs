@@ -19,6 +19,9 @@ use crate::ws::reader::Inbox;
 use crate::ws::socket::{Event, Limits, Socket};
 use crate::ws::writer::{Message, Outbox};
 
+/// Messages that go together are not kept together beyond this.
+const LONGEST_WRITE: usize = 64 * 1024;
+
 /// What sockets to a place have in common.
 #[derive(Clone, Debug)]
 pub struct Manner {
@@ -182,13 +185,15 @@ impl<R: Reactor> Client<R> {
         }
     }
 
-    /// Sends a message. Whether it could be.
-    pub fn say(&mut self, slot: Slot, message: Message<'_>) -> bool {
+    /// Sends a message. Whether it could be. Unless it is the last, others on the same socket come at once, and go with it.
+    pub fn say(&mut self, slot: Slot, message: Message<'_>, is_last: bool) -> bool {
         let Some(socket) = self.pool.get(slot).socket.as_mut().and_then(|purpose| purpose.socket.as_mut()) else {
             return false;
         };
         let is_said = socket.send(message, &mut self.sockets.outbox, &mut self.sockets.said);
-        self.send_said(slot);
+        if is_last || self.sockets.said.len() > LONGEST_WRITE {
+            self.send_said(slot);
+        }
         is_said
     }
 

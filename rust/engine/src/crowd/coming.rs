@@ -107,7 +107,7 @@ impl<R: Reactor> Crowd<R> {
         }
         self.desk.ready.push(seat);
         self.go_on();
-        self.send_what_waits(seat);
+        self.give_what_waits(seat);
     }
 
     /// A socket is gone, or did not come about.
@@ -117,6 +117,9 @@ impl<R: Reactor> Crowd<R> {
             return;
         }
         let since_ns = self.desk.seats.closed(seat);
+        for message in self.desk.seats.take_given(seat) {
+            self.give(message);
+        }
         if self.closing {
             // It is we who did not wait any longer.
             self.desk.abandon(slot);

@@ -60,7 +60,9 @@ impl<R: Reactor> Crowd<R> {
     /// What a sign of life shows.
     pub(super) fn shown(&self, now: u64) -> [(Word, u64); 2] {
         let age_ns = self.vitals.age_ns(now);
-        let overdue = self.connects.overdue(age_ns) + self.sends.as_ref().map_or(0, |sends| sends.overdue(age_ns));
+        let given = self.desk.seats.count_given() as u64;
+        let sends = self.sends.as_ref().map_or(0, |sends| given + sends.overdue(age_ns));
+        let overdue = self.connects.overdue(age_ns) + sends;
         [(Word::Connections, self.desk.seats.count_open() as u64), (Word::Overdue, overdue)]
     }
 

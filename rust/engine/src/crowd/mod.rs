@@ -30,6 +30,7 @@ pub mod stages;
 
 use desk::Desk;
 use messages::Messages;
+use seats::Waiting;
 use stages::Leave;
 
 use crate::client::sockets::{Manner, Step};
@@ -51,6 +52,10 @@ use crate::ws::socket::Limits;
 
 /// What is begun between two looks at what has come.
 const BATCH: usize = 16;
+/// Messages that may be given to sockets before those have sent them: what more is due can wait where it is, at no cost.
+const GIVEN: usize = 64;
+/// And for each open one. One that has several sends them in one write: so late ones catch up.
+const GIVEN_EACH: usize = 8;
 /// Events between two looks at what is due.
 const EVENT_BATCH: usize = 16;
 /// Events between two looks at timeouts and orders.
@@ -65,14 +70,6 @@ pub fn run(plan: &Plan, block: Block, index: u32, mut control: Control) -> io::R
     let descriptor = control.descriptor()?;
     let reactor = if plan.pacing == Pacing::Eco { Epoll::thrifty(descriptor)? } else { Epoll::new(descriptor)? };
     Crowd::new(plan, block, index, reactor)?.run(&mut control)
-}
-
-/// A message that is due and has no socket yet.
-#[derive(Clone, Copy)]
-struct Waiting {
-    number: u64,
-    due_ns: u64,
-    looked_ns: u64,
 }
 
 struct Crowd<R> {
@@ -245,18 +242,7 @@ impl<R: Reactor> Crowd<R> {
                 }
             }
         }
-        for begun in 0..=BATCH {
-            let Some(sends) = &mut self.sends else { break };
-            match sends.due(since_start_ns) {
-                _ if begun == BATCH => next_ns = now,
-                Due::Send(due_ns) => self.take_message(self.vitals.start_ns + due_ns),
-                Due::Drop => self.drop_message(),
-                Due::Nothing(due_ns) => {
-                    next_ns = next_ns.min(due_ns.map_or(u64::MAX, |due_ns| self.vitals.start_ns + due_ns));
-                    break;
-                }
-            }
-        }
+        next_ns = next_ns.min(self.give_messages(since_start_ns, now)).min(self.send_some(now));
         if now < self.vitals.ends_ns {
             next_ns = next_ns.min(self.reopen(now)).min(self.ping(now));
         }

@@ -3,34 +3,69 @@
 use super::desk::Count;
 use super::messages::Filling;
 use super::replies::Asked;
-use super::stages::Stage;
-use super::{BATCH, Crowd, Waiting};
+use super::seats::Waiting;
+use super::{BATCH, Crowd, GIVEN, GIVEN_EACH};
 use crate::client::news::News;
 use crate::clock::now_ns;
 use crate::reactor::Reactor;
 use crate::record::block::{Kind, Word};
+use crate::source::Due;
 use crate::ws::writer::Message;
 
 impl<R: Reactor> Crowd<R> {
-    /// A message is due.
-    pub(super) fn take_message(&mut self, due_ns: u64) {
-        let (number, looked_ns) = (self.next_message(), now_ns());
+    /// Gives the messages that are due to sockets, in turns. When the next is.
+    pub(super) fn give_messages(&mut self, since_start_ns: u64, now: u64) -> u64 {
+        let most = GIVEN + GIVEN_EACH * self.desk.seats.count_open();
+        while self.desk.seats.count_given() < most {
+            let Some(sends) = &mut self.sends else { return u64::MAX };
+            match sends.due(since_start_ns) {
+                Due::Send(due_ns) => {
+                    let due_ns = self.vitals.start_ns + due_ns;
+                    let message = Waiting { number: self.next_message(), due_ns, looked_ns: now_ns() };
+                    self.give(message);
+                }
+                Due::Drop => self.drop_message(),
+                Due::Nothing(due_ns) => return due_ns.map_or(u64::MAX, |due_ns| self.vitals.start_ns + due_ns),
+            }
+        }
+        now
+    }
+
+    /// To the socket whose turn it is.
+    pub(super) fn give(&mut self, message: Waiting) {
         match self.desk.seats.next_open() {
-            Some(seat) => self.send(seat, Waiting { number, due_ns, looked_ns }),
-            None if self.opening > 0 => self.waiting.push_back(Waiting { number, due_ns, looked_ns }),
-            None => self.give_up(number, Word::Dropped),
+            Some(seat) => self.desk.seats.give(seat, message),
+            None if self.opening > 0 => self.waiting.push_back(message),
+            None => self.give_up(message.number, Word::Dropped),
         }
     }
 
-    pub(super) fn send(&mut self, seat: u32, message: Waiting) {
-        let Waiting { number, due_ns, looked_ns } = message;
-        let now = now_ns();
-        let label = self.messages.label(number);
-        self.desk.recorder.taken(label);
-        self.desk.recorder.sample(label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
+    /// A few sockets send what they were given. When the next does.
+    pub(super) fn send_some(&mut self, now: u64) -> u64 {
+        for _ in 0..BATCH {
+            let Some(seat) = self.desk.seats.next_given() else { return u64::MAX };
+            self.send(seat);
+        }
+        now
+    }
+
+    /// A socket sends all that it was given, in one write.
+    fn send(&mut self, seat: u32) {
+        let Some(slot) = self.desk.seats.get(seat).slot else { return };
         let connection = self.desk.seats.get(seat).number;
-        let is_binary = self.messages.write(Filling { number, connection, due_ns, reply: &[] });
-        self.say(seat, None, label, due_ns, now, is_binary);
+        let given = self.desk.seats.take_given(seat);
+        for (at, &Waiting { number, due_ns, looked_ns }) in given.iter().enumerate() {
+            let now = now_ns();
+            let label = self.messages.label(number);
+            self.desk.recorder.taken(label);
+            self.desk.recorder.sample(label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
+            let is_binary = self.messages.write(Filling { number, connection, due_ns, reply: &[] });
+            self.say(Asked { label, due_ns, sent_ns: now, slot, seat, stage: None }, is_binary, at + 1 == given.len());
+        }
+        if given.len() > 1 && !self.desk.plan.waits() && !self.client.lags(slot) {
+            self.desk.wrote(slot, now_ns());
+        }
+        self.desk.seats.give_back(seat, given);
     }
 
     pub(super) fn next_message(&mut self) -> u64 {
@@ -50,41 +85,33 @@ impl<R: Reactor> Crowd<R> {
         self.desk.recorder.given_up(self.messages.label(number), why, 1);
     }
 
-    /// A socket is open: it sends what had waited for one.
-    pub(super) fn send_what_waits(&mut self, seat: u32) {
+    /// A socket is open: what had waited for one is its to send.
+    pub(super) fn give_what_waits(&mut self, seat: u32) {
         while let Some(message) = self.waiting.pop_front() {
             let (label, waited_ns) = (self.messages.label(message.number), now_ns().saturating_sub(message.looked_ns));
             self.desk.recorder.add(Word::PoolWaits, 1);
             self.desk.recorder.sample(label, Kind::PoolWait, waited_ns);
-            self.send(seat, message);
+            self.desk.seats.give(seat, message);
         }
     }
 
     pub(super) fn give_up_what_waits(&mut self, why: Word) {
-        for message in std::mem::take(&mut self.waiting) {
+        let given = self.desk.seats.take_all_given();
+        for message in std::mem::take(&mut self.waiting).into_iter().chain(given) {
             self.give_up(message.number, why);
         }
     }
 
-    /// Sends what was written last.
-    pub(super) fn say(
-        &mut self,
-        seat: u32,
-        stage: Option<Stage>,
-        label: usize,
-        due_ns: u64,
-        now: u64,
-        is_binary: bool,
-    ) {
-        let Some(slot) = self.desk.seats.get(seat).slot else { return };
+    /// Sends what was written last; unless it is the last of several, behind which the others come at once.
+    pub(super) fn say(&mut self, asked: Asked, is_binary: bool, is_last: bool) {
         let text = &self.messages.written;
         let message = match str::from_utf8(text) {
             Ok(text) if !is_binary => Message::Text(text),
             _ => Message::Binary(text),
         };
-        self.client.say(slot, message);
-        let is_written = self.desk.plan.waits() || !self.client.lags(slot);
-        self.desk.sent(Asked { label, due_ns, sent_ns: now, slot, seat, stage }, text, is_written);
+        self.client.say(asked.slot, message, is_last);
+        let is_written = self.desk.plan.waits() || is_last && !self.client.lags(asked.slot);
+        self.desk.sent(asked, text, is_written);
     }
 
     /// What peers have taken by now ends, where that was all to wait for.

@@ -1,11 +1,22 @@
 //! The places of a worker's sockets: a socket that is lost and opened again keeps its place, its number and what it has
-//! seen. Which of them are open, and whose turn it is to send.
+//! seen. Which of them are open, whose turn it is to be given a message, and who has been given some.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::sequence::{Arrived, Sequence};
 use super::stages::Stage;
 use crate::reactor::Slot;
+
+/// A message that is due, and not sent yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its number among all of the run.
+    pub number: u64,
+    /// When it was due.
+    pub due_ns: u64,
+    /// When that was seen.
+    pub looked_ns: u64,
+}
 
 /// One place.
 #[derive(Debug, Default)]
@@ -34,6 +45,8 @@ pub struct Seat {
     pub unsettled: u32,
     /// What the acknowledgements of its subscriptions said, as far as anybody refers to it.
     pub acknowledged: Vec<Box<[Option<Box<str>>]>>,
+    /// What it is to send as soon as it can: all in one write.
+    given: Vec<Waiting>,
     /// Where it stands among those that are open.
     place: usize,
     /// What it has seen of numbered streams.
@@ -58,6 +71,9 @@ pub struct Seats {
     open: Vec<u32>,
     turn: usize,
     most_open: usize,
+    /// Those that were given something, the first first. One that was lost since has nothing any more.
+    line: VecDeque<u32>,
+    given: usize,
 }
 
 impl Seats {
@@ -112,6 +128,53 @@ impl Seats {
         Some(seat)
     }
 
+    /// A message is its to send.
+    pub fn give(&mut self, seat: u32, message: Waiting) {
+        let given = &mut self.seats[seat as usize].given;
+        if given.is_empty() {
+            self.line.push_back(seat);
+        }
+        given.push(message);
+        self.given += 1;
+    }
+
+    /// Who was given something first, and has it still.
+    pub fn next_given(&mut self) -> Option<u32> {
+        while let Some(seat) = self.line.pop_front() {
+            if !self.seats[seat as usize].given.is_empty() {
+                return Some(seat);
+            }
+        }
+        None
+    }
+
+    /// All that it was given. [`Seats::give_back`] takes the memory.
+    pub fn take_given(&mut self, seat: u32) -> Vec<Waiting> {
+        let given = std::mem::take(&mut self.seats[seat as usize].given);
+        self.given -= given.len();
+        given
+    }
+
+    /// What has been sent of it is forgotten.
+    pub fn give_back(&mut self, seat: u32, mut emptied: Vec<Waiting>) {
+        emptied.clear();
+        self.seats[seat as usize].given = emptied;
+    }
+
+    /// The same of everybody: nothing of it will be sent.
+    pub fn take_all_given(&mut self) -> Vec<Waiting> {
+        let mut all = Vec::with_capacity(self.given);
+        while let Some(seat) = self.next_given() {
+            all.append(&mut self.take_given(seat));
+        }
+        all
+    }
+
+    /// How many messages were given and not taken.
+    pub fn count_given(&self) -> usize {
+        self.given
+    }
+
     /// How many are open.
     pub fn count_open(&self) -> usize {
         self.open.len()
@@ -150,6 +213,33 @@ mod tests {
         assert_eq!((seats.next_open(), seats.count_open(), seats.most_open), (None, 0, 4));
         seats.opened(2, 5);
         assert_eq!((seats.next_open(), seats.get(2).opened), (Some(2), 2));
+    }
+
+    #[test]
+    fn who_was_given_something_first_sends_first_and_all_of_it() {
+        let mut seats = Seats::default();
+        for number in 0..3 {
+            let seat = seats.add(number);
+            seats.opened(seat, 10);
+        }
+        let message = |number| Waiting { number, due_ns: number, looked_ns: number };
+        for (seat, number) in [(1, 1), (0, 2), (1, 3), (2, 4)] {
+            seats.give(seat, message(number));
+        }
+        // It is lost before its turn, and what it had becomes another's.
+        seats.closed(0);
+        let left = seats.take_given(0);
+        seats.give(2, left[0]);
+        assert_eq!(seats.count_given(), 4);
+        assert_eq!(seats.next_given(), Some(1));
+        let sent = seats.take_given(1);
+        assert_eq!(sent, [message(1), message(3)]);
+        seats.give_back(1, sent);
+        assert_eq!((seats.next_given(), seats.count_given()), (Some(2), 2));
+        seats.give(1, message(5));
+        seats.give(2, message(6));
+        assert_eq!(seats.take_given(2), [message(4), message(2), message(6)]);
+        assert_eq!((seats.take_all_given(), seats.next_given(), seats.count_given()), (vec![message(5)], None, 0));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! ```
 
 use super::messages::Filling;
+use super::replies::Asked;
 use super::{BATCH, Crowd};
 use crate::clock::now_ns;
 use crate::reactor::Reactor;
@@ -52,9 +53,8 @@ impl<R: Reactor> Crowd<R> {
     /// Begins the next stage of a socket, if it may.
     fn enter(&mut self, seat: u32, due_ns: Option<u64>) {
         let it = self.desk.seats.get(seat);
-        let Some(stage) = it.stage.filter(|_| it.open_since_ns > 0 && it.unsettled == 0 && !self.closing) else {
-            return;
-        };
+        let may = it.open_since_ns > 0 && it.unsettled == 0 && !self.closing;
+        let Some((stage, slot)) = it.stage.zip(it.slot).filter(|_| may) else { return };
         if stage == Stage::Unsubscribe && !self.leave.has_begun {
             return;
         }
@@ -72,7 +72,8 @@ impl<R: Reactor> Crowd<R> {
                 let Some((label, is_binary)) = self.messages.write_of(stage, place, filling) else { continue };
                 it.unsettled += 1;
                 self.desk.recorder.begun(label);
-                self.say(seat, Some(stage), label, due_ns, now, is_binary);
+                let asked = Asked { label, due_ns, sent_ns: now, slot, seat, stage: Some(stage) };
+                self.say(asked, is_binary, true);
             }
         }
         if self.desk.seats.get(seat).unsettled == 0 {
