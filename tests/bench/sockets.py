@@ -7,10 +7,12 @@ The target, one process, on the last core, the tools on the first, in turns. Mes
 by the target, for all alike.
 
     memory     resident memory of the whole tool with 1,000 idle sockets, less that with 10, for each socket
-    messages   500 sockets whose messages come back, more of them than the tool can send: CPU time for each
+    messages   500 sockets whose messages come back: CPU time for each; of more than the tool can send, and of
+               what it sends on time
     connects   sockets that are opened, then closed: CPU time for each
     events     500 sockets that have subscribed, and read what comes: CPU time for each that is delivered
-    bare       what the system alone takes of that: `cargo build --release --example ws_floor` makes its rows
+    bare       what the system takes of a client that makes one call for each of these, and does nothing else:
+               `cargo build --release --example ws_floor` makes its rows
     crowd      loadgen alone: sockets that are held and pinged. Where one process may not have descriptors
                enough, several workers hold them, to several processes of Node's `ws` on one port
     fan-out    loadgen alone: 100 messages a second to 1,000 subscribers
@@ -28,6 +30,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +66,8 @@ class Tool:
     command: Callable[[str, Task], list[str]]
     each_per_s: int
     """Messages from each of 500 sockets: more than a core of it can send."""
+    on_time_per_s: int
+    """The same, less than that."""
     events_per_s: int
     """Events to each of 500 sockets: less than a core of it can read."""
     connects: tuple[int, int]
@@ -77,14 +82,14 @@ class Tool:
         )
 
 
-def loadgen(binary: str, task: Task) -> list[str]:
+def loadgen(binary: str, task: Task, pacing: str = "hybrid") -> list[str]:
     sends = ["--send", MESSAGE, "--send-rate-each", f"{task.each_per_s}/s", "--expect", "any"]
     return [
         *(binary, "ws", task.url, "--connections", str(task.sockets)),
         *("--connect-rate", f"{task.connect_rate_per_s}/s", "--hold", f"{task.hold_s}s"),
         *(sends if task.each_per_s else []),
         *(["--subscribe", task.subscribe] if task.subscribe else []),
-        *("--workers", "1", "--no-live", "--out", str(task.folder / "run")),
+        *("--pacing", pacing, "--workers", "1", "--no-live", "--out", str(task.folder / "run")),
     ]
 
 
@@ -140,9 +145,10 @@ def artillery(binary: str, task: Task) -> list[str]:
 
 
 TOOLS = [
-    Tool("loadgen", "loadgen", loadgen, 2000, 200, (10_000, 2000)),
-    Tool("k6", "k6", k6, 200, 40, (1000, 500)),
-    Tool("Artillery", "artillery", artillery, 50, 20, (1000, 200)),
+    Tool("loadgen", "loadgen", loadgen, 2000, 100, 200, (10_000, 2000)),
+    Tool("loadgen, eco", "loadgen", partial(loadgen, pacing="eco"), 2000, 100, 200, (10_000, 2000)),
+    Tool("k6", "k6", k6, 200, 40, 40, (1000, 500)),
+    Tool("Artillery", "artillery", artillery, 50, 10, 20, (1000, 200)),
 ]
 
 
@@ -173,29 +179,32 @@ def idle_mb(tool: Tool, binary: str, url: str, sockets: int) -> float:
     return most
 
 
-def messages(tool: Tool, binary: str, url: str, duration_s: int) -> tuple[float, float]:
-    """CPU time for each message that went to the target and came back, and messages in a second of it."""
+def message_us(tool: Tool, binary: str, url: str, each_per_s: int, duration_s: int) -> float:
+    """CPU time for each message that went to the target and came back."""
     with tempfile.TemporaryDirectory() as folder:
-        task = Task(
-            f"{url.replace('http', 'ws')}/ws/echo", BATCH, 500, duration_s, tool.each_per_s, Path(folder)
-        )
+        task = Task(f"{url.replace('http', 'ws')}/ws/echo", BATCH, 500, duration_s, each_per_s, Path(folder))
         before = stats(url)["messages"]["sent"]
         cost = run_pinned(tool.command(binary, task), available_cores()[:1])
         done: int = stats(url)["messages"]["sent"] - before
-        return cost.cpu_s / max(1, done) * 1e6, done / cost.cpu_s
+        return cost.cpu_s / max(1, done) * 1e6
 
 
-def event_us(tool: Tool, binary: str, duration_s: int) -> float:
+def event_us(command: Callable[[Task], list[str]], events_per_s: int, duration_s: int) -> float:
     """CPU time for each event that was delivered. Until all have subscribed, others have events already."""
-    feed = [f"--feed=blocks={tool.events_per_s}/s", "--feed=transactions=0", "--feed=network_stats=0"]
+    feed = [f"--feed=blocks={events_per_s}/s", "--feed=transactions=0", "--feed=network_stats=0"]
     with tempfile.TemporaryDirectory() as folder, target(available_cores()[-1], *feed) as url:
         subscribe = '{"op":"subscribe","id":"1","channel":"blocks"}'
         task = Task(
             f"{url.replace('http', 'ws')}/ws/feed", BATCH, 500, duration_s, 0, Path(folder), subscribe
         )
-        cost = run_pinned(tool.command(binary, task), available_cores()[:1])
+        cost = run_pinned(command(task), available_cores()[:1])
         done: int = stats(url)["channels"]["blocks"]["delivered"]
         return cost.cpu_s / max(1, done) * 1e6
+
+
+def floor(task: Task) -> list[str]:
+    """What the system alone takes of that."""
+    return [str(FLOOR), task.url.split("/")[2], str(task.hold_s)]
 
 
 def connect_us(tool: Tool, binary: str, url: str) -> float:
@@ -219,27 +228,32 @@ def compare(pairs: int, duration_s: int) -> None:
         for _ in range(pairs):
             for tool, binary in here:
                 few, many = (idle_mb(tool, binary, url, sockets) for sockets in (10, 1000))
-                message_us, message_rate = messages(tool, binary, url, duration_s)
+                echo_us = partial(message_us, tool, binary, url, duration_s=duration_s)
                 for what, figure in (
                     ("memory for an idle socket, kB", (many - few) / 0.99),
-                    ("CPU for a message and its echo, µs", message_us),
-                    ("messages and echoes, per second of CPU", message_rate),
+                    ("CPU for a message, all it can send, µs", echo_us(each_per_s=tool.each_per_s)),
+                    ("CPU for a message, sent on time, µs", echo_us(each_per_s=tool.on_time_per_s)),
                     ("CPU for a socket opened and closed, µs", connect_us(tool, binary, url)),
-                    ("CPU for an event delivered, µs", event_us(tool, binary, duration_s)),
+                    (
+                        "CPU for an event delivered, µs",
+                        event_us(partial(tool.command, binary), tool.events_per_s, duration_s),
+                    ),
                 ):
                     figures.setdefault((what, tool.name), []).append(figure)
             if FLOOR.exists():
                 bare = run_pinned([str(FLOOR), url.partition("//")[2]], available_cores()[:1]).output.split()
-                figures.setdefault(("CPU for a message and its echo, µs", "bare"), []).append(float(bare[0]))
-                figures.setdefault(("CPU for a socket opened and closed, µs", "bare"), []).append(
-                    float(bare[1])
-                )
+                for what, figure in (
+                    ("CPU for a message, sent on time, µs", float(bare[0])),
+                    ("CPU for a socket opened and closed, µs", float(bare[1])),
+                    ("CPU for an event delivered, µs", event_us(floor, TOOLS[0].events_per_s, duration_s)),
+                ):
+                    figures.setdefault((what, "bare"), []).append(figure)
     own = {what: statistics.median(values) for (what, name), values in figures.items() if name == "loadgen"}
-    print(f"{'':44}{'median':>10}{'least':>10}{'most':>10}   of loadgen's")
+    print(f"{'':55}{'median':>10}{'least':>10}{'most':>10}   of loadgen's")
     for (what, name), values in sorted(figures.items()):
         middle = statistics.median(values)
         ratio = f"{middle / own[what]:10.1f}" if own.get(what) else ""
-        print(f"{what + ': ' + name:44.60}{middle:10.1f}{min(values):10.1f}{max(values):10.1f}{ratio}")
+        print(f"{what + ': ' + name:55}{middle:10.1f}{min(values):10.1f}{max(values):10.1f}{ratio}")
 
 
 def fan_out(duration_s: int) -> None:
