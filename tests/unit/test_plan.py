@@ -219,7 +219,7 @@ def test_the_cap_on_connections_is_in_the_plan(plan: Plan, connections: int) -> 
 
 
 def test_no_more_workers_than_connections_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadgen.plan.processors", lambda: 9)
+    monkeypatch.setattr("loadgen.compiling.processors", lambda: 9)
     assert Plan(rate=5).compile().workers == 8
     assert Plan(rate=5, connections=3).compile().workers == 3
 
