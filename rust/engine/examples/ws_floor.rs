@@ -21,9 +21,8 @@ fn open(server: &str, path: &str, buffer: &mut [u8]) -> TcpStream {
     let mut stream = TcpStream::connect(server).expect("a server");
     stream.set_nodelay(true).expect("an option of TCP");
     let key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n"
-    );
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("a server that reads");
     let length = stream.read(buffer).expect("an answer");
     assert!(buffer[..length].starts_with(b"HTTP/1.1 101"), "{server} does not speak WebSocket at {path}");

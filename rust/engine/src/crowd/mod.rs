@@ -52,6 +52,8 @@ use crate::ws::socket::Limits;
 
 /// What is begun between two looks at what has come.
 const BATCH: usize = 16;
+/// Messages that are given to sockets between two looks at what has come.
+const GIVE_BATCH: usize = 256;
 /// Messages that may be given to sockets before those have sent them: what more is due can wait where it is, at no cost.
 const GIVEN: usize = 64;
 /// And for each open one. One that has several sends them in one write: so late ones catch up.

@@ -4,7 +4,7 @@ use super::desk::Count;
 use super::messages::Filling;
 use super::replies::Asked;
 use super::seats::Waiting;
-use super::{BATCH, Crowd, GIVEN, GIVEN_EACH};
+use super::{BATCH, Crowd, GIVE_BATCH, GIVEN, GIVEN_EACH};
 use crate::client::news::News;
 use crate::clock::now_ns;
 use crate::reactor::Reactor;
@@ -16,7 +16,8 @@ impl<R: Reactor> Crowd<R> {
     /// Gives the messages that are due to sockets, in turns. When the next is.
     pub(super) fn give_messages(&mut self, since_start_ns: u64, now: u64) -> u64 {
         let most = GIVEN + GIVEN_EACH * self.desk.seats.count_open();
-        while self.desk.seats.count_given() < most {
+        let room = most.saturating_sub(self.desk.seats.count_given());
+        for _ in 0..room.min(GIVE_BATCH) {
             let Some(sends) = &mut self.sends else { return u64::MAX };
             match sends.due(since_start_ns) {
                 Due::Send(due_ns) => {
