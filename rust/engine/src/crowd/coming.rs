@@ -35,7 +35,7 @@ impl<R: Reactor> Crowd<R> {
     pub(super) fn open(&mut self, seat: u32, due_ns: u64, label: usize) {
         let now = now_ns();
         let it = self.desk.seats.get(seat);
-        (it.label, it.due_ns, it.begun_ns, it.first_byte_ns) = (label, due_ns, now, 0);
+        (it.label, it.due_ns, it.begun_ns) = (label, due_ns, now);
         self.desk.recorder.sent(label, due_ns, now, 0);
         match self.client.open_socket(self.origin, &self.manner, u64::from(seat), now) {
             Ok(slot) => {

@@ -307,7 +307,7 @@ impl Desk {
     }
 }
 
-/// An outcome of something that is no request.
+/// An outcome of something that is no request: its answer, where it has one, comes in one piece.
 pub fn ended(label: usize, due_ns: u64, sent_ns: u64, done_ns: u64, end: End) -> Outcome {
-    Outcome { due_ns, sent_ns, first_byte_ns: sent_ns, done_ns, label, token: 0, bytes_sent: 0, bytes_received: 0, end }
+    Outcome { due_ns, sent_ns, first_byte_ns: done_ns, done_ns, label, token: 0, bytes_sent: 0, bytes_received: 0, end }
 }

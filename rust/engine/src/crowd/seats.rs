@@ -33,8 +33,6 @@ pub struct Seat {
     pub begun_ns: u64,
     /// The label under which it counts.
     pub label: usize,
-    /// The first byte of the answer.
-    pub first_byte_ns: u64,
     /// Tries in a row that came to nothing.
     pub tries: u32,
     /// How often it was opened: what was planned for an earlier time is void.
