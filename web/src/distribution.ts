@@ -55,7 +55,7 @@ export function distributionSection(run: Run): HTMLElement {
                 },
                 axes: [
                     { ...axis, size: 26, splits: () => Array.from({ length: Math.floor(last) + 1 }, (_, place) => place), values: (_chart, places) => places.map((place) => nameOf(place)) },
-                    log ? { ...axis, ...logAxis(milliseconds, axis.grid) } : { ...axis, ...levelAxis(milliseconds) },
+                    log ? { ...axis, ...logAxis(milliseconds) } : { ...axis, ...levelAxis(milliseconds) },
                 ],
                 series: [
                     {},

@@ -176,7 +176,7 @@ export class Figure {
             },
             axes: [
                 { ...axis, size: 26, incrs: STEPS_S, values: (_chart, ticks) => ticks.map((tick) => clock(tick, (ticks[1] ?? 1) - (ticks[0] ?? 0) < 1)) },
-                spec.log ? { ...axis, ...logAxis(spec.format, grid) } : { ...axis, ...levelAxis(spec.format) },
+                spec.log ? { ...axis, ...logAxis(spec.format) } : { ...axis, ...levelAxis(spec.format) },
             ],
             series: [
                 {},

@@ -1,7 +1,7 @@
 // The run as far as it is known: feeds are added to it, and whoever shows it is told once a frame.
 import type { Column, ControlState, Distribution, Ending, ErrorRow, Feed, Introduction, LabelRow, MetricRow, Order, ThresholdRow, Told } from "./feed";
 
-export type Connection = "embedded" | "connecting" | "live" | "lost" | "over";
+export type Connection = "embedded" | "connecting" | "live" | "lost" | "gone" | "over";
 
 /** Which parts changed since the last telling. */
 export type Part = "opening" | "moments" | "labels" | "thresholds" | "errors" | "checks" | "metrics" | "events" | "result" | "connection" | "control";

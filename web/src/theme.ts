@@ -54,6 +54,8 @@ export function palette(): Palette {
     return current() === "dark" ? DARK : LIGHT;
 }
 
+export const isOnPaper = (): boolean => printing;
+
 /** The colour of series number `index`. */
 export function seriesColour(index: number): string {
     const { series } = palette();

@@ -177,7 +177,7 @@ def ending_parts(result: Result) -> dict[str, Any]:
             for name, value in result.metrics.items()
             if isinstance(value, float) and not name.endswith("_per_s")
         }
-        kinds = dict.fromkeys(own, "value")
+        kinds = dict.fromkeys(own, "counter")
     return {
         "labels": [_label_row(number, row) for number, row in enumerate(result.labels[:MOST_ROWS])],
         "label_count": len(result.labels),
