@@ -35,3 +35,18 @@ def test_a_heat_map_may_begin_just_below_a_power_of_ten(tmp_path: Path, open_pag
     heat.scroll_into_view_if_needed()
     expect(heat.locator("canvas")).to_have_count(1)
     assert page.evaluate(COLOURED) > 1000
+
+
+def test_another_theme_shows_the_same_part_of_the_run(tmp_path: Path, open_page: Open) -> None:
+    folder = write_run(
+        tmp_path / "run", [make_moment(second) for second in range(1, 61)], result=make_result()
+    )
+    (folder / NAME).write_bytes(make_report(folder))
+    page = open_page((folder / NAME).as_uri())
+    page.get_by_role("button", name="Zoom in").click()
+    canvas = page.locator("#chart-rates canvas")
+    before = canvas.evaluate("canvas => canvas.toDataURL()")
+    page.get_by_role("button", name="Dark theme").click()
+    assert canvas.evaluate("canvas => canvas.toDataURL()") != before
+    page.get_by_role("button", name="Light theme").click()
+    assert canvas.evaluate("canvas => canvas.toDataURL()") == before

@@ -57,7 +57,7 @@ export function planSection(run: Run): HTMLElement {
         ];
         for (const name of FIRST) if (opening.plan[name] !== undefined && opening.plan[name] !== "") rows.push([name, text(opening.plan[name])]);
         for (const name of ["timeout_ns", "drain_ns"]) if (typeof opening.plan[name] === "number") rows.push([name.replace("_ns", ""), `${plain((opening.plan[name] as number) / 1e9)} s`]);
-        for (const [name, origin] of Object.entries((opening.plan["origins"] ?? {}) as Record<string, string>)) rows.push([`${name} from`, origin]);
+        for (const [name, origin] of Object.entries((opening.plan["origins"] ?? {}) as Record<string, string>)) rows.push([`${name.replace(/[._]/g, " ")} from`, origin]);
         const whole = el("pre", { tabindex: "0" }, JSON.stringify(opening.plan, null, 2));
         body.replaceChildren(pairs(rows), el("details", { "aria-label": "The whole plan" }, el("summary", {}, "The whole plan, as plan.json has it"), whole));
     });

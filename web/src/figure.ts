@@ -168,7 +168,7 @@ export class Figure {
             padding: [8, RIGHT_PX, 0, 0],
             cursor: { y: false, sync: this.axis.sync, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
             scales: {
-                x: { time: false },
+                x: { time: false, range: () => this.axis.range },
                 y: {
                     distr: spec.log ? 3 : 1,
                     range: (_chart, min, max) => this.range(min, max),
