@@ -92,6 +92,10 @@ class Control:
         """The loop of the run, which the gate has opened on."""
         self._loop = loop
 
+    def detach(self) -> None:
+        """The last worker has ended: there is nothing left to stop."""
+        self._loop = None
+
     @property
     def state(self) -> ControlState:
         """As of now, with what has been asked for."""
@@ -101,7 +105,7 @@ class Control:
             "rate": bool(rates) and self._steered.is_on,
             "users": bool(users) and self._steered.is_on,
             "pause": self._steered.is_on,
-            "stop": True,
+            "stop": self._loop is not None,
         }
         return ControlState(
             paused=self._paused_ns is not None,
@@ -232,9 +236,10 @@ class Control:
     def _soon(self, act: Callable[[], None]) -> None:
         """On the loop of the run, whoever asks."""
         try:
-            assert self._loop is not None
-            self._loop.call_soon_threadsafe(act)
-        except RuntimeError:  # closed
+            if self._loop is None:
+                raise RuntimeError
+            self._loop.call_soon_threadsafe(act)  # which raises the same where the run broke
+        except RuntimeError:
             raise ControlRefused("the run is over") from None
 
     def _words(self, ns: int) -> str:

@@ -132,6 +132,7 @@ class Load:
             self._tick("drain")
             if self._elapsed_ns() > self._deadline and not self._crew.ended.is_set():
                 self._give_up()
+        self.control.detach()
         self._judge_errors(Snapshot.read(self._crew.blocks).counters, at_end=True)
         return self._evidence()
 
