@@ -25,7 +25,7 @@ from loadgen.machine import Finding
 from loadgen.report.percentiles import Point
 from loadgen.report.series import Column
 from loadgen.report.shown import document, shown
-from loadgen.report.text import measured
+from loadgen.report.thresholds import measured
 from loadgen.report.words import ERROR_WORDS, changed_by_hand, headline, trust
 from loadgen.result import LabelResult, Metric, Requests, Result, ScriptErrorGroup
 from loadgen.snapshot import Latency, Milliseconds

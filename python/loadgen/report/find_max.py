@@ -9,11 +9,10 @@ from pathlib import Path
 import msgspec
 
 from loadgen.find_max import Found, Probe, knee
-from loadgen.report.columns import cut_middle, fitted
+from loadgen.report.columns import WIDTH, cut_middle, fitted
 from loadgen.snapshot import nanoseconds
 from loadgen.units import counted, format_duration, format_ns, format_percent, format_rate, printable
 
-WIDTH = 80
 _PLOT_WIDTH, _PLOT_HEIGHT = 60, 12
 HEAD = f"{'rate':>11}{'achieved':>11}{'counted':>10}{'p50':>10}{'p99':>10}{'errors':>9}  outcome"
 
