@@ -22,7 +22,7 @@ import pytest
 import loadgen
 from loadgen import Plan, Sockets, Stage
 from loadgen.errors import ControlRefused
-from loadgen.report.feed import ending_parts
+from loadgen.report.feed_parts import ending_parts
 from loadgen.report.text import render
 from loadgen.script import load_script
 from tests.support.books import balanced, balanced_sockets, label
