@@ -56,7 +56,7 @@ function soFar(run: Run): string {
     if (run.connection === "lost") return `Connection lost at ${duration(elapsed)} of ${duration(length)}.`;
     if (run.connection === "gone") return `Connection lost at ${duration(elapsed)} of ${duration(length)}: loadgen has ended, or cannot be reached. What it leaves is in its run folder.`;
     if (run.length === 0) return "The run begins.";
-    if (run.numbers("draining", null).at(-1) === 1) return `The load is over; waiting for what is in flight.`;
+    if (run.numbers("draining", null).at(-1) === 1) return "The load is over; waiting for what is still under way.";
     return `${run.control?.paused ? "Paused" : "Running"}: ${duration(elapsed)} of ${duration(length)}.`;
 }
 

@@ -96,7 +96,8 @@ def _answer(found: Found, slo: str) -> list[str]:
     counting = [probe for probe in found.probes if probe.counts]
     disturbed = sum(probe.generator != "valid" for probe in counting)
     if disturbed:
-        of = f"In {disturbed} of {counted(len(counting), 'probe')} that count"
+        count = "counts" if len(counting) == 1 else "count"
+        of = f"In {disturbed} of {counted(len(counting), 'probe')} that {count}"
         text = f"{of} the generator was not at its best, so the limit may be higher: see loadgen doctor."
         lines += ["", *textwrap.wrap(text, WIDTH)]
     bend = knee(found.probes) if found.is_interval else None
