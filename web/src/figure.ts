@@ -4,10 +4,10 @@ import type { Axis } from "./axis";
 import { el, setText } from "./dom";
 import { clock } from "./format";
 import { drawMarks } from "./marks";
-import { AXIS_PX, levelAxis, logAxis } from "./scales";
+import { AXIS_PX, axisStyle, levelAxis, logAxis } from "./scales";
 import type { Run } from "./run";
 import { nearest, placeOf, thinned } from "./thin";
-import { onTheme, palette, seriesColour, widthOf } from "./theme";
+import { onTheme, palette, seriesColour, swatch, widthOf } from "./theme";
 import { soon } from "./turns";
 
 export interface Line {
@@ -44,7 +44,6 @@ const NEAR = "300px";
 const MOST_BEHIND_S = 5;
 /** Between ticks of the time axis: parts of minutes and hours, not of hundreds. */
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
-const FONT = "11px system-ui, sans-serif";
 
 export class Figure {
     readonly element: HTMLElement;
@@ -158,9 +157,7 @@ export class Figure {
 
     private options(): uPlot.Options {
         const { spec } = this;
-        const colours = palette();
-        const grid = { stroke: colours.grid, width: 1 };
-        const axis = { font: FONT, stroke: colours.faint, grid, ticks: { show: false } };
+        const axis = axisStyle();
         return {
             width: widthOf(this.plot, PAPER_WIDTH),
             height: HEIGHT,
@@ -288,9 +285,7 @@ export class Figure {
         }
         this.legend.replaceChildren(
             ...this.lines.map((line, index) => {
-                const swatch = el("span", { class: line.dash ? "swatch dashed" : "swatch" });
-                swatch.style.borderColor = seriesColour(line.colour);
-                const button = el("button", { type: "button", "aria-pressed": String(!this.hidden.has(line.label)) }, swatch, el("bdi", {}, line.label), " ", el("span", { class: "value" }));
+                const button = el("button", { type: "button", "aria-pressed": String(!this.hidden.has(line.label)) }, swatch(line.colour, line.dash !== undefined), el("bdi", {}, line.label), " ", el("span", { class: "value" }));
                 button.addEventListener("click", () => {
                     if (!this.hidden.delete(line.label)) this.hidden.add(line.label);
                     button.setAttribute("aria-pressed", String(!this.hidden.has(line.label)));

@@ -1,8 +1,15 @@
-// The y axes of charts: ticks with units, where they can be read.
+// The axes of charts: how they look; ticks with units, where they can be read.
 import type uPlot from "uplot";
+import { palette } from "./theme";
 
 /** From the left to the plot. */
 export const AXIS_PX = 62;
+
+/** Quiet lines and small letters, in the colours of the theme. */
+export function axisStyle(): uPlot.Axis {
+    const { faint, grid } = palette();
+    return { font: "11px system-ui, sans-serif", stroke: faint, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
+}
 
 /** "1.00 ms" is "1 ms" on an axis. */
 const tidy = (text: string): string => text.replace(/\.0+(?= |$)/, "").replace(/(\.\d*?)0+(?= |$)/, "$1");

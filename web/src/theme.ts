@@ -62,6 +62,13 @@ export function seriesColour(index: number): string {
     return series[index % series.length] as string;
 }
 
+/** The colour of a line, in a legend. */
+export function swatch(index: number, dashed: boolean): HTMLElement {
+    const element = el("span", { class: dashed ? "swatch dashed" : "swatch" });
+    element.style.borderColor = seriesColour(index);
+    return element;
+}
+
 /** How wide a plot is: on paper the layout comes too late to ask, and half a page is what all papers have. */
 export function widthOf(plot: HTMLElement, onPaper: number): number {
     return printing ? onPaper : Math.max(plot.clientWidth, 200);
