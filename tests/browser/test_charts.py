@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from playwright.sync_api import expect
 
 from loadgen.report.page import NAME, make_report
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
     from tests.browser.conftest import Open
 
-COLOURED = """() => {
-    const canvas = document.querySelector("#chart-heat canvas");
+COLOURED = """([chart, colour]) => {
+    const canvas = document.querySelector(`#chart-${chart} canvas`);
     const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    let coloured = 0;
-    for (let at = 0; at < data.length; at += 4)
-        if (data[at + 3] > 200 && data[at + 2] - data[at] > 15) coloured++;
-    return coloured;
+    const near = (at) => colour.every((part, index) => Math.abs(data[at + index] - part) < 15);
+    return Array.from({length: data.length / 4}, (_, place) => 4 * place).filter(near).length;
 }"""
+# See web/src/theme.ts: the most samples in a heat map, and a chart's first line.
+MOST, FIRST = [0x09, 0x3A, 0x6C], [0x0B, 0x6B, 0xB8]
 
 
 def test_a_heat_map_may_begin_just_below_a_power_of_ten(tmp_path: Path, open_page: Open) -> None:
@@ -34,7 +35,19 @@ def test_a_heat_map_may_begin_just_below_a_power_of_ten(tmp_path: Path, open_pag
     heat = page.locator("#chart-heat")
     heat.scroll_into_view_if_needed()
     expect(heat.locator("canvas")).to_have_count(1)
-    assert page.evaluate(COLOURED) > 1000
+    assert page.evaluate(COLOURED, ["heat", MOST]) > 1000
+
+
+def test_a_second_between_seconds_without_values_is_seen(tmp_path: Path, open_page: Open) -> None:
+    """As of users, who are late at the start, and never again."""
+    moments = [make_moment(second) for second in range(1, 31)]
+    moments = [
+        moment if number == 3 else msgspec.structs.replace(moment, lateness=None)
+        for number, moment in enumerate(moments)
+    ]
+    folder = write_run(tmp_path / "run", moments, result=make_result())
+    (folder / NAME).write_bytes(make_report(folder))
+    assert 5 < open_page((folder / NAME).as_uri()).evaluate(COLOURED, ["lateness", FIRST]) < 100
 
 
 def test_another_theme_shows_the_same_part_of_the_run(tmp_path: Path, open_page: Open) -> None:

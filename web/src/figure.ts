@@ -45,6 +45,13 @@ const MOST_BEHIND_S = 5;
 /** Between ticks of the time axis: parts of minutes and hours, not of hundreds. */
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
 
+/** Places of values to which no line leads. */
+function alone(values: ArrayLike<number | null | undefined>): number[] {
+    const found: number[] = [];
+    for (let at = 0; at < values.length; at++) if (values[at] != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+    return found;
+}
+
 export class Figure {
     readonly element: HTMLElement;
     private readonly plot = el("div", { class: "plot", "aria-hidden": "true" });
@@ -183,7 +190,12 @@ export class Figure {
                     stroke: seriesColour(line.colour),
                     width: line.width ?? 1.5,
                     ...(line.dash ? { dash: line.dash } : {}),
-                    points: { show: (chart: uPlot) => chart.data[0].length < 3 },
+                    points: {
+                        show: (chart: uPlot) => chart.data[0].length < 3,
+                        filter: (chart: uPlot, place: number, all: boolean) => (all ? null : alone(chart.data[place] ?? [])),
+                        fill: seriesColour(line.colour),
+                        size: 5,
+                    },
                     scale: "y",
                 })),
             ],
