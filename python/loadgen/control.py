@@ -70,9 +70,6 @@ class Steered(Protocol):
     def change(self, change: Change) -> None:
         """Let the workers know, and everybody else."""
 
-    def interrupt(self, reason: str) -> None:
-        """What Ctrl-C does."""
-
 
 class Control:
     """One load's. What cannot be done raises ControlRefused, with a sentence for people."""
@@ -87,10 +84,15 @@ class Control:
         self._last_ns = 0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._interrupt: Callable[[str], None]
 
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The loop of the run, which the gate has opened on."""
-        self._loop = loop
+    def attach(self, loop: asyncio.AbstractEventLoop, interrupt: Callable[[str], None]) -> None:
+        """The loop of the run, and what Ctrl-C does there."""
+        self._loop, self._interrupt = loop, interrupt
+
+    def detach(self) -> None:
+        """Workers have ended, and receivers have all they get: there is nothing left to stop."""
+        self._loop = None
 
     @property
     def state(self) -> ControlState:
@@ -101,7 +103,7 @@ class Control:
             "rate": bool(rates) and self._steered.is_on,
             "users": bool(users) and self._steered.is_on,
             "pause": self._steered.is_on,
-            "stop": True,
+            "stop": self._loop is not None,
         }
         return ControlState(
             paused=self._paused_ns is not None,
@@ -165,7 +167,7 @@ class Control:
 
     def stop(self) -> None:
         """What Ctrl-C does: nothing new begins, and what is under way may end; once more ends it at once."""
-        self._soon(partial(self._steered.interrupt, "stopped"))
+        self._soon(partial(self._interrupt, "stopped"))
 
     def follows_plan(self, place: int, ns: int) -> bool:
         """Whether one of the plan's loads is as planned at `ns` since the start, so that its stages come."""
@@ -232,9 +234,10 @@ class Control:
     def _soon(self, act: Callable[[], None]) -> None:
         """On the loop of the run, whoever asks."""
         try:
-            assert self._loop is not None
-            self._loop.call_soon_threadsafe(act)
-        except RuntimeError:  # closed
+            if self._loop is None:
+                raise RuntimeError
+            self._loop.call_soon_threadsafe(act)  # which raises the same where the run broke
+        except RuntimeError:
             raise ControlRefused("the run is over") from None
 
     def _words(self, ns: int) -> str:

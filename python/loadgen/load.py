@@ -105,7 +105,6 @@ class Load:
 
     def open(self) -> float:
         """Let all workers begin at one instant; returns it as wall time."""
-        self.control.attach(asyncio.get_running_loop())
         self._begin = self._crew.open_gate()
         self._started_at = time.time() + (self._begin - monotonic_ns()) / 1e9
         self._last = Snapshot.read(self._crew.blocks)

@@ -209,6 +209,7 @@ class Conductor:
         self, plan: EnginePlan, schedule: Schedules | None, crew: Crew, note: str | None
     ) -> Result:
         self._load = load = Load(plan, schedule, crew, self._progress, self._event)
+        load.control.attach(asyncio.get_running_loop(), self.interrupt)
         started_at = load.open()
         opening = Opening(
             plan=plan, note=note, started_at=started_at, monotonic_ns=load.monotonic_ns, control=load.control
@@ -219,6 +220,7 @@ class Conductor:
         evidence = await load.play()
         self._is_over = True
         received = await self._outputs.drain()
+        load.control.detach()
         self._tell_of_failure()
         workers = [
             WorkerEnd(index=worker.index, pid=worker.pid, exit=worker.exit, lost=worker.state == "lost")

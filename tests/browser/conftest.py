@@ -38,7 +38,9 @@ COUNT_POINTS = """
 
 
 class Open(Protocol):
-    def __call__(self, url: str, *, width: int = 1280, dark: bool = False, record: str = "") -> Page: ...
+    def __call__(
+        self, url: str, *, width: int = 1280, dark: bool = False, record: str = "", mortal: bool = False
+    ) -> Page: ...
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +67,16 @@ def browser(_built: None, counterpart: Callable[[str], Path]) -> Iterator[Browse
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Open]:
-    """Opens a page and waits until charts are drawn. `record` is run in it before anything else."""
+    """Opens a page and waits until charts are drawn. `record` is run in it before anything else.
+
+    With `mortal` its server may die, of which a browser complains; and its clock can be turned.
+    """
     complaints: list[str] = []
     pages: list[Page] = []
 
-    def open_page(url: str, *, width: int = 1280, dark: bool = False, record: str = "") -> Page:
+    def open_page(
+        url: str, *, width: int = 1280, dark: bool = False, record: str = "", mortal: bool = False
+    ) -> Page:
         scheme: Any = "dark" if dark else "light"
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         pages.append(page)
@@ -84,7 +91,10 @@ def open_page(browser: Browser) -> Iterator[Open]:
 
         page.on("request", lambda request: look(request.url))
         page.on("websocket", lambda socket: look(socket.url))
-        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        if mortal:
+            page.clock.install()
+        else:
+            page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(url)
         page.wait_for_selector("#charts canvas", timeout=20_000)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -64,6 +66,22 @@ def test_a_run_is_followed_to_its_result(loadgen: Loadgen, target: Target, open_
     second = lines[1]
     assert abs(float(sent[1].replace(",", "")) - second["counts"]["sent"] / second["length_s"]) <= 1
     assert page.locator("#distribution canvas").count() == 1
+
+
+def test_a_run_that_is_killed_is_not_shown_as_running(
+    loadgen: Loadgen, target: Target, open_page: Open
+) -> None:
+    """By a signal that nobody can handle. The page asks again for a while, and then says so."""
+    running = loadgen.start("blast", target.url, "--tps", "50", "-d", "5m", "-w", "1", "--page")
+    page = open_page(running.wait_for_line(r"live page: (http://\S+)", stream="stderr")[1], mortal=True)
+    wait_for(page, ".verdict", "Running: ")
+    os.kill(running.pid, signal.SIGKILL)
+    wait_for(page, ".state", "^connection lost, trying again$")
+    wait_for(page, ".verdict", "^Connection lost at [0-9.]+ s of 5m.$")
+    while page.locator(".state").inner_text() != "connection lost":
+        page.clock.fast_forward(5000)
+    wait_for(page, ".verdict", "in its run folder.$")
+    assert page.locator("#control").is_hidden()
 
 
 def test_an_hour_with_a_thousand_labels_stays_small_in_the_browser(open_page: Open) -> None:

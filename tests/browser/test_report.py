@@ -236,16 +236,6 @@ def test_a_phone_shows_it_all_in_its_width(folder: Path, open_page: Open, dark: 
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != back
 
 
-def test_paper_has_whole_charts_on_white(folder: Path, open_page: Open) -> None:
-    page = open_page((folder / NAME).as_uri(), width=1700, dark=True)
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("#chart-rates canvas").evaluate("canvas => canvas.clientWidth") <= 330
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
-    page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-    assert page.pdf(format="A4").startswith(b"%PDF")
-
-
 def test_an_hour_with_a_thousand_labels_is_below_400_kb(tmp_path: Path, open_page: Open) -> None:
     labels = make_labels([f"GET /items/{number * 7919 % 10_007}" for number in range(1000)])
     hour = [make_moment(second, sent=1000 + 7 * second % 501) for second in range(1, 3601)]

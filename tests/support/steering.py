@@ -42,5 +42,5 @@ def make_control(**fields: Any) -> tuple[Control, Steered]:
     steered = Steered()
     control = Control(Plan(url="http://127.0.0.1:8000/", **fields).compile(), steered)
     loop: Any = Loop()
-    control.attach(loop)
+    control.attach(loop, steered.interrupt)
     return control, steered

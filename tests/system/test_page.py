@@ -235,3 +235,18 @@ def test_sockets_and_scripts_have_a_page_too(loadgen: Loadgen, target: Target, t
     data = embedded((run.run_folder / "report.html").read_bytes())
     assert data["opening"]["iterations"] is True
     assert data["checks"] == [["there", 20, 0]]
+
+
+def test_a_scripts_metrics_are_told_while_it_runs(loadgen: Loadgen, target: Target, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from loadgen import User, scenario\n\n\n@scenario\nasync def look(user: User) -> None:\n"
+        "    await user.get('/')\n    user.gauge('basket', 3)\n    user.trend('wait', 12)\n"
+    )
+    running = loadgen.start("run", str(script), "--url", target.url, "--tps", "20", "-d", "3s", "--page")
+    told = asyncio.run(listen(url_of(running)))
+    running.wait()
+    live = [feed["metrics"] for feed in told if feed.get("metrics") and "result" not in feed]
+    assert [(name, kind) for name, kind, _ in live[-1]] == [("basket", "gauge"), ("wait", "trend")]
+    assert live[-1][1][2]["p50_ms"] == pytest.approx(12, rel=0.01)
+    assert [(name, kind) for name, kind, _ in told[-1]["metrics"]] == [("basket", "gauge"), ("wait", "trend")]

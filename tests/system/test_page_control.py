@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -105,7 +105,8 @@ def test_what_is_no_order_or_cannot_be_is_refused(loadgen: Loadgen, target: Targ
     async def steer() -> None:
         async with viewer(url_of(running)) as one:
             await one.until("control")
-            for text in ("", "stop", '{"do": "kill"}', '{"do": "stop", "now": true}', b"\xff\x00"):
+            deep = '{"x": ' + "[" * 1000
+            for text in ("", "stop", '{"do": "kill"}', '{"do": "stop", "now": true}', b"\xff\x00", deep):
                 assert "this is no order" in str(await one.order(text))
             assert "no rate to change" in str(await one.order(do="rate", per_s=10))
             assert await one.order(do="users", users=0) is not None
@@ -123,6 +124,21 @@ def test_what_is_no_order_or_cannot_be_is_refused(loadgen: Loadgen, target: Targ
     result = running.wait()
     assert result.exit_code == 130
     assert "Traceback" not in result.stderr, result
+
+
+def test_when_the_run_is_over_there_is_nothing_to_stop(loadgen: Loadgen, target: Target) -> None:
+    running = loadgen.start("blast", target.url, "--tps", "50", "-d", "2s", "-w", "1", "--page")
+
+    async def steer() -> None:
+        async with viewer(url_of(running)) as one:
+            await one.until("result")
+            with suppress(ConnectionClosed):  # if it hears that still
+                assert await one.order(do="stop") == "the run is over"
+
+    asyncio.run(steer())
+    result = running.wait()
+    assert "interrupted" not in [event["event"] for event in events(result)]
+    assert "stopp" not in result.stderr, result
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def steer(plan: EnginePlan, *acts: Callable[[Control], object], told: Told | Non
 
     async def main() -> None:
         control = Control(plan, told)
-        control.attach(asyncio.get_running_loop())
+        control.attach(asyncio.get_running_loop(), told.interrupt)
         for act in acts:
             act(control)
         await asyncio.sleep(0)
@@ -215,6 +215,15 @@ def test_a_load_that_is_over_is_not_changed() -> None:
     states: list[ControlState] = []
     steer(open_plan(), lambda control: states.append(control.state), told=told)
     assert states[0].can_change == ("stop",)
+
+
+def test_a_run_that_has_ended_cannot_be_stopped() -> None:
+    told = Told()
+    told.is_on = False
+    states: list[ControlState] = []
+    acts = (Control.detach, lambda control: states.append(control.state), Control.stop)
+    assert refused(open_plan(), *acts, told=told) == "the run is over"
+    assert states[0].can_change == () and told.interrupts == []
 
 
 def test_a_run_that_is_gone_says_so() -> None:

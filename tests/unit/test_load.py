@@ -111,6 +111,7 @@ def play(
     async def main() -> tuple[Evidence, IdleCrew]:
         crew = IdleCrew(crew_ends_after_s)
         load = Load(plan, make_schedule(plan), cast("Crew", crew), looks.append, events.append)
+        load.control.attach(asyncio.get_running_loop(), load.interrupt)
         load.open()
         if act is not None:
             asyncio.get_running_loop().call_later(0.01, act, load)

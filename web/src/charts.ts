@@ -80,7 +80,7 @@ export const SPECS: Spec[] = [
     {
         id: "heat",
         title: "Heat map of response times",
-        unit: "share of each moment's samples",
+        unit: "share of each moment, log scale",
         format: milliseconds,
         log: true,
         lines: (run) => (run.moments["heat"] ? [{ label: "median", values: run.numbers("response.p50", null), colour: 5, width: 0 }] : []),
@@ -90,7 +90,7 @@ export const SPECS: Spec[] = [
     { id: "service", title: "Service time", unit: "from when it was sent, log scale", format: milliseconds, log: true, lines: percentiles("service") },
     { id: "lateness", title: "Lateness", unit: "sent after it was due, log scale", format: milliseconds, log: true, lines: percentiles("lateness") },
     { id: "errors", title: "Errors by kind", unit: "per second", format: perSecond, lines: byName(errorKinds, 1) },
-    { id: "counted", title: "Counted by name", unit: "per second", format: perSecond, lines: byName((run) => run.counted("tallies.").filter(({ name }) => !name.startsWith("bytes ")), 0) },
+    { id: "counted", title: "Counted by name", unit: "per second", format: perSecond, lines: byName((run) => run.counted("tallies.").filter(({ name }) => !name.startsWith("bytes ") && name !== "most open"), 0) },
     { id: "held", title: "Users and connections", unit: "at each moment", format: wholeOnly, lines: held },
     { id: "generator", title: "The generator's own CPU", unit: "all workers", format: percent, lines: generator },
 ];

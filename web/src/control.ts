@@ -17,23 +17,25 @@ function quantity(of: Quantity, give: (order: Order) => void): { element: HTMLEl
     const label = el("label", { for: `control-${of}` });
     const field = el("input", { type: "number", id: `control-${of}`, ...LIMITS[of], inputmode: "decimal", required: true });
     let shown = "";
-    let typed = false;
-    field.addEventListener("input", () => (typed = true));
+    // What somebody is typing stays, and is seen to be no more than that.
+    const isTyped = (): boolean => field.classList.contains("typed");
+    const forget = (): void => field.classList.remove("typed");
+    field.addEventListener("input", () => field.classList.add("typed"));
     field.addEventListener("keydown", (event) => {
         if (event.key !== "Escape") return;
-        typed = false;
+        forget();
         field.value = shown;
     });
     const submit = (event: Event): void => {
         event.preventDefault();
         const value = field.valueAsNumber;
-        typed = false;
+        forget();
         give(of === "rate" ? { do: "rate", per_s: value } : { do: "users", users: value });
     };
     const tenth = (up: boolean): HTMLElement => {
         const words = up ? "+10 %" : "−10 %";
         const listener = (): void => {
-            typed = false;
+            forget();
             give({ do: "step", of, up });
         };
         return el("button", { type: "button", class: "quiet", "aria-label": `${words} ${of}`, onclick: listener }, words);
@@ -46,8 +48,8 @@ function quantity(of: Quantity, give: (order: Order) => void): { element: HTMLEl
         setText(label, name);
         const value = valueOf(of, state);
         shown = String(value >= 100 ? Math.round(value) : Number(value.toPrecision(3)));
-        // What somebody is typing stays.
-        if (!typed) field.value = shown;
+        if (state.paused) forget();
+        if (!isTyped()) field.value = shown;
     };
     return { element, show };
 }

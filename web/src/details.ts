@@ -22,11 +22,20 @@ export function countSection(run: Run): HTMLElement {
             ["workers", workers.map((one) => `pid ${one.pid}: ${one.cpu_s.toFixed(2)} s CPU, ${plain(one.max_rss_mb)} MB${one.exit === 0 ? "" : `, exit ${one.exit}`}`).join("; ")],
         ];
         for (const [name, values] of Object.entries({ sockets: sockets?.connections, messages: sockets?.messages }))
-            if (values) rows.push([name, Object.entries(values).filter(([, value]) => typeof value === "number" || Object.keys(value ?? {}).length).map(([key, value]) => `${key.replaceAll("_", " ")} ${typeof value === "number" ? count(value) : text(value)}`).join(", ")]);
+            if (values) rows.push([name, amounts(values)]);
         for (const call of blocked ?? []) rows.push(["blocking call", `${call.file}:${call.line}  ${call.code}  (${counted(call.count, "time")}, longest ${plain(call.longest_ms)} ms)`]);
         body.replaceChildren(pairs(rows));
     });
     return element;
+}
+
+/** Counts and groups of counts, in words. */
+function amounts(values: Record<string, unknown>): string {
+    return Object.entries(values)
+        .map(([key, value]): [string, string] => [key.replaceAll("_", " "), typeof value === "number" ? count(value) : Object.entries(value ?? {}).map(([name, part]) => `${name}: ${text(part)}`).join(", ")])
+        .filter(([, words]) => words)
+        .map((parts) => parts.join(" "))
+        .join(", ");
 }
 
 const text = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
@@ -48,7 +57,7 @@ export function planSection(run: Run): HTMLElement {
         ];
         for (const name of FIRST) if (opening.plan[name] !== undefined && opening.plan[name] !== "") rows.push([name, text(opening.plan[name])]);
         for (const name of ["timeout_ns", "drain_ns"]) if (typeof opening.plan[name] === "number") rows.push([name.replace("_ns", ""), `${plain((opening.plan[name] as number) / 1e9)} s`]);
-        for (const [name, origin] of Object.entries((opening.plan["origins"] ?? {}) as Record<string, string>)) rows.push([`${name} from`, origin]);
+        for (const [name, origin] of Object.entries((opening.plan["origins"] ?? {}) as Record<string, string>)) rows.push([`${name.replace(/[._]/g, " ")} from`, origin]);
         const whole = el("pre", { tabindex: "0" }, JSON.stringify(opening.plan, null, 2));
         body.replaceChildren(pairs(rows), el("details", { "aria-label": "The whole plan" }, el("summary", {}, "The whole plan, as plan.json has it"), whole));
     });

@@ -3,13 +3,12 @@ import uPlot from "uplot";
 import { el, section } from "./dom";
 import { count, milliseconds } from "./format";
 import type { Run } from "./run";
-import { levelAxis, logAxis } from "./scales";
-import { onTheme, palette, seriesColour, widthOf } from "./theme";
+import { axisStyle, levelAxis, logAxis } from "./scales";
+import { onTheme, seriesColour, swatch, widthOf } from "./theme";
 
 const KINDS = ["response", "service", "lateness"];
 const HEIGHT = 260;
 const PAPER_WIDTH = 630;
-const FONT = "11px system-ui, sans-serif";
 
 /** 0 at 0 %, 1 at 90 %, 2 at 99 %, ... */
 const nines = (percent: number): number => -Math.log10(1 - percent / 100);
@@ -39,8 +38,7 @@ export function distributionSection(run: Run): HTMLElement {
         if (element.hidden) return;
         const { rows, data } = aligned(run, kinds);
         const last = rows.at(-1) ?? 1;
-        const colours = palette();
-        const axis = { font: FONT, stroke: colours.faint, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false } };
+        const axis = axisStyle();
         const log = !linear.checked;
         chart = new uPlot(
             {
@@ -55,7 +53,7 @@ export function distributionSection(run: Run): HTMLElement {
                 },
                 axes: [
                     { ...axis, size: 26, splits: () => Array.from({ length: Math.floor(last) + 1 }, (_, place) => place), values: (_chart, places) => places.map((place) => nameOf(place)) },
-                    log ? { ...axis, ...logAxis(milliseconds, axis.grid) } : { ...axis, ...levelAxis(milliseconds) },
+                    log ? { ...axis, ...logAxis(milliseconds) } : { ...axis, ...levelAxis(milliseconds) },
                 ],
                 series: [
                     {},
@@ -84,13 +82,7 @@ export function distributionSection(run: Run): HTMLElement {
             [rows, ...data] as uPlot.AlignedData,
             plot,
         );
-        legend.replaceChildren(
-            ...kinds.map((kind, index) => {
-                const swatch = el("span", { class: index === 2 ? "swatch dashed" : "swatch" });
-                swatch.style.borderColor = seriesColour(index);
-                return el("li", {}, swatch, kind);
-            }),
-        );
+        legend.replaceChildren(...kinds.map((kind, index) => el("li", {}, swatch(index, index === 2), kind)));
         const latency = run.result?.latency["response"];
         if (latency)
             words.textContent = `Response: median ${milliseconds(latency.p50_ms)}, 90 % ${milliseconds(latency.p90_ms)}, 99 % ${milliseconds(latency.p99_ms)}, 99.9 % ${milliseconds(latency.p999_ms)}, highest ${milliseconds(latency.max_ms)}, of ${count(latency.count)} samples.`;

@@ -23,6 +23,12 @@ export function setText(element: Element, text: string): void {
     if (element.textContent !== text) element.textContent = text;
 }
 
+/** The same for a list of texts, each in an element of its own. */
+export function setTexts(element: Element, kind: "bdi" | "li", texts: string[]): void {
+    const known = [...element.children].map((child) => child.textContent);
+    if (known.length !== texts.length || texts.some((text, place) => text !== known[place])) element.replaceChildren(...texts.map((text) => el(kind, {}, text)));
+}
+
 /** A section of the page, with its heading. It hides while it is empty. */
 export function section(id: string, title: string, ...children: Child[]): HTMLElement {
     const heading = el("h2", { id: `${id}-title` }, title);

@@ -4,10 +4,10 @@ import type { Axis } from "./axis";
 import { el, setText } from "./dom";
 import { clock } from "./format";
 import { drawMarks } from "./marks";
-import { AXIS_PX, levelAxis, logAxis } from "./scales";
+import { AXIS_PX, axisStyle, levelAxis, logAxis } from "./scales";
 import type { Run } from "./run";
 import { nearest, placeOf, thinned } from "./thin";
-import { onTheme, palette, seriesColour, widthOf } from "./theme";
+import { onTheme, palette, seriesColour, swatch, widthOf } from "./theme";
 import { soon } from "./turns";
 
 export interface Line {
@@ -44,7 +44,13 @@ const NEAR = "300px";
 const MOST_BEHIND_S = 5;
 /** Between ticks of the time axis: parts of minutes and hours, not of hundreds. */
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
-const FONT = "11px system-ui, sans-serif";
+
+/** Places of values to which no line leads. */
+function alone(values: ArrayLike<number | null | undefined>): number[] {
+    const found: number[] = [];
+    for (let at = 0; at < values.length; at++) if (values[at] != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+    return found;
+}
 
 export class Figure {
     readonly element: HTMLElement;
@@ -158,9 +164,7 @@ export class Figure {
 
     private options(): uPlot.Options {
         const { spec } = this;
-        const colours = palette();
-        const grid = { stroke: colours.grid, width: 1 };
-        const axis = { font: FONT, stroke: colours.faint, grid, ticks: { show: false } };
+        const axis = axisStyle();
         return {
             width: widthOf(this.plot, PAPER_WIDTH),
             height: HEIGHT,
@@ -168,7 +172,7 @@ export class Figure {
             padding: [8, RIGHT_PX, 0, 0],
             cursor: { y: false, sync: this.axis.sync, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
             scales: {
-                x: { time: false },
+                x: { time: false, range: () => this.axis.range },
                 y: {
                     distr: spec.log ? 3 : 1,
                     range: (_chart, min, max) => this.range(min, max),
@@ -176,7 +180,7 @@ export class Figure {
             },
             axes: [
                 { ...axis, size: 26, incrs: STEPS_S, values: (_chart, ticks) => ticks.map((tick) => clock(tick, (ticks[1] ?? 1) - (ticks[0] ?? 0) < 1)) },
-                spec.log ? { ...axis, ...logAxis(spec.format, grid) } : { ...axis, ...levelAxis(spec.format) },
+                spec.log ? { ...axis, ...logAxis(spec.format) } : { ...axis, ...levelAxis(spec.format) },
             ],
             series: [
                 {},
@@ -186,7 +190,12 @@ export class Figure {
                     stroke: seriesColour(line.colour),
                     width: line.width ?? 1.5,
                     ...(line.dash ? { dash: line.dash } : {}),
-                    points: { show: (chart: uPlot) => chart.data[0].length < 3 },
+                    points: {
+                        show: (chart: uPlot) => chart.data[0].length < 3,
+                        filter: (chart: uPlot, place: number, all: boolean) => (all ? null : alone(chart.data[place] ?? [])),
+                        fill: seriesColour(line.colour),
+                        size: 5,
+                    },
                     scale: "y",
                 })),
             ],
@@ -288,9 +297,7 @@ export class Figure {
         }
         this.legend.replaceChildren(
             ...this.lines.map((line, index) => {
-                const swatch = el("span", { class: line.dash ? "swatch dashed" : "swatch" });
-                swatch.style.borderColor = seriesColour(line.colour);
-                const button = el("button", { type: "button", "aria-pressed": String(!this.hidden.has(line.label)) }, swatch, el("bdi", {}, line.label), " ", el("span", { class: "value" }));
+                const button = el("button", { type: "button", "aria-pressed": String(!this.hidden.has(line.label)) }, swatch(line.colour, line.dash !== undefined), el("bdi", {}, line.label), " ", el("span", { class: "value" }));
                 button.addEventListener("click", () => {
                     if (!this.hidden.delete(line.label)) this.hidden.add(line.label);
                     button.setAttribute("aria-pressed", String(!this.hidden.has(line.label)));

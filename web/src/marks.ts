@@ -7,8 +7,9 @@ export type Weight = "plain" | "alert";
 
 /** What people changed while the run was on. */
 export const CHANGES = new Set(["rate_changed", "users_changed", "paused", "resumed"]);
-const PLAIN = new Set(["stage", "gate_shut", ...CHANGES]);
-const UNMARKED = new Set(["start", "end", "script", "worker_said", "no_report"]);
+const PLAIN = new Set(["stage", "gate_shut", "worker_resumed", ...CHANGES]);
+/** Notes, which change nothing in the charts. */
+const UNMARKED = new Set(["start", "end", "script", "worker_said", "no_report", "output", "imported"]);
 
 export function weightOf(event: string): Weight | null {
     if (UNMARKED.has(event)) return null;

@@ -1,7 +1,8 @@
 // The run as far as it is known: feeds are added to it, and whoever shows it is told once a frame.
 import type { Column, ControlState, Distribution, Ending, ErrorRow, Feed, Introduction, LabelRow, MetricRow, Order, ThresholdRow, Told } from "./feed";
+import { CHANGES } from "./marks";
 
-export type Connection = "embedded" | "connecting" | "live" | "lost" | "over";
+export type Connection = "embedded" | "connecting" | "live" | "lost" | "gone" | "over";
 
 /** Which parts changed since the last telling. */
 export type Part = "opening" | "moments" | "labels" | "thresholds" | "errors" | "checks" | "metrics" | "events" | "result" | "connection" | "control";
@@ -72,6 +73,8 @@ export class Run {
         if (feed.checks) this.set("checks", () => (this.checks = feed.checks ?? []));
         if (feed.metrics) this.set("metrics", () => (this.metrics = feed.metrics ?? []));
         if (feed.events) this.set("events", () => (this.events = this.events.concat(feed.events ?? [])));
+        // What was refused is past when something else was done.
+        if (feed.events?.some(({ event }) => event === "gate_shut" || CHANGES.has(event))) this.refused = null;
         if (feed.control) this.set("control", () => (this.control = feed.control ?? null));
         if (feed.answer !== undefined) this.set("control", () => (this.refused = feed.answer ?? null));
         if (feed.distribution) this.set("result", () => (this.distribution = feed.distribution ?? {}));

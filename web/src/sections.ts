@@ -94,7 +94,7 @@ export function thresholdSection(run: Run): HTMLElement {
             sort: { column: -1, descending: false },
             columns: [
                 { title: "Threshold", wide: true, value: (row) => row.expression },
-                { title: "State", value: (row) => words[row.outcome][run.result ? 1 : 0], tone: (row) => tones[row.outcome] },
+                { title: "State", tight: true, value: (row) => words[row.outcome][run.result ? 1 : 0], tone: (row) => tones[row.outcome] },
                 { title: "Measured", wide: true, value: (row) => row.measured },
             ],
         },
@@ -113,7 +113,7 @@ export function errorSection(run: Run): HTMLElement {
             noun: "kind of error",
             sort: { column: 1, descending: true },
             columns: [
-                { title: "Kind", value: (row) => row.kind },
+                { title: "Kind", tight: true, value: (row) => row.kind },
                 { title: "Count", numeric: true, value: (row) => row.count, show: (row) => count(row.count) },
                 { title: "Means", wide: true, value: (row) => row.words },
                 { title: "Examples", wide: true, value: (row) => row.examples.join("; "), tone: () => "code" },
@@ -190,16 +190,16 @@ export function eventSection(run: Run): HTMLElement {
         run,
         "events",
         "Events",
-        ["events"],
+        ["events", "result"],
         {
             name: "Events",
             noun: "event",
             sort: { column: 0, descending: false },
             filter: (row) => `${row.told.event} ${row.told.text}`,
             columns: [
-                { title: "Time", numeric: true, value: (row) => row.told.at_s, show: (row) => clock(row.told.at_s, true) },
-                { title: "Mark", numeric: true, value: (row) => row.mark, show: (row) => (row.mark ? String(row.mark) : "") },
-                { title: "What", value: (row) => row.told.event.replaceAll("_", " "), tone: (row) => (weightOf(row.told.event) === "alert" ? "bad" : "") },
+                { title: "Time", numeric: true, tight: true, value: (row) => row.told.at_s, show: (row) => clock(row.told.at_s, true) },
+                { title: "Mark", numeric: true, tight: true, value: (row) => row.mark, show: (row) => (row.mark ? String(row.mark) : "") },
+                { title: "What", tight: true, value: (row) => row.told.event.replaceAll("_", " "), tone: (row) => (weightOf(row.told.event) === "alert" ? "bad" : "") },
                 { title: "Text", wide: true, value: (row) => row.told.text },
             ],
         },

@@ -36,8 +36,8 @@ function follow(run: Run, tries: number): void {
     socket.onclose = () => {
         run.send = null;
         const done = heard ? 0 : tries + 1;
-        run.connect(run.result ? "over" : "lost");
-        if (run.result || done > MOST_TRIES) return;
-        setTimeout(() => follow(run, done), Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** done));
+        const ended = run.result !== null || done > MOST_TRIES;
+        run.connect(run.result ? "over" : ended ? "gone" : "lost");
+        if (!ended) setTimeout(() => follow(run, done), Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** done));
     };
 }

@@ -1,6 +1,7 @@
 // A table that sorts by its heads and filters by a word. Of many rows only those in sight exist, in a window of their own.
 import { el, setText } from "./dom";
 import { count } from "./format";
+import { isOnPaper, onTheme } from "./theme";
 import { soon } from "./turns";
 
 export interface TableColumn<Row> {
@@ -12,6 +13,8 @@ export interface TableColumn<Row> {
     numeric?: boolean;
     /** Takes the room that is left. */
     wide?: boolean;
+    /** Is no wider than what is in it. */
+    tight?: boolean;
     /** A class for the cell, by its state. */
     tone?: (row: Row) => string;
 }
@@ -55,7 +58,7 @@ class Space {
 }
 
 function classOf<Row>(column: TableColumn<Row>): string {
-    return column.numeric ? "number" : column.wide ? "wide" : "";
+    return [column.numeric && "number", column.wide && "wide", column.tight && "tight"].filter(Boolean).join(" ");
 }
 
 export class Table<Row> {
@@ -95,6 +98,7 @@ export class Table<Row> {
         this.frame = el("div", { class: "frame", tabindex: "0", role: "region", "aria-label": options.name, onscroll: () => this.move() }, this.table);
         this.element = el("div", { class: "table" }, this.tools, this.frame);
         new ResizeObserver(() => this.move()).observe(this.frame);
+        onTheme(() => this.draw()); // on paper all of it
         // What nobody sees is not written each second, but when it comes near.
         new IntersectionObserver(([entry]) => this.look(entry?.isIntersecting ?? false), { rootMargin: NEAR }).observe(this.element);
     }
@@ -139,7 +143,7 @@ export class Table<Row> {
     }
 
     private get many(): boolean {
-        return this.found.length > MOST_AT_ONCE;
+        return this.found.length > MOST_AT_ONCE && !isOnPaper();
     }
 
     private inOrder(rows: Row[]): Row[] {

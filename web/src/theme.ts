@@ -54,10 +54,19 @@ export function palette(): Palette {
     return current() === "dark" ? DARK : LIGHT;
 }
 
+export const isOnPaper = (): boolean => printing;
+
 /** The colour of series number `index`. */
 export function seriesColour(index: number): string {
     const { series } = palette();
     return series[index % series.length] as string;
+}
+
+/** The colour of a line, in a legend. */
+export function swatch(index: number, dashed: boolean): HTMLElement {
+    const element = el("span", { class: dashed ? "swatch dashed" : "swatch" });
+    element.style.borderColor = seriesColour(index);
+    return element;
 }
 
 /** How wide a plot is: on paper the layout comes too late to ask, and half a page is what all papers have. */

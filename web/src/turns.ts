@@ -14,6 +14,6 @@ function work(): void {
     if (next === undefined) return;
     const [who, draw] = next;
     waiting.delete(who);
-    draw();
     if (waiting.size > 0) requestAnimationFrame(work);
+    draw();
 }

@@ -8,23 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from loadgen.report.feed import (
-    ErrorRow,
-    Feed,
-    Introduction,
-    LabelRow,
-    ThresholdRow,
-    Told,
-    error_rows,
-    exception_rows,
-    metric_rows,
-    most_of,
-    standing,
-)
+from loadgen.report.feed import ErrorRow, Feed, Introduction, LabelRow, ThresholdRow, Told
+from loadgen.report.feed_parts import error_rows, exception_rows, metric_rows, most_of, standing
 from loadgen.report.series import Series, columns
 from loadgen.report.shown import shown
 from loadgen.result import Gauge, Metric, ScriptErrorGroup
-from loadgen.snapshot import Milliseconds, milliseconds, percentile_ns
+from loadgen.snapshot import Milliseconds, milliseconds, percentile_ns, summarise
 
 if TYPE_CHECKING:
     from loadgen._engine import Snapshot
@@ -37,6 +26,8 @@ V = TypeVar("V")
 
 # Rows that are looked up each second: of a thousand labels each has its turn every four.
 ROWS_A_SECOND = 250
+# Of a script's own distributions, which are looked up each second, too.
+MOST_TRENDS = 50
 MOST_EVENTS = 2000
 # Told whole where anything in them has changed.
 _LISTS = ("label_count", "thresholds", "errors", "checks", "metrics")
@@ -86,7 +77,7 @@ class Looker:
                 for kind, name, passed, failed, *_ in tallies
                 if kind == "check"
             ],
-            metrics=metric_rows(_metrics(tallies)),
+            metrics=metric_rows([*_metrics(tallies), *_trends(total)]),
         )
 
     def _row(self, name: str, total: Snapshot) -> LabelRow:
@@ -126,6 +117,11 @@ def _metrics(tallies: Sequence[tuple[str, str, float, float, float, float]]) -> 
         elif kind == "rate" and first + second:
             found.append((name, kind, first / (first + second)))
     return found
+
+
+def _trends(total: Snapshot) -> list[tuple[str, str, Metric]]:
+    names = [name for name in total.labels if total.role(name) == "trend"][:MOST_TRENDS]
+    return [(name, "trend", summarise(total.histogram("response", name))) for name in names]
 
 
 def _renew(known: dict[K, tuple[int, V]], key: K, value: V, look: int) -> None:

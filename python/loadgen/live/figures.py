@@ -121,5 +121,5 @@ class Figures:
         return [
             f"busy {busy}",
             f"p99 lateness {format_ns(lateness)}",
-            f"{format_count(self._progress.now['connections'])} connections",
+            counted(self._progress.now["connections"], "connection"),
         ]

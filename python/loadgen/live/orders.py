@@ -55,7 +55,7 @@ def read_order(message: str | bytes) -> Order:
     """What a page has sent. Raises ControlRefused for what is no order."""
     try:
         return _decoder.decode(message)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ControlRefused(f"this is no order: {error}") from None
 
 

@@ -27,7 +27,8 @@ from loadgen.errors import ControlRefused, UsageError
 from loadgen.live.access import Access, Address
 from loadgen.live.board import Board, Looker, Seen
 from loadgen.live.orders import obey, read_order
-from loadgen.report.feed import Told, ending_parts, introduction
+from loadgen.report.feed import Told
+from loadgen.report.feed_parts import ending_parts, introduction
 from loadgen.report.page import read_bundle
 from loadgen.report.percentiles import KINDS, points_of
 from loadgen.report.shown import shown

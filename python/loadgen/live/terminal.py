@@ -242,7 +242,7 @@ class LiveView(QuietView):
         return Group(
             head,
             drawing.curves(console, ("rate", self._rate, f"{figures.pace}, "), ("p99", self._p99, "")),
-            drawing.figures(figures),
+            drawing.figures(console, figures),
             *drawing.thresholds(console, self._progress.thresholds),
             *keys,
         )

@@ -17,7 +17,8 @@ from loadgen._engine import __version__
 from loadgen.errors import ExitCode
 from loadgen.outputs.file_at_end import FileAtEnd
 from loadgen.outputs.reading import shown_name
-from loadgen.report.text import measured, render
+from loadgen.report.text import render
+from loadgen.report.thresholds import measured
 from loadgen.run_folder import write_whole
 
 if TYPE_CHECKING:

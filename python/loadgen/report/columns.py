@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 from loadgen.units import printable
+
+# Of every table that is printed.
+WIDTH = 80
 
 
 def width_of(text: str) -> int:
@@ -24,6 +28,22 @@ def cut_middle(text: str, width: int) -> str:
         return text
     room = width - len("...")
     return f"{_take(text, room - room // 2)}...{_take(text[::-1], room // 2)[::-1]}"
+
+
+def hanging(head: str, words: Sequence[str]) -> list[str]:
+    """Words behind a head, and below the first of them those that find no room beside it."""
+    lines, room = [""], WIDTH - len(head)
+    for whole in words:
+        word = cut_middle(whole, room)
+        if lines[-1] and width_of(lines[-1]) + 1 + width_of(word) > room:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return [f"{' ' * len(head) if number else head}{line}" for number, line in enumerate(lines)]
+
+
+def bullet(text: str) -> list[str]:
+    """One of several remarks."""
+    return hanging("  - ", text.split())
 
 
 def fitted(text: str, width: int) -> str:

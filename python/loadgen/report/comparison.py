@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 from loadgen.comparison import Comparison, Figure, LabelComparison, Side
 from loadgen.errors import ExitCode
-from loadgen.report.columns import cut_middle
+from loadgen.report.columns import WIDTH, cut_middle
 from loadgen.snapshot import Milliseconds, nanoseconds
 from loadgen.units import counted, format_ns, format_percent, format_rate, printable
 
-WIDTH = 80
 MOST_FIELDS = 20
 # With more labels only those are shown of which there is something to tell.
 MOST_LABELS = 20

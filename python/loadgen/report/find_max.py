@@ -9,11 +9,10 @@ from pathlib import Path
 import msgspec
 
 from loadgen.find_max import Found, Probe, knee
-from loadgen.report.columns import cut_middle, fitted
+from loadgen.report.columns import WIDTH, cut_middle, fitted
 from loadgen.snapshot import nanoseconds
 from loadgen.units import counted, format_duration, format_ns, format_percent, format_rate, printable
 
-WIDTH = 80
 _PLOT_WIDTH, _PLOT_HEIGHT = 60, 12
 HEAD = f"{'rate':>11}{'achieved':>11}{'counted':>10}{'p50':>10}{'p99':>10}{'errors':>9}  outcome"
 
@@ -97,7 +96,8 @@ def _answer(found: Found, slo: str) -> list[str]:
     counting = [probe for probe in found.probes if probe.counts]
     disturbed = sum(probe.generator != "valid" for probe in counting)
     if disturbed:
-        of = f"In {disturbed} of {counted(len(counting), 'probe')} that count"
+        count = "counts" if len(counting) == 1 else "count"
+        of = f"In {disturbed} of {counted(len(counting), 'probe')} that {count}"
         text = f"{of} the generator was not at its best, so the limit may be higher: see loadgen doctor."
         lines += ["", *textwrap.wrap(text, WIDTH)]
     bend = knee(found.probes) if found.is_interval else None

@@ -8,12 +8,10 @@ from datetime import datetime
 
 from loadgen.history import Group, History, PastRun
 from loadgen.live.curve import WIDEST, Curve
-from loadgen.report.columns import cut_middle
+from loadgen.report.columns import WIDTH, cut_middle
 from loadgen.report.comparison import shown_name
 from loadgen.snapshot import Milliseconds, nanoseconds
 from loadgen.units import counted, format_ns, format_percent, format_rate
-
-WIDTH = 80
 
 
 def render_history(history: History, last: int) -> str:

@@ -62,7 +62,8 @@ def feed_of(folder: Path) -> Feed:
     """Everything that the files of a run folder say. A run that broke has no summary."""
     from loadgen.engine_plan import EnginePlan  # what only those need who make a page
     from loadgen.machine import Finding
-    from loadgen.report.feed import Feed, Told, ending_parts, introduction
+    from loadgen.report.feed import Feed, Told
+    from loadgen.report.feed_parts import ending_parts, introduction
     from loadgen.report.series import Series, columns
     from loadgen.report.shown import shown
     from loadgen.result import Result

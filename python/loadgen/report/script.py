@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import TypeVar
 
-from loadgen.report.columns import cut_middle, pad, width_of
+from loadgen.report.columns import WIDTH, cut_middle, pad, width_of
 from loadgen.result import (
     BlockedCall,
     CheckResult,
@@ -24,7 +24,6 @@ from loadgen.units import counted, format_count, format_ns, format_number, forma
 
 T = TypeVar("T")
 
-WIDTH = 80
 MOST_ROWS = 30
 _PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
 # Requests speak for themselves.

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from loadgen.engine_plan import OpenLoad
 from loadgen.errors import ExitCode
 from loadgen.report import script as of_script
 from loadgen.report import sockets as of_sockets
-from loadgen.report.columns import cut_middle, fitted, pad, width_of
+from loadgen.report import thresholds
+from loadgen.report.columns import WIDTH, bullet, cut_middle, fitted, hanging, pad, width_of
 from loadgen.report.latencies import footnotes, latency_rows
 from loadgen.report.words import ERROR_WORDS, changed_by_hand, trust
-from loadgen.result import Result, ThresholdResult
+from loadgen.result import Result
 from loadgen.snapshot import Latency
-from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
 from loadgen.units import (
     counted,
     format_bytes,
@@ -23,13 +22,10 @@ from loadgen.units import (
     format_percent,
     format_rate,
     printable,
-    quoted,
 )
-from loadgen.windows import LATE_NS
 from loadgen.wire import describe_wire
 
-WIDTH = 80
-MOST_NAMES = 20
+_INDENT = " " * 12
 
 
 def render(result: Result, folder: Path | None = None) -> str:
@@ -41,7 +37,7 @@ def render(result: Result, folder: Path | None = None) -> str:
         _latencies(result),
         *_of_script(result),
         _answers(result),
-        _thresholds(result),
+        thresholds.lines(result),
         _trust(result),
         _outputs(result),
         [f"run folder: {folder}{' (not everything could be written)' if incomplete else ''}"]
@@ -78,7 +74,7 @@ def _of_script(result: Result) -> list[list[str]]:
 def _head(result: Result) -> list[str]:
     plan = result.plan
     how = f"{format_duration(round(result.duration_s, 1) * 1e9)}, {counted(len(result.workers), 'worker')}"
-    title = _cut(printable(result.name[:WIDTH]), WIDTH - len(how) - 2)
+    title = fitted(result.name, WIDTH - len(how) - 2)
     # How arrivals are spread changes what a queue does to them, so it stands at the top.
     load = plan.describe_load()
     arrivals = {load.describe_arrivals() for load in plan.loads if isinstance(load, OpenLoad)}
@@ -86,18 +82,18 @@ def _head(result: Result) -> list[str]:
         load += f", {plan.pacing} pacing"
     elif arrivals:
         load += f", {' and '.join(sorted(arrivals))} arrivals, {plan.pacing} pacing"
-    head = [f"{title}{how:>{WIDTH - len(title)}}"]
-    wired = _wrap("", ", ".join(describe_wire(plan.wire)).split(), " ") if describe_wire(plan.wire) else []
+    head = [f"{pad(title, WIDTH - len(how))}{how}"]
+    wired = hanging(_INDENT, ", ".join(wire).split()) if (wire := describe_wire(plan.wire)) else []
     if changed := changed_by_hand(result):
         wired.append(changed)
     if not plan.has_metrics:
-        return [*head, f"{_cut(printable(plan.label), WIDTH - len(load) - 2)}: {load}", *wired]
+        return [*head, f"{fitted(plan.label, WIDTH - len(load) - 2)}: {load}", *wired]
     names = printable(
         ", ".join(scenario.name for scenario in plan.script.scenarios) if plan.script else plan.label
     )
     if width_of(names) + len(load) + 2 <= WIDTH:
         return [*head, f"{names}: {load}", *wired]
-    return [*head, cut_middle(names, WIDTH), *_wrap("", load.split(), " "), *wired]
+    return [*head, cut_middle(names, WIDTH), *hanging(_INDENT, load.split()), *wired]
 
 
 def _rates(result: Result) -> list[str]:
@@ -188,107 +184,25 @@ def _latencies(result: Result) -> list[str]:
 def _answers(result: Result) -> list[str]:
     lines = []
     if result.requests.status:
-        counts = [f"{status} {format_count(count)}" for status, count in result.requests.status.items()]
-        lines += _wrap("status", counts)
+        counts = [f"{status} {format_count(count)}," for status, count in result.requests.status.items()]
+        lines += hanging(f"{'status':<12}", [*counts[:-1], counts[-1].rstrip(",")])
     errors = sorted(result.requests.errors.items(), key=lambda item: -item[1])
     for name, (kind, count) in zip(["errors"] + [""] * len(errors), errors, strict=False):
         lines.append(f"{name:<12}{format_count(count):>14}   {ERROR_WORDS.get(kind, printable(kind))}")
     return lines
 
 
-def _wrap(name: str, items: list[str], between: str = ", ") -> list[str]:
-    lines, line = [], f"{name:<12}"
-    for index, item in enumerate(items):
-        piece = item + ("" if index == len(items) - 1 else between)
-        if len(line) + len(piece) > WIDTH and line.strip():
-            lines.append(line)
-            line = " " * 12
-        line += piece
-    return [*lines, line]
-
-
-def _thresholds(result: Result) -> list[str]:
-    if not result.thresholds:
-        return []
-    lines = ["thresholds"]
-    for threshold in result.thresholds:
-        outcome = {True: "pass", False: "FAIL", None: "no data"}[threshold.passed]
-        value = measured(threshold, result)
-        width = WIDTH - 9 - len(value) - 1
-        lines.append(f"{outcome:<9}{pad(fitted(threshold.expression, width), width)} {value}")
-        lines += _known_names(threshold, result)
-    return lines
-
-
-def _known_names(threshold: ThresholdResult, result: Result) -> list[str]:
-    """What a threshold could have asked about, where it asked about what never came up."""
-    if threshold.value is not None or not result.plan.counts_iterations:
-        return []
-    metrics = result.script.metrics if result.script is not None else []
-    parsed = _parse(threshold, result)
-    if parsed.metric.startswith("check("):
-        asked, known, kind = parsed.metric[len("check(") : -1], [one.name for one in result.checks], "checks"
-    else:
-        own = parsed.own_metric
-        asked, kind = (own[0], "metrics") if own is not None else (parsed.label or "", "labels")
-        known = ([] if own else [row.label for row in result.labels]) + sorted(metrics)
-    if not asked or asked in known:
-        return []
-    names = [printable(name) for name in known] or ["none"]
-    return _bullet(f"no {kind[:-1]} {quoted(asked)} in this run; {kind}: {', '.join(names[:MOST_NAMES])}")
-
-
-def measured(threshold: ThresholdResult, result: Result) -> str:
-    """The value, or why there is none."""
-    value = math.inf if threshold.value == "inf" else threshold.value
-    if value is None:
-        return _why_no_data(threshold, result)
-    parsed = _parse(threshold, result)
-    if threshold.aborted_at_s is not None:
-        return f"{parsed.show(value)}, ended the run at {threshold.aborted_at_s:.1f} s"
-    return parsed.show(value) + parsed.place(threshold.window_ends_at_s)
-
-
-def _parse(threshold: ThresholdResult, result: Result) -> Threshold:
-    return parse_threshold(threshold.expression, scripted=result.plan.has_metrics)
-
-
-def _why_no_data(threshold: ThresholdResult, result: Result) -> str:
-    """`200 samples, p99 needs 368`."""
-    parsed = _parse(threshold, result)
-    if parsed.over_ns or parsed.after_ns:
-        late_ns = LATE_NS if parsed.over_ns else 0
-        ended_before = result.duration_s * 1e9 <= sum(parsed.span) - late_ns
-        too_little = "too little in any window" if parsed.over_ns else "too little after that"
-        return "the run ended before" if ended_before else too_little
-    kind, _, statistic = parsed.metric.partition(".")
-    latencies = (result.latency, result.phases)
-    latency = next(
-        (getattr(group, kind) for group in latencies if hasattr(group, kind)), result.metrics.get(kind)
-    )
-    if parsed.own_metric is not None:
-        name, statistic = parsed.own_metric[0], parsed.own_metric[1] or ""
-        latency = result.metrics.get(name)
-    elif parsed.label is not None:
-        found = [row.latency for row in result.labels if row.label == parsed.label]
-        latency = getattr(found[0], kind, None) if found else result.metrics.get(parsed.label)
-    if not isinstance(latency, Latency) or not latency.count or not statistic.startswith("p"):
-        return "nothing to measure"
-    needed = samples_needed(percent_of(statistic))
-    return f"{counted(latency.count, 'sample')}, {statistic} needs {format_count(needed)}"
-
-
 def _trust(result: Result) -> list[str]:
     """The one line on whether the numbers can be trusted, the reasons, and how the run ended."""
     lines = [trust(result)]
     if result.script is not None and result.script.stopped is not None:
-        lines += _bullet(f"the run was stopped: {printable(result.script.stopped)}")
+        lines += bullet(f"the run was stopped: {printable(result.script.stopped)}")
     elif result.exit_code == ExitCode.SCRIPT_FAILED:
-        lines += _bullet("every iteration ended in an exception: the script, not the target, was tested")
+        lines += bullet("every iteration ended in an exception: the script, not the target, was tested")
     for reason in result.generator.reasons:
-        lines += _bullet(printable(reason))
-    lines += _unasked_failures(result)
-    lines += _unasked_checks(result)
+        lines += bullet(printable(reason))
+    lines += thresholds.unasked_failures(result)
+    lines += thresholds.unasked_checks(result)
     interrupted = ", interrupted" if result.exit_code == ExitCode.INTERRUPTED else ""
     lines.append(f"verdict: {result.verdict}{interrupted} (exit code {result.exit_code})")
     return lines
@@ -301,48 +215,5 @@ def _outputs(result: Result) -> list[str]:
         if output.dropped:
             asked = output.sent + output.dropped
             words = f"{format_count(output.dropped)} of {counted(asked, 'moment')} did not reach"
-            lines += _bullet(f"{words} {printable(output.name)}: {output.failure}")
+            lines += bullet(f"{words} {printable(output.name)}: {output.failure}")
     return ["outputs", *lines] if lines else []
-
-
-def _unasked_failures(result: Result) -> list[str]:
-    """A run may pass although all went wrong, where nobody asked: that must not go unseen."""
-    failed, sent = result.requests.failed, result.requests.total
-    metrics = [_parse(threshold, result).metric for threshold in result.thresholds]
-    asked = any(metric == "ok" or metric.startswith("errors") for metric in metrics)
-    if not failed or asked or result.exit_code == ExitCode.UNREACHABLE:
-        return []
-    how_many = "All" if failed == sent > 1 else f"{format_count(failed)} of"
-    return [
-        f"{how_many} {counted(sent, 'request')} failed, and no threshold asks about errors:",
-        '  --threshold "errors < 1%"',
-    ]
-
-
-def _unasked_checks(result: Result) -> list[str]:
-    failed = sum(check.failed for check in result.checks)
-    made = failed + sum(check.passed for check in result.checks)
-    asked = any(
-        _parse(threshold, result).metric.startswith(("checks", "check(")) for threshold in result.thresholds
-    )
-    if not failed or asked:
-        return []
-    return [
-        f"{format_count(failed)} of {counted(made, 'check')} failed, and no threshold asks about checks:",
-        '  --threshold "checks > 99%"',
-    ]
-
-
-def _bullet(text: str) -> list[str]:
-    lines, line = [], "  -"
-    for whole in text.split():
-        word = cut_middle(whole, WIDTH - len("    "))
-        if width_of(line) + 1 + width_of(word) > WIDTH:
-            lines.append(line)
-            line = "   "
-        line += f" {word}"
-    return [*lines, line]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."

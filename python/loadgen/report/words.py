@@ -74,13 +74,15 @@ def headline(result: Result) -> str:
         text = "Passed: " + (f"{counted(asked, 'threshold')} met" if asked else "no threshold was set")
     if result.exit_code == ExitCode.INTERRUPTED:
         text = f"Interrupted. {text}"
-    failed, sent = result.requests.failed, result.requests.total
-    if not sent:
+    failed, whole, noun = result.requests.failed, result.requests.total, "request"
+    if not failed and result.plan.counts_iterations and result.arrivals.failed:
+        failed, whole, noun = result.arrivals.failed, result.arrivals.sent, "iteration"
+    if not whole:
         return f"{text}. Nothing was sent."
     if not failed:
         return f"{text}. No request failed."
-    many = "All" if failed == sent > 1 else f"{format_count(failed)} of"
-    return f"{text}. {many} {counted(sent, 'request')} failed."
+    many = "All" if failed == whole > 1 else f"{format_count(failed)} of"
+    return f"{text}. {many} {counted(whole, noun)} failed."
 
 
 def trust(result: Result) -> str:

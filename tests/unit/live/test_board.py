@@ -8,7 +8,8 @@ import msgspec
 
 from loadgen.live.board import ROWS_A_SECOND, Board, Looker, Seen
 from loadgen.plan import Plan
-from loadgen.report.feed import Feed, Told, ending_parts, introduction
+from loadgen.report.feed import Feed, Told
+from loadgen.report.feed_parts import ending_parts, introduction
 from loadgen.result import ScriptErrorGroup
 from tests.support.shown_runs import make_moment
 from tests.support.steering import make_control

@@ -30,7 +30,7 @@ def draw(width: int, states: list[State], *, name: str = "a run", encoding: str 
         p99.add(math.inf if second == 50 else 1e6 * second)
     console.print(drawing.head(name, 3, 10, "7s left"))
     console.print(drawing.curves(console, ("rate", rate, "received, "), ("p99", p99, "")))
-    console.print(drawing.figures(Figures(tick(1))))
+    console.print(drawing.figures(console, Figures(tick(1))))
     for part in drawing.thresholds(console, states):
         console.print(part)
     file.flush()
@@ -60,6 +60,15 @@ def test_at_80_columns_nothing_is_cut() -> None:
     assert "…" not in text and max(map(len, text.splitlines())) <= 80
     assert "█" * 40 + "   received, up to 5,000/s" in text
     assert "∞" in text and "up to 59.0 ms" in text
+
+
+def test_at_40_columns_figures_are_whole_too() -> None:
+    """In more lines; and their curves do not say what they are of."""
+    text = draw(40, states()[:3])
+    assert "…" not in text and "..." not in text and max(map(width_of, text.splitlines())) <= 40
+    for words in ("sent 5,000/s of 5,000/s", "max 1.00 ms", "12 connections", "p99 < 250ms over 30s"):
+        assert words in text, text
+    assert "█" * 10 + "   up to 5,000/s" in text
 
 
 @pytest.mark.parametrize("width", [80, 40, 20])

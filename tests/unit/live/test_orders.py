@@ -56,6 +56,7 @@ def test_what_a_page_sends_is_read(message: bytes, order: Order) -> None:
         b'{"do": "stop"}{"do": "stop"}',
         b'{"do": "step", "of": "pause", "up": true}',
         b"[" * 1000,
+        b'{"x": ' + b"[" * 1000,
     ],
 )
 def test_what_is_no_order_is_refused(message: bytes) -> None:

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from loadgen.engine_plan import ClosedLoad, ClosedStage, OpenLoad, OpenStage, ScenarioPlan
-from loadgen.report.columns import width_of
+from loadgen.report.columns import WIDTH, width_of
 from loadgen.report.script import MOST_ROWS
-from loadgen.report.text import WIDTH, render
+from loadgen.report.text import render
 from loadgen.result import CheckResult, Gauge, Result, ScriptResult
 from loadgen.script_news import ScriptNews
 from tests.unit.scripts import closed_load, scripted_plan, shop

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from loadgen.deliveries import Deliveries
-from loadgen.report.columns import width_of
-from loadgen.report.text import WIDTH, render
+from loadgen.report.columns import WIDTH, width_of
+from loadgen.report.text import render
 from loadgen.result import Result
 from tests.unit.sockets import conclude, feed, socket_plan
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadgen.report.text import WIDTH, render
+from loadgen.report.columns import WIDTH, width_of
+from loadgen.report.text import render
 from loadgen.result import GeneratorResult, Result, ThresholdResult
 from tests.unit.results import make_result
 
@@ -176,18 +177,19 @@ def test_a_threshold_with_a_delay_says_why_it_has_no_data(after: str, why: str) 
     assert f" {why}\n" in render(make_result(thresholds=[late]))
 
 
-def test_no_line_is_wider_than_the_page() -> None:
+@pytest.mark.parametrize("letter", ["x", "日"], ids=["narrow", "wide"])
+def test_no_line_is_wider_than_the_page(letter: str) -> None:
     result = make_result(
         infinite=1200,
-        label="GET /" + "x" * 300,
-        name="n" * 200,
+        label="GET /" + letter * 300,
+        name=letter * 200,
         generator=generator("degraded", "why " * 60),
-        thresholds=[ThresholdResult(expression="x" * 200 + ": p99 < 1ms", value=1e9, passed=False)],
+        thresholds=[ThresholdResult(expression=letter * 200 + ": p99 < 1ms", value=1e9, passed=False)],
     )
     status = {str(number): 1234 for number in range(200, 240)}
     result = msgspec.structs.replace(result, requests=msgspec.structs.replace(result.requests, status=status))
     lines = render(result).splitlines()
-    assert [line for line in lines if len(line) > WIDTH] == []
+    assert [line for line in lines if width_of(line) > WIDTH] == []
 
 
 def test_labels_and_names_cannot_steer_the_terminal() -> None:
