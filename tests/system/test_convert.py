@@ -114,11 +114,11 @@ curl -XPUT http://h.example/json \
   -H 'Content-Type: application/json' --data-raw '{{"a": "b\n", "c": [1, 2.5, null, true]}}'
 curl http://h.example/form -d a=1 --data-urlencode 'b=x y&z' -u 'me:{SECRET}' -b 'sid={SECRET}'
 curl -G http://h.example/search -d q=tea && curl --json '{{"x": 1}}' http://h.example/short
-curl -T- --data-binary @file.bin -H 'Content-Type: application/octet-stream' http://h.example/bytes -sS
+curl -sST file.bin http://h.example/bytes -o/dev/null
 curl -F name=value -F 'photo=@file.bin;type=image/png' http://h.example/upload
 """
     script = converted("commands.txt", text)
-    asked = asked_by(loadgen, script, site, environment={"PASSWORD": "p", "COOKIE_SID": "7"})
+    asked = asked_by(loadgen, script, site, environment={"PASSWORD": "p", "COOKIE": "sid=7"})
     assert [(one.method, one.target) for one in asked] == [
         ("GET", "/a?x=1"),
         ("HEAD", "/head"),
@@ -126,7 +126,7 @@ curl -F name=value -F 'photo=@file.bin;type=image/png' http://h.example/upload
         ("POST", "/form"),
         ("GET", "/search?q=tea"),
         ("POST", "/short"),
-        ("POST", "/bytes"),
+        ("PUT", "/bytes"),
         ("POST", "/upload"),
     ]
     assert asked[0].headers["x-one"] == "two words"
@@ -422,7 +422,7 @@ def told_by(site: Site) -> list[tuple[object, ...]]:
         ("empty.txt", "", "nothing that loadgen can rewrite"),
         ("words.txt", "these are only words", "nothing that loadgen can rewrite"),
         ("empty.har", '{"log": {"entries": []}}', "there is no request in it"),
-        ("broken.har", '{"log": {"entries": [{"request": {}}]}}', "not har as loadgen knows it"),
+        ("broken.har", '{"log": {"entries": [{"request": {}}]}}', "not a HAR file as loadgen knows it"),
         ("open.txt", "curl 'http://h.example/", "the command lines cannot be read"),
         ("none.txt", "curl -H 'A: b'", "there is no URL"),
         ("targets.txt", "GET http://h.example/\nnonsense\n", 'line 2: expected "METHOD URL"'),

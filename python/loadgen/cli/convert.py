@@ -42,7 +42,7 @@ def convert(file: Path, output: str | None, kind: str | None, force: bool) -> in
     script = draft.script or write(draft)
     for note in draft.notes:
         click.echo(f"note: {printable(note)}", err=True)
-    if output is None:
+    if output in (None, "-"):
         click.echo(script, nl=False)
         return 0
     try:

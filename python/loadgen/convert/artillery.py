@@ -86,7 +86,7 @@ def _data(
         if constant in draft.constants:
             constant += "_VALUE"
         if isinstance(value, list):
-            local = identifier(str(name), set(RESERVED))
+            local = identifier(str(name), set(RESERVED), instead="{}_")
             drawn[str(name)] = (local, f"user.rng.choice({constant})")
         known[str(name)] = constant
         draft.constants[constant] = Names(draft, dict(known)).value(value)
@@ -127,7 +127,7 @@ def _payload(
     sequence = spec.get("order") == "sequence"
     more = f", delimiter={quoted(delimiter)}" if delimiter != "," else ""
     if has_header:
-        draft.names = ("csv_rows",)
+        draft.names.add("csv_rows")
         deal = "" if sequence else ', deal="random"'
         draft.constants[constant.lower()] = Code(f"csv_rows({quoted(path)}{deal}{more})")
         rows[row] = f"{constant.lower()}.row(user)"

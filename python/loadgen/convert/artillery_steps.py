@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, quote_plus
 
 from loadgen.convert.artillery_answers import Answers
 from loadgen.convert.artillery_values import Names, formatted, is_secret
-from loadgen.convert.draft import Block, Call, Draft, Line, pairs_or_mapping
+from loadgen.convert.calls import pairs_or_mapping
+from loadgen.convert.draft import Block, Call, Draft, Line
 from loadgen.convert.source import Code, Invoke, flat, quoted
 from loadgen.convert.writing import invoked
 from loadgen.importers.artillery.common_steps import _range as range_of

@@ -54,7 +54,7 @@ class Names:
         """A variable of the scenario for a name of Artillery's: the same where it was set before."""
         found = self.known.get(name)
         if found is None or not found.isidentifier() or found.isupper():
-            found = identifier(name, self._taken)
+            found = identifier(name, self._taken, instead="{}_")
             self.known[name] = found
         return found
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH = 88
+SPREAD = object()  # the value of a key that is `**mapping`
 _STEP = 4
 
 
@@ -70,7 +71,11 @@ def _parts(node: object) -> tuple[str, list[tuple[str, object]], str] | None:
         given = [("", one) for one in node.given]
         return f"{node.name}(", given + [(f"{name}=", one) for name, one in node.named], ")"
     if isinstance(node, Mapping):
-        return "{", [(f"{flat(key)}: ", one) for key, one in node.items()], "}"
+        return (
+            "{",
+            [("", key) if one is SPREAD else (f"{flat(key)}: ", one) for key, one in node.items()],
+            "}",
+        )
     if isinstance(node, tuple):
         return "(", [("", one) for one in node], ")"
     if isinstance(node, Sequence) and not isinstance(node, (str, bytes)):

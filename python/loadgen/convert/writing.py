@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
+from textwrap import shorten, wrap
 
 from loadgen.convert.draft import Block, Call, Draft, Line, Part
-from loadgen.convert.source import WIDTH, Code, Invoke, lay
+from loadgen.convert.source import SPREAD, WIDTH, Code, Invoke, lay
 
 _VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_MANY = 3
 # As docs have them: where it goes, what it says, what is in it.
 _ORDER = (
     "path",
@@ -29,40 +33,49 @@ _ORDER = (
 
 def write(draft: Draft) -> str:
     """The whole file."""
-    _gather_headers(draft)
+    _gather(draft)
+    _name_headers(draft)
     lines = [*_docstring(draft), ""]
     lines += [f"import {module}" for module in sorted(draft.modules)]
     lines += [""] if draft.modules else []
     text = "".join(part.decorator for part in draft.parts) + str(draft.plan.get("stages"))
-    names = [*(["Plan", "Stage", "User"] if "Stage" in text else ["Plan", "User"]), *draft.names]
-    names += [name for name in ("once", "scenario") if f"@{name}" in text]
-    lines += [f"from loadgen import {', '.join(names)}", ""]
+    names = {"Plan", "User", *draft.names, *(["Stage"] if "Stage" in text else [])}
+    names |= {name for name in ("once", "scenario") if f"@{name}" in text}
+    # Classes come first, as import sorters have them.
+    lines += [f"from loadgen import {', '.join(sorted(names, key=lambda name: (name.islower(), name)))}", ""]
     for name, code in draft.constants.items():
         lines += lay(f"{name} = ", code)
     lines += [""] if draft.constants else []
-    taken: set[str] = {"plan", "user", "scenario"}
+    taken = {"plan", "user", *names, *draft.modules, *draft.constants}
     for part in draft.parts:
         lines += ["", *_scenario(part, taken), ""]
     return "\n".join([*lines, "", *_plan(draft)]) + "\n"
 
 
 def _docstring(draft: Draft) -> list[str]:
-    about = draft.about.replace("\\", "\\\\").replace('"""', "'''")
-    if not draft.notes:
-        return [f'"""{about}"""']
-    lines = [f'"""{about}', "", "What could not be kept:"]
+    about = [*wrap(_escaped(draft.about), WIDTH - len('"""."""'))]
+    if not draft.notes and len(about) == 1:
+        return [f'"""{about[0]}"""']
+    lines = [f'"""{about[0]}', *about[1:]]
+    if draft.notes:
+        lines += ["", "What could not be kept:"]
     for note in draft.notes:
-        text = note.replace("\\", "\\\\").replace('"""', "'''")
-        lines += wrap(text, WIDTH, initial_indent="- ", subsequent_indent="  ")
+        lines += wrap(_escaped(note), WIDTH, initial_indent="- ", subsequent_indent="  ")
     return [*lines, '"""']
+
+
+def _escaped(text: str) -> str:
+    """As it stands in a docstring. One that ends in a quote would end too soon."""
+    whole = " ".join(text.split()).replace("\\", "\\\\").replace('"""', "'''")
+    return f"{whole}." if whole.endswith('"') else whole
 
 
 def _scenario(part: Part, taken: set[str]) -> list[str]:
     name = identifier(part.name, taken)
     lines = [part.decorator, f"async def {name}(user: User) -> None:"]
     if part.about:
-        about = part.about.replace("\\", "\\\\").replace('"""', "'''")
-        lines += [f'    """{about}"""']
+        about = shorten(part.about, WIDTH - len('    """."""'), placeholder="…")
+        lines += [f'    """{_escaped(about)}"""']
     return lines + _statements(part.calls, 4)
 
 
@@ -115,34 +128,60 @@ def _plan(draft: Draft) -> list[str]:
     return lay("plan = ", Invoke("Plan", (), tuple(fields.items())))
 
 
-def _gather_headers(draft: Draft) -> None:
-    """Headers that every call has alike are said once."""
+def _gather(draft: Draft) -> None:
+    """What every call has alike is said once."""
     calls = draft.calls()
     if len(calls) < 2:
         return
-    first = calls[0].options.get("headers")
-    shared = dict(first) if isinstance(first, Mapping) else {}
+    auth = calls[0].options.get("auth")
+    if auth is not None and all(call.options.get("auth") == auth for call in calls):
+        draft.plan["auth"] = auth
+        for call in calls:
+            del call.options["auth"]
+    shared = _headers_of(calls[0])
     for call in calls:
-        headers = call.options.get("headers")
-        has = headers if isinstance(headers, Mapping) else {}
+        has = _headers_of(call)
         shared = {name: value for name, value in shared.items() if has.get(name) == value}
     if not shared:
         return
     draft.plan["headers"] = shared
     for call in calls:
-        headers = call.options["headers"]
-        assert isinstance(headers, Mapping)
-        call.options["headers"] = {name: value for name, value in headers.items() if name not in shared}
+        call.options["headers"] = {
+            name: value for name, value in _headers_of(call).items() if name not in shared
+        }
         if not call.options["headers"]:
             del call.options["headers"]
 
 
-def identifier(text: str, taken: set[str]) -> str:
-    """A name for Python, in snake case, that nobody has yet."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
-    name = re.sub(r"[^0-9a-zA-Z]+", "_", words).strip("_").lower()[:50].strip("_") or "journey"
-    if name[0].isdigit() or keyword.iskeyword(name):
-        name = f"do_{name}"
+def _name_headers(draft: Draft) -> None:
+    """Those that many calls have alike get a name."""
+    calls = [call for call in draft.calls() if len(_headers_of(call)) > 1]
+    found = Counter(repr(_headers_of(call)) for call in calls)
+    if not found or found.most_common(1)[0][1] < _MANY:
+        return
+    wanted = found.most_common(1)[0][0]
+    shared = next(_headers_of(call) for call in calls if repr(_headers_of(call)) == wanted)
+    name = draft.constant("HEADERS", shared)
+    for call in calls:
+        has = _headers_of(call)
+        if shared.items() <= has.items():
+            more = {key: value for key, value in has.items() if key not in shared}
+            spread: dict[object, object] = {Code(f"**{name.text}"): SPREAD}
+            call.options["headers"] = spread | more if more else name
+
+
+def _headers_of(call: Call) -> Mapping[str, object]:
+    found = call.options.get("headers")
+    return found if isinstance(found, Mapping) else {}
+
+
+def identifier(text: str, taken: set[str], *, instead: str = "do_{}") -> str:
+    """A name for Python, in snake case, that nobody has yet; `instead` of one that Python has itself."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", unicodedata.normalize("NFKC", text))
+    name = re.sub(r"\W+", "_", words).strip("_").lower()[:50].strip("_") or "journey"
+    if keyword.iskeyword(name) or name in vars(builtins):
+        name = instead.format(name)
+    name = name if name.isidentifier() else f"do_{name}"
     free, number = name, 2
     while free in taken:
         free, number = f"{name}_{number}", number + 1
