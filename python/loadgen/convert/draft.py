@@ -30,6 +30,7 @@ class Line:
     before: str
     node: object
     calls: list[Call] = field(default_factory=list)  # that are in it
+    sets: str | None = None  # the variable, where it goes if nobody reads it
 
 
 @dataclass

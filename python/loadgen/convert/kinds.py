@@ -18,6 +18,7 @@ from loadgen.importers import tool_of
 KINDS = ("har", "openapi", "postman", "curl", "vegeta", "locust", "artillery")
 
 
+_MOST_NOTES = 5  # of why nothing was kept
 # What those are called that are read as JSON or YAML.
 _DOCUMENTS = {"har": "a HAR file", "openapi": "an OpenAPI document", "postman": "a collection of Postman's"}
 
@@ -43,7 +44,7 @@ def read_file(path: Path, kind: str | None) -> Draft:
             f"{path}: not {_DOCUMENTS.get(kind, kind)} as loadgen knows it: {_said(error)}"
         ) from None
     if draft.script is None and not draft.calls():
-        raise UsageError(f"{path}: there is no request in it")
+        raise UsageError(f"{path}: there is no request in it", hint="\n".join(draft.notes[:_MOST_NOTES]))
     return draft
 
 

@@ -186,7 +186,10 @@ class _Writer:
             return True
         if group is not None and isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            return any(isinstance(target, ast.Name) and target.id in SETTINGS for target in targets)
+            # A type alone says nothing that a dictionary could keep.
+            return node.value is None or any(
+                isinstance(target, ast.Name) and target.id in SETTINGS for target in targets
+            )
         if isinstance(node, Function):
             if is_listener(node):
                 script.note(f"the listener {node.name} was left out: loadgen has no events of Locust's")
@@ -380,6 +383,11 @@ class _Writer:
     def _body(self, piece: Piece) -> str:
         """The statements of a function, with four spaces before them."""
         piece.is_async = True
+        node = piece.node
+        first, last = node.body[0], node.body[-1]
+        assert last.end_lineno is not None
+        if first.lineno > node.lineno:
+            self.text.dedent(first.lineno, last.end_lineno, first.col_offset - node.col_offset - 4)
         written = self._written(piece, None, is_scenario=False)
         tree = ast.parse(written).body[0]
         assert isinstance(tree, Function)
