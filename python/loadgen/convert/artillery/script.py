@@ -60,7 +60,11 @@ def _scenario(
     if not steps:
         draft.note(f"{name}: nothing in it was kept")
         return None
-    steps = without_unused(steps, names.used, lambda local: draft.note(f"{name}: nothing reads {local}"))
+    steps = without_unused(
+        steps,
+        names.used,
+        lambda local: draft.note(f"{name}: {local} is captured, read by nothing, and left out"),
+    )
     decorator = f"@scenario(weight={int(weight)})" if weight >= 2 else "@scenario"
     return Part(name, [*data.drawn_by(names), *steps], decorator=decorator)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from loadgen.convert.edits import Text
 from loadgen.convert.locustfile.classes import name_of
+from loadgen.convert.locustfile.edits import Text
 from loadgen.convert.locustfile.scope import VERBS, Piece, Script
 
 # By place, after the URL.
