@@ -95,7 +95,7 @@ def _asked(entries: list[Any], draft: Draft) -> list[Any]:
 
 def _call(entry: dict[str, Any], draft: Draft) -> tuple[str, Call]:
     request = entry["request"]
-    headers = [(str(one["name"]), str(one["value"])) for one in request.get("headers") or []]
+    headers = [(str(one["name"]), str(one.get("value") or "")) for one in request.get("headers") or []]
     if _has(request, "cookie"):
         draft.note("the browser's cookies were not copied: a user keeps those that answers set")
         headers = [(name, value) for name, value in headers if name.lower() != "cookie"]

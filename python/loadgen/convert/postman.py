@@ -44,13 +44,13 @@ _LANGUAGES = {
 
 def read(document: Any, title: str) -> Draft:
     """Requests with the collection's variables as arguments of the script."""
-    if "item" not in document:
+    if "item" not in document and "requests" in document:
         raise UsageError("a collection of v1", hint="Postman exports it as v2.1.")
     draft = Draft(about="", parts=[])
     reader = _Reader(draft, _named(document.get("variable")))
     reader.leave_scripts(document, "the collection")
-    folders = [item for item in document.get("item", []) if "item" in item]
-    loose = [item for item in document.get("item", []) if "item" not in item]
+    folders = [item for item in document["item"] if "item" in item]
+    loose = [item for item in document["item"] if "item" not in item]
     if loose:
         reader.part(title, loose, document.get("auth"))
     for folder in folders:
