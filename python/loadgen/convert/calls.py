@@ -33,6 +33,8 @@ _OF_THE_BROWSER = frozenset(
     }
 )
 _FORM = "application/x-www-form-urlencoded"
+# Of a form; whatever else goes out under its name stays as it was.
+_PAIRS = re.compile(r"""[^=&{}"\s]+=[^&]*(&[^=&{}"\s]+=[^&]*)*""")
 _NUMBER = re.compile(r"\d+")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{24}", re.IGNORECASE)
 
@@ -126,7 +128,7 @@ def put_body(draft: Draft, call: Call, text: str, content_type: str) -> None:
             if kind == "application/json":
                 drop_content_type(options)
             return
-    if kind == _FORM:
+    if kind == _FORM and _PAIRS.fullmatch(text):
         options["data"] = without_secrets(draft, pairs_or_mapping(parse_qsl(text, keep_blank_values=True)))
         drop_content_type(options)
     elif kind == "multipart/form-data" and (fields := _fields_of(draft, text, content_type)):

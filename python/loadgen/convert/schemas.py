@@ -80,10 +80,9 @@ class Schemas:
         for name in ("examples", "enum"):
             if isinstance(schema.get(name), list) and schema[name]:
                 return schema[name][0]
-        for name in ("oneOf", "anyOf"):
-            for one in schema.get(name) or ():
-                if (found := self.example(one, above)) is not None:
-                    return found
+        if choices := schema.get("oneOf") or schema.get("anyOf"):
+            made = (self.example(one, above) for one in choices)
+            return next((one for one in made if one is not None), None)
         if schema.get("allOf"):
             return self._of_all(schema, above)
         kind = _kind(schema)

@@ -18,7 +18,7 @@ _BASH = re.compile(
   | (?P<single> '[^']*' )
   | (?P<double> " (?: [^"\\] | \\. )* " )
   | (?P<escaped> \\. )
-  | (?P<bare> [^\s;&|'"\\$]+ | \$ )
+  | (?P<bare> [^\s;&|'"\\$]+ | \$(?!') )
     """,
     re.VERBOSE | re.DOTALL,
 )
