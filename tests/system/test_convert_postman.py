@@ -54,7 +54,7 @@ def test_a_collection_of_postman_keeps_its_variables(converted: Converter, site:
 def test_what_collections_say_in_many_ways(converted: Converter, site: Site, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(name.encode())
-    script_of_upload = "tests['made'] = responseCode.code === 201;\npm.environment.set('next', 1);"
+    made = "tests['made'] = responseCode.code === 201;\npm.environment.set('next', 1);"
     status = "pm.test('ok', () => { pm.response.to.have.status(200); });"
     listing = {
         "name": "list",
@@ -72,14 +72,7 @@ def test_what_collections_say_in_many_ways(converted: Converter, site: Site, tmp
     ]
     upload = {
         "name": "upload",
-        "event": [
-            {
-                "listen": "test",
-                "script": {
-                    "exec": "tests['made'] = responseCode.code === 201;\npm.environment.set('next', 1);"
-                },
-            }
-        ],
+        "event": [{"listen": "test", "script": {"exec": made}}],
         "request": {
             "method": "POST",
             "url": {"protocol": "http", "host": ["shop", "example"], "port": "81", "path": ["up"]},

@@ -96,6 +96,8 @@ def _call(url: str, asked: _Asked, draft: Draft) -> tuple[str, Call]:
     has_type = any(name.lower() == "content-type" for name, _ in headers)
     if not has_type and (body is not None or asked.file is not None) and not asked.is_upload:
         headers.append(("Content-Type", "application/json" if asked.json else _FORM))
+    if asked.json and not any(name.lower() == "accept" for name, _ in headers):
+        headers.append(("Accept", "application/json"))
     has_body = body is not None or asked.form or asked.file is not None
     base, call = call_of(draft, asked.method or ("POST" if has_body else "GET"), url, headers, body)
     if asked.form:

@@ -135,7 +135,7 @@ def _gather(draft: Draft) -> None:
         return
     auth = calls[0].options.get("auth")
     if auth is not None and all(call.options.get("auth") == auth for call in calls):
-        draft.plan["auth"] = auth
+        draft.plan = {"auth": auth} | draft.plan
         for call in calls:
             del call.options["auth"]
     shared = _headers_of(calls[0])
@@ -144,7 +144,7 @@ def _gather(draft: Draft) -> None:
         shared = {name: value for name, value in shared.items() if has.get(name) == value}
     if not shared:
         return
-    draft.plan["headers"] = shared
+    draft.plan = {"headers": shared} | draft.plan
     for call in calls:
         call.options["headers"] = {
             name: value for name, value in _headers_of(call).items() if name not in shared
