@@ -146,3 +146,25 @@ $ curl -XPOST 'http://h.example/s?api_key={SECRET}' -F 'a=1' -F 'a=2' -F "text=<
     assert b'name="text"\r\n\r\n{"in": "a"}' in asked[7].body
     for said in ("what $BASE is", "and left out: export, jq", "curl's option --retry was left out"):
         assert said in converted.notes
+
+
+def test_what_is_long_or_often_said_has_a_name(converted: Converter, site: Site) -> None:
+    query = 'query Cart($id: ID!) {\n  cart(id: $id) {\n    total\n    note(is: "\\\\")\n  }\n}\n'
+    headers = "-H 'X-One: 1' -H 'X-Two: 2'"
+    posted = json.dumps({"query": query, "variables": {"id": 7}})
+    script = converted(
+        "commands.txt",
+        f"""curl http://h.example/a {headers}
+curl http://h.example/b {headers} -H 'X-Three: 3'
+curl http://h.example/c {headers}
+curl http://h.example/d
+curl http://h.example/graphql --json '{posted}'
+""",
+    )
+    asked = converted.asked_by(script, site)
+    assert json.loads(asked[4].body) == {"query": query, "variables": {"id": 7}}
+    kept = [[one.headers.get(f"x-{name}") for name in ("one", "two", "three")] for one in asked[:4]]
+    assert kept == [["1", "2", None], ["1", "2", "3"], ["1", "2", None], [None, None, None]]
+    text = script.read_text(encoding="utf-8")
+    assert text.count("headers=HEADERS") == 2 and 'headers={**HEADERS, "X-Three": "3"}' in text
+    assert 'CART = """\\\nquery Cart($id: ID!) {\n  cart(id: $id) {\n    total\n' in text

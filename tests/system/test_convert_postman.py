@@ -116,3 +116,17 @@ def test_what_collections_say_in_many_ways(converted: Converter, site: Site, tmp
     ):
         assert said in converted.notes
     assert "script of list" not in converted.notes
+
+
+def test_what_differs_from_call_to_call_is_not_the_plans(converted: Converter, site: Site) -> None:
+    sent = {"X-Run": "one", "X-Size": "{{size}}", "X-Id": "{{$guid}}"}
+    header = [{"key": key, "value": value} for key, value in sent.items()]
+    item = [
+        {"name": path, "request": {"url": f"http://h.example/{path}", "header": header}} for path in "abc"
+    ]
+    document = {"info": {}, "variable": [{"key": "size", "value": "7"}], "item": item}
+    script = converted("shop.json", json.dumps(document))
+    asked = converted.asked_by(script, site)
+    assert {(one.headers["x-run"], one.headers["x-size"]) for one in asked} == {("one", "7")}
+    assert len({one.headers["x-id"] for one in asked}) == 3
+    assert 'headers={"X-Run": "one"}' in script.read_text(encoding="utf-8")

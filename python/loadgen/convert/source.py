@@ -18,6 +18,13 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """A text of many lines, written as such; nothing else is in its statement."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Invoke:
     """A call of something, with its arguments in order."""
 
@@ -28,6 +35,9 @@ class Invoke:
 
 def lay(before: str, node: object, after: str = "", indent: int = 0) -> list[str]:
     """The lines of `before`, the expression and `after`: one if that fits, else an item to a line."""
+    if isinstance(node, Lines):
+        text = node.text.replace("\\", "\\\\")
+        return [f'{before}"""\\', *f'{text}"""'.split("\n")]
     line = f"{' ' * indent}{before}{flat(node)}{after}"
     parts = _parts(node)
     if len(line) <= WIDTH or parts is None:

@@ -6,15 +6,14 @@ import builtins
 import keyword
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from textwrap import shorten, wrap
 
 from loadgen.convert.draft import Block, Call, Draft, Line, Part
-from loadgen.convert.source import SPREAD, WIDTH, Code, Invoke, lay
+from loadgen.convert.hoisting import hoist
+from loadgen.convert.source import WIDTH, Code, Invoke, lay
 
 _VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-_MANY = 3
 # As docs have them: where it goes, what it says, what is in it.
 _ORDER = (
     "path",
@@ -33,8 +32,7 @@ _ORDER = (
 
 def write(draft: Draft) -> str:
     """The whole file."""
-    _gather(draft)
-    _name_headers(draft)
+    hoist(draft)
     lines = [*_docstring(draft), ""]
     lines += [f"import {module}" for module in sorted(draft.modules)]
     lines += [""] if draft.modules else []
@@ -126,53 +124,6 @@ def _plan(draft: Draft) -> list[str]:
         fields["arguments"] = dict(draft.arguments)
     fields |= draft.plan
     return lay("plan = ", Invoke("Plan", (), tuple(fields.items())))
-
-
-def _gather(draft: Draft) -> None:
-    """What every call has alike is said once."""
-    calls = draft.calls()
-    if len(calls) < 2:
-        return
-    auth = calls[0].options.get("auth")
-    if auth is not None and all(call.options.get("auth") == auth for call in calls):
-        draft.plan = {"auth": auth} | draft.plan
-        for call in calls:
-            del call.options["auth"]
-    shared = _headers_of(calls[0])
-    for call in calls:
-        has = _headers_of(call)
-        shared = {name: value for name, value in shared.items() if has.get(name) == value}
-    if not shared:
-        return
-    draft.plan = {"headers": shared} | draft.plan
-    for call in calls:
-        call.options["headers"] = {
-            name: value for name, value in _headers_of(call).items() if name not in shared
-        }
-        if not call.options["headers"]:
-            del call.options["headers"]
-
-
-def _name_headers(draft: Draft) -> None:
-    """Those that many calls have alike get a name."""
-    calls = [call for call in draft.calls() if len(_headers_of(call)) > 1]
-    found = Counter(repr(_headers_of(call)) for call in calls)
-    if not found or found.most_common(1)[0][1] < _MANY:
-        return
-    wanted = found.most_common(1)[0][0]
-    shared = next(_headers_of(call) for call in calls if repr(_headers_of(call)) == wanted)
-    name = draft.constant("HEADERS", shared)
-    for call in calls:
-        has = _headers_of(call)
-        if shared.items() <= has.items():
-            more = {key: value for key, value in has.items() if key not in shared}
-            spread: dict[object, object] = {Code(f"**{name.text}"): SPREAD}
-            call.options["headers"] = spread | more if more else name
-
-
-def _headers_of(call: Call) -> Mapping[str, object]:
-    found = call.options.get("headers")
-    return found if isinstance(found, Mapping) else {}
 
 
 def identifier(text: str, taken: set[str], *, instead: str = "do_{}") -> str:

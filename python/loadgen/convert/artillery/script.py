@@ -31,7 +31,8 @@ def read(path: Path, title: str) -> Draft:
         name = str(spec.get("name") or (title if len(specs) == 1 else f"scenario {index}"))
         if part := _scenario(name, spec, config, data, draft):
             draft.parts.append(part)
-    _before(values.get("before"), config, data, draft)
+    if draft.parts:
+        _before(values.get("before"), config, data, draft)
     if isinstance(values.get("after"), Mapping):
         draft.note("after is left out")
     put_plan(config, path, draft)
