@@ -35,7 +35,7 @@ scenarios:
           {regexp: '"id":\\s*(\\d+)', group: 1, as: id}]}
       - get:
           url: "/items/{{ itemId }}"
-          qs: {w: "{{ word }}", c: "{{ colors }}", m: "{{ mark }}-{{ id }}"}
+          qs: {w: "{{{ word }}}", c: "{{ colors }}", m: "{{ mark }}-{{ id }}"}
       - post:
           url: /people
           json: {who: "{{ who }}", age: "{{ age }}", l: [1, null, 2.5], t: 'a "b" {{ word }}'}

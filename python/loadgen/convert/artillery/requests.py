@@ -8,7 +8,6 @@ from mimetypes import guess_type
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
-from loadgen.convert.artillery.texts import formatted
 from loadgen.convert.artillery.values import Names
 from loadgen.convert.calls import pairs_or_mapping
 from loadgen.convert.draft import Block, Call, Draft, Line
@@ -55,12 +54,8 @@ class Requests:
             return f"{{{name}}}"
 
         if "{{" in path.partition("/")[0] or (not path.startswith("/") and "{{" in path):
-            pieces: list[tuple[str, str | None]] = []
-            done = 0
-            for match in _PLACE.finditer(path):
-                pieces.append((path[done : match.start()], self._names.expression(match[1])))
-                done = match.end()
-            call.code = formatted([*pieces, (path[done:], None)])
+            made = self._names.value(path)
+            call.code = made if isinstance(made, Code) else None
             shown = _PLACE.sub(lambda match: f"{{{match[1]}}}", path)
             call.options["name"] = f"{call.method} {shown}"
             call.url = shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from loadgen.errors import UsageError
 from loadgen.importers.artillery.document import Document
 from loadgen.importers.artillery.values import number_of
 
+_THREE_BRACES = re.compile(r"\{\{\{([^{}]+)\}\}\}")
+
 
 def read(path: Path, title: str) -> Draft:
     """All of its scenarios, and the load."""
-    values = Document(path).values
+    values = _with_two_braces(Document(path).values)
     config = values.get("config") or {}
     if not isinstance(config, Mapping):
         raise UsageError("config: expected target, phases and so on")
@@ -40,6 +43,15 @@ def read(path: Path, title: str) -> Draft:
     in_parts = f", in {count} parts" if count > 1 else ""
     draft.about = f"What {path.name} asks of {draft.base_url or 'its target'}{in_parts}."
     return draft
+
+
+def _with_two_braces(value: Any) -> Any:
+    """Three mean the same."""
+    if isinstance(value, Mapping):
+        return {name: _with_two_braces(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_with_two_braces(one) for one in value]
+    return _THREE_BRACES.sub(r"{{\1}}", value) if isinstance(value, str) else value
 
 
 def _scenario(
