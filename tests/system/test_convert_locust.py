@@ -391,3 +391,37 @@ class Others(HttpUser):
     assert "@scenario(weight=2)\nasync def seldom(" in text
     assert "@scenario(weight=21)\nasync def flow(" in text
     assert "    on_start(user)\n    await step(user)\n" in text
+
+
+def test_odd_layouts_and_words_come_out_even(converted: Converter, site: Site) -> None:
+    script = converted(
+        "locustfile.py",
+        '''from locust import FastHttpUser, task
+
+
+class Caller(FastHttpUser):
+    token: str
+
+    def on_start(self):
+            self.text = """a
+            b"""
+            if self.text:
+                self.token = "t"
+
+    def on_stop(self):
+          self.client.get("/bye")
+
+    @task
+    def call(self):
+        with self.rest("", "/it", json={"token": self.token}) as answered:
+            if answered.js["ok"] is not True:
+                answered.failure("not ok")
+''',
+    )
+    assert "a request without a method: GET was taken" in converted.notes
+    assert [asked.target for asked in converted.asked_by(script, site)] == ["/it", "/bye"]
+    assert json.loads(site.asked[0].body) == {"token": "t"}
+    text = script.read_text(encoding="utf-8")
+    assert '    user.data["text"] = """a\n            b"""\n    if user' in text
+    assert '\n    yield\n    await user.get("/bye")\n' in text
+    assert "token: str" not in text

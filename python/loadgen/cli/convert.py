@@ -29,7 +29,7 @@ the environment.
 
 @click.command(epilog=_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", metavar="SCRIPT", help="Where to write it; default: stdout.")
+@click.option("-o", "--output", metavar="SCRIPT", help="Where to write it. Default, and -: stdout.")
 @click.option("--from", "kind", type=click.Choice(KINDS), help="What the file is. Default: by what is in it.")
 @click.option("--force", is_flag=True, help="Write over a script that is there.")
 def convert(file: Path, output: str | None, kind: str | None, force: bool) -> int:
