@@ -122,17 +122,18 @@ export TOKEN={SECRET}
 $ curl -sSLo /dev/null -w '%{{http_code}}' "$BASE/items/42" -H "Authorization: Bearer $TOKEN" | jq . > out.txt
 $ curl --json @a/1.json http://h.example/x --next -d @b/1.json http://h.example/y 2>&1
 $ curl http://h.example/p http://h.example/q/{{r}} -A mine/1 -H 'X-A: 1' -H 'X-A: 2' -e http://there.example
+$ curl http://h.example/n -d '{{"a": "b=c", "secret": "{SECRET}"}}'; curl http://h.example/n --json '[NaN]'
 $ curl -u me:{SECRET} http://h.example/me; curl http://you:{SECRET}-2@h.example/you
 $ curl -XPOST 'http://h.example/s?api_key={SECRET}' -F 'a=1' -F 'a=2' -F "text=<a/1.json" --retry 3
 """,
         "--from",
         "curl",
     )
-    secrets = {"TOKEN": "t", "PASSWORD": "p", "PASSWORD_2": "q", "API_KEY": "k"}
+    secrets = {"TOKEN": "t", "PASSWORD": "p", "PASSWORD_2": "q", "API_KEY": "k", "SECRET": "s"}
     asked = converted.asked_by(script, site, environment=secrets)
     assert [f"{one.method} {one.target}" for one in asked] == [
-        *("GET /items/42", "POST /x", "POST /y", "GET /p", "GET /q/%7Br%7D", "GET /me", "GET /you"),
-        "POST /s?api_key=k",
+        *("GET /items/42", "POST /x", "POST /y", "GET /p", "GET /q/%7Br%7D", "POST /n", "POST /n"),
+        *("GET /me", "GET /you", "POST /s?api_key=k"),
     ]
     assert asked[0].headers["authorization"] == "Bearer t"
     assert (asked[1].body, asked[1].headers["content-type"]) == (b'{"in": "a"}', "application/json")
@@ -140,10 +141,13 @@ $ curl -XPOST 'http://h.example/s?api_key={SECRET}' -F 'a=1' -F 'a=2' -F "text=<
     assert asked[2].headers["content-type"] == "application/x-www-form-urlencoded"
     kept = [asked[3].headers[name] for name in ("user-agent", "x-a", "referer")]
     assert kept == ["mine/1", "1, 2", "http://there.example"]
-    users = [base64.b64decode(one.headers["authorization"][6:]) for one in asked[5:7]]
+    assert json.loads(asked[5].body) == {"a": "b=c", "secret": "s"}
+    assert asked[5].headers["content-type"] == "application/x-www-form-urlencoded"
+    assert (asked[6].body, asked[6].headers["content-type"]) == (b"[NaN]", "application/json")
+    users = [base64.b64decode(one.headers["authorization"][6:]) for one in asked[7:9]]
     assert users == [b"me:p", b"you:q"]
-    assert asked[7].body.count(b'name="a"') == 2
-    assert b'name="text"\r\n\r\n{"in": "a"}' in asked[7].body
+    assert asked[9].body.count(b'name="a"') == 2
+    assert b'name="text"\r\n\r\n{"in": "a"}' in asked[9].body
     for said in ("what $BASE is", "and left out: export, jq", "curl's option --retry was left out"):
         assert said in converted.notes
 
