@@ -9,14 +9,17 @@ import pytest
 
 from tests.support.artillery import Artillery
 from tests.support.command import LOADGEN
+from tests.support.converter import Converter
 from tests.support.locustfiles import Locustfiles
 from tests.support.proxies import Microsocks, Tinyproxy
 from tests.support.scripts import Scripts
+from tests.support.site import Site, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.conftest import RawServerFactory
     from tests.support.command import Loadgen
 
 
@@ -28,6 +31,17 @@ def scripts(loadgen: Loadgen, tmp_path: Path) -> Scripts:
 @pytest.fixture
 def artillery(loadgen: Loadgen, tmp_path: Path) -> Artillery:
     return Artillery(loadgen, tmp_path / "artillery")
+
+
+@pytest.fixture
+def converted(loadgen: Loadgen, tmp_path: Path) -> Converter:
+    return Converter(loadgen, tmp_path)
+
+
+@pytest.fixture
+def site(raw_server: RawServerFactory) -> Site:
+    """It likes whatever is asked."""
+    return Site(raw_server, lambda asked: answer(201 if asked.method == "POST" else 200))
 
 
 @pytest.fixture

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.converter import Converter
 from tests.support.site import Asked, Site, answer, moved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.conftest import RawServerFactory
     from tests.support.command import Loadgen
 
-    Convert = Callable[[str], Path]
 
-RUFF = Path(sys.executable).with_name("ruff")
 Asking = tuple[str, str, bytes, str | None]
 
 SHOP = '''"""A shop."""
@@ -142,28 +137,6 @@ def site(raw_server: RawServerFactory) -> Site:
     return Site(raw_server, _page)
 
 
-@pytest.fixture
-def converted(loadgen: Loadgen, tmp_path: Path) -> Convert:
-    """The script of a Locust file: formatted as ruff does."""
-
-    def convert(text: str) -> Path:
-        file, script = tmp_path / "locustfile.py", tmp_path / "scenario.py"
-        file.write_text(text, encoding="utf-8")
-        result = loadgen("convert", str(file), "-o", str(script), "--force")
-        assert result.exit_code == 0, result
-        for command in (
-            ["format", "--check", "--line-length", "88"],
-            ["check", "--select", "E,F,I,UP", "--ignore", "E501"],
-        ):
-            looked = subprocess.run(
-                [RUFF, *command, "--isolated", script], capture_output=True, text=True, check=False
-            )
-            assert looked.returncode == 0, f"{looked.stdout}\n{script.read_text(encoding='utf-8')}"
-        return script
-
-    return convert
-
-
 def _asked(site: Site) -> set[Asking]:
     """Each different request that came. Spaces in JSON are nobody's meaning."""
     found = set()
@@ -175,9 +148,9 @@ def _asked(site: Site) -> set[Asking]:
 
 
 def test_a_script_asks_what_its_file_asks(
-    loadgen: Loadgen, converted: Convert, site: Site, tmp_path: Path
+    loadgen: Loadgen, converted: Converter, site: Site, tmp_path: Path
 ) -> None:
-    script = converted(SHOP)
+    script = converted("locustfile.py", SHOP)
     told = loadgen("run", str(tmp_path / "locustfile.py"), *f"-H {site.url} -u 3 -r 100 -t 2s".split())
     assert told.exit_code == 0, told
     asked_under_locust = _asked(site)
@@ -202,8 +175,9 @@ def test_a_script_asks_what_its_file_asks(
     assert ("POST", "/pay", b"amount=3", "application/x-www-form-urlencoded") in _asked(site)
 
 
-def test_a_script_reads_as_a_person_would_have_written_it(converted: Convert) -> None:
+def test_a_script_reads_as_a_person_would_have_written_it(converted: Converter) -> None:
     text = converted(
+        "locustfile.py",
         """import time
 
 from locust import FastHttpUser, LoadTestShape, constant_pacing, task
@@ -240,7 +214,7 @@ class Steps(LoadTestShape):
             if self.get_run_time() < stage["duration"]:
                 return stage["users"], stage["spawn_rate"]
         return None
-"""
+""",
     ).read_text(encoding="utf-8")
     assert (
         text
@@ -286,7 +260,7 @@ plan = Plan(
 
 
 def test_headers_of_a_client_are_the_plans_where_they_are_plain(
-    loadgen: Loadgen, converted: Convert, site: Site, tmp_path: Path
+    loadgen: Loadgen, converted: Converter, site: Site, tmp_path: Path
 ) -> None:
     users = """from locust import HttpUser, constant, task
 
@@ -306,7 +280,7 @@ class Caller(HttpUser):
         (users.replace("CLIENT", '"mine"'), True),
         (users.replace("CLIENT", 'self.client.get("/token").json()["token"]'), False),
     ):
-        script = converted(text)
+        script = converted("locustfile.py", text)
         assert ("session" in script.read_text(encoding="utf-8")) is not is_plain
         asked = []
         for run in (
@@ -371,8 +345,9 @@ def test_a_file_without_users_is_refused(loadgen: Loadgen, tmp_path: Path, text:
     assert "Traceback" not in result.stderr
 
 
-def test_each_task_has_the_share_that_it_has_under_locust(converted: Convert) -> None:
+def test_each_task_has_the_share_that_it_has_under_locust(converted: Converter) -> None:
     text = converted(
+        "locustfile.py",
         """from locust import HttpUser, SequentialTaskSet, TaskSet, task
 
 
@@ -409,10 +384,44 @@ class Some(HttpUser):
 class Others(HttpUser):
     weight = 3
     tasks = [Flow]
-"""
+""",
     ).read_text(encoding="utf-8")
     # Five for each time that the inner set is entered, and seldom is twice as frequent as that is.
     assert "@scenario(weight=5)\nasync def often(" in text
     assert "@scenario(weight=2)\nasync def seldom(" in text
     assert "@scenario(weight=21)\nasync def flow(" in text
     assert "    on_start(user)\n    await step(user)\n" in text
+
+
+def test_odd_layouts_and_words_come_out_even(converted: Converter, site: Site) -> None:
+    script = converted(
+        "locustfile.py",
+        '''from locust import FastHttpUser, task
+
+
+class Caller(FastHttpUser):
+    token: str
+
+    def on_start(self):
+            self.text = """a
+            b"""
+            if self.text:
+                self.token = "t"
+
+    def on_stop(self):
+          self.client.get("/bye")
+
+    @task
+    def call(self):
+        with self.rest("", "/it", json={"token": self.token}) as answered:
+            if answered.js["ok"] is not True:
+                answered.failure("not ok")
+''',
+    )
+    assert "a request without a method: GET was taken" in converted.notes
+    assert [asked.target for asked in converted.asked_by(script, site)] == ["/it", "/bye"]
+    assert json.loads(site.asked[0].body) == {"token": "t"}
+    text = script.read_text(encoding="utf-8")
+    assert '    user.data["text"] = """a\n            b"""\n    if user' in text
+    assert '\n    yield\n    await user.get("/bye")\n' in text
+    assert "token: str" not in text

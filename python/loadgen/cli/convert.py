@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -29,7 +29,7 @@ the environment.
 
 @click.command(epilog=_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", metavar="SCRIPT", help="Where to write it; default: stdout.")
+@click.option("-o", "--output", metavar="SCRIPT", help="Where to write it. Default, and -: stdout.")
 @click.option("--from", "kind", type=click.Choice(KINDS), help="What the file is. Default: by what is in it.")
 @click.option("--force", is_flag=True, help="Write over a script that is there.")
 def convert(file: Path, output: str | None, kind: str | None, force: bool) -> int:
@@ -40,20 +40,27 @@ def convert(file: Path, output: str | None, kind: str | None, force: bool) -> in
     """
     draft = read_file(file, kind)
     script = draft.script or write(draft)
+    if output not in (None, "-"):
+        _write(Path(output), script, force=force)
     for note in draft.notes:
         click.echo(f"note: {printable(note)}", err=True)
-    if output is None:
+    if output in (None, "-"):
         click.echo(script, nl=False)
         return 0
+    requests = counted(len(draft.calls()), "request")
+    said = draft.said or f"{requests} in {counted(len(draft.parts), 'scenario')}"
+    click.echo(f"{output}: {said}. Next:", err=True)
+    click.echo(f"  loadgen run {quote(output)}", err=True)
+    return 0
+
+
+def _write(output: Path, script: str, *, force: bool) -> None:
+    if output.is_dir():
+        raise UsageError(f"{output} cannot be written: it is a folder")
     try:
-        with Path(output).open("w" if force else "x", encoding="utf-8") as written:
+        with output.open("w" if force else "x", encoding="utf-8") as written:
             written.write(script)
     except FileExistsError:
         raise UsageError(f"{output} is there already", hint="--force writes over it.") from None
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror or error}") from None
-    requests = counted(len(draft.calls()), "request")
-    said = draft.said or f"{requests} in {counted(len(draft.parts), 'scenario')}"
-    click.echo(f"{output}: {said}. Next:", file=sys.stderr)
-    click.echo(f"  loadgen run {output}", file=sys.stderr)
-    return 0

@@ -3,212 +3,215 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
-from loadgen.convert.draft import Call, Draft, Part, call_of, settle_base
+from loadgen.convert.calls import Field, call_of, put_form, settle
+from loadgen.convert.curl_options import SILENT, options_of
+from loadgen.convert.draft import Call, Draft, Part
+from loadgen.convert.secrets import basic, bearer, digest
+from loadgen.convert.shell import split
+from loadgen.convert.source import Code
 from loadgen.errors import UsageError
 from loadgen.units import counted
 
 _FORM = "application/x-www-form-urlencoded"
-# Short names to long ones, of the options that say something about a request.
-_LONG = {
-    "-X": "--request",
-    "-H": "--header",
-    "-d": "--data",
-    "-F": "--form",
-    "-u": "--user",
-    "-A": "--user-agent",
-    "-e": "--referer",
-    "-b": "--cookie",
-    "-k": "--insecure",
-    "-L": "--location",
-    "-G": "--get",
-    "-I": "--head",
-    "-m": "--max-time",
-    "-x": "--proxy",
-    "-o": "--output",
-    "-w": "--write-out",
-    "-T": "--upload-file",
-}
-_WITH_VALUE = frozenset(
-    {
-        *("--request", "--header", "--data", "--data-raw", "--data-binary", "--data-ascii"),
-        *("--data-urlencode", "--json", "--form", "--user", "--user-agent", "--referer", "--cookie"),
-        *("--max-time", "--proxy", "--output", "--write-out", "--url", "--connect-timeout"),
-        *("--cacert", "--cert", "--key", "--resolve", "--retry", "--upload-file", "--cookie-jar"),
-        *("--limit-rate", "--interface"),
-    }
-)
-# Nothing is lost by leaving these out.
-_SILENT = frozenset(
-    {
-        *("--silent", "--show-error", "--verbose", "--output", "--write-out", "--fail"),
-        *("--compressed", "--include", "--progress-bar", "--http1.1", "--http2", "--globoff"),
-        *("--no-progress-meter", "-s", "-S", "-v", "-f", "-i", "-#", "-N", "--no-buffer"),
-        *("--cookie-jar",),
-    }
-)
 
 
 def is_ours(text: str) -> bool:
-    """Whether the first line that is not a comment begins with curl."""
-    lines = (line.strip().removeprefix("$ ") for line in text.splitlines())
-    first = next((line for line in lines if line and not line.startswith("#")), "")
-    return re.match(r"curl(\.exe)?\s", first) is not None
+    """Whether a line begins with curl."""
+    return re.search(r"^\s*(\$ )?curl(\.exe)?\s", text, re.MULTILINE) is not None
 
 
 def read(text: str, title: str) -> Draft:
     """All command lines, in order."""
     draft = Draft(about="", parts=[])
-    called = [_call(words, draft) for words in _commands(text)]
-    settle_base(draft, called)
-    draft.about = f"{counted(len(called), 'request')} to {draft.base_url}, as curl was given them."
+    found = split(text)
+    called: list[tuple[str, Call]] = []
+    others: dict[str, None] = {}
+    for command in found.words:
+        words = command[1:] if command[:1] == ["$"] else command
+        if words and words[0] in ("curl", "curl.exe"):
+            called += _calls(words[1:], draft)
+        elif words:
+            others[words[0]] = None
+    written = repr(called)
+    for name in found.variables:
+        if re.search(rf"\$(?:{name}\b|\{{{name}\}})", written):
+            draft.note(f"the shell's ${name} was not filled in: it stands where it stood")
+    if others:
+        draft.note(f"no commands of curl, and left out: {', '.join(others)}")
+    settle(draft, called)
+    where = draft.base_url or "a host that is not named"
+    draft.about = f"{counted(len(called), 'request')} to {where}, as curl was given them."
     draft.parts = [Part(title, [call for _, call in called])]
     return draft
 
 
-def _commands(text: str) -> list[list[str]]:
-    whole = re.sub(r"\\\r?\n", " ", text)
-    lexer = shlex.shlex(whole, posix=True, punctuation_chars=";&|\n")
-    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, "#"
-    commands: list[list[str]] = [[]]
-    try:
-        for word in lexer:
-            if word and set(word) <= set(";&|\n"):
-                commands.append([])
-            else:
-                commands[-1].append(word)
-    except ValueError as error:
-        raise UsageError(f"the command lines cannot be read: {error}") from None
-    found = []
-    for command in commands:
-        words = command[1:] if command[:1] == ["$"] else command
-        if words and words[0] in ("curl", "curl.exe"):
-            found.append(words[1:])
-    return found
-
-
 @dataclass
 class _Asked:
-    """What one command line says."""
+    """What one command line says, up to its `--next`."""
 
-    url: str | None = None
+    urls: list[str] = field(default_factory=list)
     method: str | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
-    json: str | None = None
-    form: list[tuple[str, str]] = field(default_factory=list)
+    query: list[str] = field(default_factory=list)
+    json: list[str] = field(default_factory=list)
+    file: Code | None = None  # whose content is the body
+    form: list[Field] = field(default_factory=list)
+    user: str | None = None
+    is_digest: bool = False
+    is_upload: bool = False
     options: dict[str, object] = field(default_factory=dict)
     in_query: bool = False
 
 
-def _call(words: list[str], draft: Draft) -> tuple[str, Call]:
-    asked = _Asked()
-    left = list(_split(words))
-    for name, value in left:
-        _take(name, value, asked, draft)
-    if asked.url is None:
+def _calls(words: list[str], draft: Draft) -> list[tuple[str, Call]]:
+    every = [_Asked()]
+    for name, value in options_of(words):
+        if name == "--next":
+            every.append(_Asked())
+        else:
+            _take(name, value, every[-1], draft)
+    if not all(asked.urls for asked in every):
         raise UsageError(f"curl {' '.join(words)[:60]}: there is no URL")
-    url = asked.url if "://" in asked.url else f"http://{asked.url}"
+    return [_call(url, asked, draft) for asked in every for url in asked.urls]
+
+
+def _call(url: str, asked: _Asked, draft: Draft) -> tuple[str, Call]:
+    if variable := re.match(r"\$(?:\{\w+\}|\w+)", url):
+        draft.note(f"nothing says what {variable[0]} is: give the host with --url")
+        url = "/" + url[variable.end() :].lstrip("/")
+    elif "://" not in url:
+        url = f"http://{url}"
     body = "&".join(asked.data) if asked.data else None
-    if body is not None and asked.in_query:
-        url, body = f"{url}{'&' if '?' in url else '?'}{body}", None
-    has_type = any(name.lower() == "content-type" for name, _ in asked.headers)
-    if asked.json is not None:
-        body = asked.json
-        asked.headers += [] if has_type else [("Content-Type", "application/json")]
-    elif body is not None and not has_type:
-        asked.headers.append(("Content-Type", _FORM))
-    method = asked.method or ("POST" if body is not None or asked.form else "GET")
-    base, call = call_of(draft, method, url, asked.headers, body)
-    _put_form(asked.form, call, draft)
+    if asked.json:
+        body = "".join(asked.json)
+    query = [*asked.query, *([body] if body is not None and asked.in_query else [])]
+    if query:
+        url = f"{url}{'&' if '?' in url else '?'}{'&'.join(query)}"
+    body = None if asked.in_query else body
+    headers = list(asked.headers)
+    has_type = any(name.lower() == "content-type" for name, _ in headers)
+    if not has_type and (body is not None or asked.file is not None) and not asked.is_upload:
+        headers.append(("Content-Type", "application/json" if asked.json else _FORM))
+    if asked.json and not any(name.lower() == "accept" for name, _ in headers):
+        headers.append(("Accept", "application/json"))
+    has_body = body is not None or asked.form or asked.file is not None
+    base, call = call_of(draft, asked.method or ("POST" if has_body else "GET"), url, headers, body)
+    if asked.form:
+        put_form(draft, call.options, asked.form)
+    if asked.file is not None:
+        call.options["content"] = asked.file
+    if asked.user is not None:
+        user, colon, password = asked.user.partition(":")
+        who = digest if asked.is_digest else basic
+        call.options["auth"] = who(draft, user, password if colon else "")
     call.options |= asked.options
     return base, call
-
-
-def _split(words: list[str]) -> list[tuple[str, str]]:
-    found, index = [], 0
-    while index < len(words):
-        word = words[index]
-        index += 1
-        if not word.startswith("-") or word == "-":
-            found.append(("--url", word))
-            continue
-        name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        if not word.startswith("--") and len(word) > 2:
-            short = word[:2]
-            if _LONG.get(short) in _WITH_VALUE:
-                name, value, equals = short, word[2:], "="
-            else:  # several without a value
-                found += [(_LONG.get(f"-{letter}", f"-{letter}"), "") for letter in word[1:]]
-                continue
-        name = _LONG.get(name, name)
-        if name in _WITH_VALUE and not equals and index < len(words):
-            value = words[index]
-            index += 1
-        found.append((name, value))
-    return found
 
 
 def _take(name: str, value: str, asked: _Asked, draft: Draft) -> None:
     match name:
         case "--url":
-            asked.url = asked.url or value
+            asked.urls.append(value)
         case "--request":
             asked.method = value
         case "--header":
             header, _, rest = value.partition(":")
             asked.headers.append((header.strip(), rest.strip()))
-        case "--data" | "--data-ascii" | "--data-binary" if value.startswith("@"):
-            asked.options["content"] = draft.file(value[1:])
-            asked.method = asked.method or "POST"
+        case "--data" | "--data-ascii" | "--data-binary" | "--json" if value.startswith("@"):
+            _take_file(name, value[1:], asked, draft)
         case "--data" | "--data-raw" | "--data-binary" | "--data-ascii":
             asked.data.append(value)
         case "--data-urlencode":
-            key, equals, text = value.partition("=")
-            asked.data.append(f"{key}={quote_plus(text)}" if equals else quote_plus(value))
+            asked.data.append(_encoded(value))
+        case "--url-query":
+            asked.query.append(value[1:] if value.startswith("+") else _encoded(value))
         case "--json":
-            asked.json = value
-        case "--form":
-            key, _, text = value.partition("=")
-            asked.form.append((key, text))
+            asked.json.append(value)
+        case "--form" | "--form-string":
+            asked.form.append(_field(value, draft, is_text=name == "--form-string"))
+        case "--upload-file":
+            asked.method, asked.is_upload = asked.method or "PUT", True
+            _take_file(name, value, asked, draft)
         case "--user":
-            user, colon, _ = value.partition(":")
-            asked.options["auth"] = (user, draft.secret("password") if colon else "")
+            asked.user = value
+        case "--digest":
+            asked.is_digest = True
+        case "--oauth2-bearer":
+            asked.options["auth"] = bearer(draft, value)
         case "--cookie" if "=" in value:
-            pairs = [pair.strip().partition("=") for pair in value.split(";") if pair.strip()]
-            asked.options["cookies"] = {key: draft.secret(f"cookie {key}") for key, _, _ in pairs}
-        case "--user-agent":
-            asked.options.setdefault("headers", {"User-Agent": value})
+            asked.headers.append(("Cookie", value))
+        case "--user-agent" | "--referer" | "--range":
+            said = {"--user-agent": "User-Agent", "--referer": "Referer"}.get(name, "Range")
+            asked.headers.append((said, f"bytes={value}" if said == "Range" else value))
         case "--get":
             asked.in_query = True
         case "--head":
             asked.method = "HEAD"
         case "--max-time":
             asked.options["timeout"] = f"{value}s"
+        case _ if name not in SILENT:
+            _take_for_all(name, value, draft)
+
+
+def _take_for_all(name: str, value: str, draft: Draft) -> None:
+    """What is the plan's."""
+    match name:
         case "--insecure":
             draft.plan["insecure"] = True
         case "--location":
             draft.plan["follow_redirects"] = True
-        case "--proxy" | "--cacert" | "--cert" | "--key":
+        case "--compressed":
+            draft.plan["compression"] = True
+        case "--proxy" if "@" not in value:
+            draft.plan["proxy"] = value
+        case "--cacert" | "--key" | "--noproxy":
             draft.plan[name[2:]] = value
-        case _ if name not in _SILENT:
+        case "--cert" if ":" not in value:
+            draft.plan["cert"] = value
+        case "--unix-socket":
+            draft.plan["unix_socket"] = value
+        case "--max-redirs":
+            draft.plan["max_redirects"] = value
+        case "--http1.1" | "--http2-prior-knowledge" | "--http3-only":
+            draft.plan["http"] = name.removeprefix("--http")[0]
+        case _:
             draft.note(f"curl's option {name} was left out")
 
 
-def _put_form(form: list[tuple[str, str]], call: Call, draft: Draft) -> None:
-    files: dict[str, object] = {}
-    fields: dict[str, object] = {}
-    for name, text in form:
-        if text.startswith(("@", "<")):
-            path = text[1:].partition(";")[0]
-            files[name] = (path.rpartition("/")[2], draft.file(path))
-        else:
-            fields[name] = text
-    if files and fields:
-        call.options["data"] = fields
-    if form:
-        # A field that is a file without a name asks for the format of forms with files, as curl's -F does.
-        call.options["files"] = files or {name: (None, text) for name, text in fields.items()}
+def _take_file(name: str, path: str, asked: _Asked, draft: Draft) -> None:
+    if path in ("-", "."):
+        draft.note(f"what {name} {path} reads was left out: nobody has it any more")
+        asked.data.append("")
+        return
+    asked.file = draft.file(path)
+    if name == "--json":
+        asked.headers.append(("Content-Type", "application/json"))
+
+
+def _field(value: str, draft: Draft, *, is_text: bool) -> Field:
+    """`name=text`, `name=@file;type=…;filename=…`, or `name=<file`, which is a text from a file."""
+    name, _, content = value.partition("=")
+    if is_text:
+        return Field(name, content)
+    content, *said = re.split(r";(?=(?:type|filename|headers|encoder)=)", content)
+    more = dict(one.split("=", 1) for one in said)
+    kind = more.get("type", "").strip() or None
+    filename = more.get("filename", "").strip('"') or None
+    if not content.startswith(("@", "<")):
+        return Field(name, content.strip('"') if content.startswith('"') else content, filename, kind)
+    path = content[1:].strip('"')
+    if content.startswith("@"):
+        filename = filename or path.rpartition("/")[2]
+    return Field(name, draft.file(path), filename, kind)
+
+
+def _encoded(value: str) -> str:
+    """As `--data-urlencode` has it: `name=text`, `=text` or `text`."""
+    key, equals, text = value.partition("=")
+    if not equals:
+        return quote_plus(value)
+    return f"{key}={quote_plus(text)}" if key else quote_plus(text)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from loadgen.convert.draft import Call, Draft, Part, calls_in
-from loadgen.convert.source import Code
+from loadgen.convert.calls import Field, add_header, put_form
+from loadgen.convert.draft import Call, Draft, Part
+from loadgen.convert.schemas import Schemas
+from loadgen.convert.secrets import basic, bearer, digest
+from loadgen.convert.source import flat
 
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-_DEEPEST = 6
-_FORMATS = {
-    "date": "2026-01-31",
-    "date-time": "2026-01-31T12:00:00Z",
-    "email": "someone@example.com",
-    "uuid": "123e4567-e89b-12d3-a456-426614174000",
-    "uri": "http://example.com/",
-    "ipv4": "192.0.2.1",
-    "byte": "bG9hZA==",
-}
+_FORM = "application/x-www-form-urlencoded"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def read(document: Any, title: str) -> Draft:
@@ -25,13 +21,12 @@ def read(document: Any, title: str) -> Draft:
     info = document.get("info") or {}
     draft = Draft(about=f"{info.get('title', title)}, {info.get('version', 'no version')}.", parts=[])
     draft.base_url = _base(document)
+    if draft.base_url is None or draft.base_url.startswith("/"):
+        draft.note(f"it names no host: give it with --url http://HOST{draft.base_url or ''}")
     reader = _Reader(document, draft)
     for path, item in (document.get("paths") or {}).items():
-        for method in _METHODS:
-            if isinstance(operation := (item or {}).get(method), dict):
-                shared = item.get("parameters") or []
-                draft.parts.append(reader.part(path, method, operation, shared))
-    if any(calls_in(part.calls)[0].method not in ("GET", "HEAD", "OPTIONS") for part in draft.parts):
+        reader.read(str(path), item)
+    if any(call.method not in _SAFE for call in draft.calls()):
         draft.note("some of these operations change data: leave out what the target must not do")
     return draft
 
@@ -43,126 +38,129 @@ def _base(document: Any) -> str | None:
             url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
         return url.rstrip("/") or None
     if "host" not in document:
-        return None
+        return str(document.get("basePath") or "").rstrip("/") or None
     scheme = (document.get("schemes") or ["http"])[0]
-    return f"{scheme}://{document['host']}{document.get('basePath', '')}".rstrip("/")
+    return f"{scheme}://{document['host']}{document.get('basePath') or ''}".rstrip("/")
 
 
 class _Reader:
-    """Knows the document, whose parts refer to each other."""
+    """Makes a part of the script for each operation."""
 
     def __init__(self, document: Any, draft: Draft) -> None:
         self._document = document
         self._draft = draft
+        self._schemas = Schemas(document, draft)
 
-    def part(self, path: str, method: str, operation: Any, shared: list[Any]) -> Part:
-        """One operation."""
-        options: dict[str, Any] = {}
-        found = [self._found(one) for one in [*shared, *(operation.get("parameters") or [])]]
-        parameters = {(one.get("in"), one.get("name")): one for one in found}
+    def read(self, path: str, item: Any) -> None:
+        """All operations of a path."""
+        item = self._schemas.found(item) or {}
+        for method in _METHODS:
+            if isinstance(operation := item.get(method), dict):
+                self._draft.parts.append(self._part(path, method, operation, item.get("parameters") or []))
+
+    def _part(self, path: str, method: str, operation: Any, shared: list[Any]) -> Part:
+        call = Call(method.upper(), path)
+        found = [self._schemas.found(one) for one in [*shared, *(operation.get("parameters") or [])]]
+        parameters = {(one.get("in"), str(one.get("name"))): one for one in found}
+        values: dict[str, object] = {}
+        fields: list[Field] = []
         for (place, name), one in parameters.items():
             if place == "body":
-                options["json"] = self._example(one.get("schema") or {})
-            elif place == "formData":
-                options.setdefault("data", {})[name] = self._value(one)
+                call.options["json"] = self._schemas.example(one.get("schema") or {})
             elif place == "path":
-                options.setdefault("path", {})[name] = self._value(one)
-            elif one.get("required") and place in ("query", "header"):
-                options.setdefault("params" if place == "query" else "headers", {})[name] = self._value(one)
-        self._put_body(options, self._found(operation.get("requestBody") or {}))
-        self._put_security(options, operation.get("security", self._document.get("security")) or [])
+                values[name] = self._schemas.value(one)
+            elif place == "formData" and (one.get("required") or one.get("type") == "file"):
+                filename = "file.bin" if one.get("type") == "file" else None
+                fields.append(Field(name, str(self._schemas.value(one)), filename))
+            elif one.get("required") and place in ("query", "header", "cookie"):
+                self._say(call, place, name, self._schemas.value(one))
+        self._fill(call, values)
+        consumed = operation.get("consumes") or self._document.get("consumes") or []
+        if any(field.filename for field in fields) or (fields and "multipart/form-data" in consumed):
+            put_form(self._draft, call.options, fields)
+        elif fields:
+            call.options["data"] = {field.name: field.content for field in fields}
+        self._put_body(call, self._schemas.found(operation.get("requestBody") or {}))
+        self._put_security(call, operation.get("security", self._document.get("security")) or [])
         codes = [str(code) for code in operation.get("responses") or {}]
-        status = next((int(code) for code in codes if code.isdigit() and 200 <= int(code) < 300), None)
+        call.status = next((int(code) for code in codes if code.isdigit() and 200 <= int(code) < 300), None)
         name = str(operation.get("operationId") or f"{method} {path}")
-        about = " ".join(str(operation.get("summary") or "").split())
-        return Part(name, [Call(method.upper(), path, options, status)], about[:100] or None)
+        return Part(name, [call], str(operation.get("summary") or "") or None)
 
-    def _found(self, one: Any) -> Any:
-        """What a reference leads to."""
-        for _ in range(_DEEPEST):
-            if not isinstance(one, dict) or "$ref" not in one:
-                return one
-            found: Any = self._document
-            for step in str(one["$ref"]).removeprefix("#/").split("/"):
-                found = (found or {}).get(step.replace("~1", "/").replace("~0", "~"))
-            one = found or {}
-        return {}
+    def _say(self, call: Call, place: str, name: str, value: object) -> None:
+        """A parameter that the operation must have."""
+        if place == "query":
+            call.options["params"] = {**_mapping(call.options.get("params")), name: value}
+        elif place == "cookie":
+            call.options["cookies"] = {**_mapping(call.options.get("cookies")), name: _text(value)}
+        else:
+            add_header(call.options, name, _text(value))
 
-    def _value(self, parameter: Any) -> Any:
-        if "example" in parameter:
-            return parameter["example"]
-        for example in (parameter.get("examples") or {}).values():
-            return self._found(example).get("value")
-        return self._example(parameter.get("schema") or parameter)
+    def _fill(self, call: Call, values: dict[str, object]) -> None:
+        """The path's own names, whether they are described or not."""
+        names = re.findall(r"\{([^{}]+)\}", call.url)
+        for name in names:
+            if name not in values:
+                self._draft.note(f"{call.url} does not say what {name} is: 1 stands there")
+        if names:
+            call.options = {"path": {name: values.get(name, 1) for name in names}, **call.options}
 
-    def _put_body(self, options: dict[str, Any], body: Any) -> None:
+    def _put_body(self, call: Call, body: Any) -> None:
         content = body.get("content") or {}
         for kind, media in content.items():
-            value = self._value(media)
-            if kind == "application/json" or kind.endswith("+json"):
-                options["json"] = value
-            elif kind == "application/x-www-form-urlencoded" and isinstance(value, dict):
-                options["data"] = value
+            value = self._schemas.value(media)
+            if kind == "application/json" or kind.endswith("+json") or kind == "*/*":
+                call.options["json"] = value
+                if kind.endswith("+json"):
+                    add_header(call.options, "Content-Type", kind)
+            elif kind == _FORM and isinstance(value, dict):
+                call.options["data"] = value
             elif kind == "multipart/form-data" and isinstance(value, dict):
-                options["files"] = {name: (None, str(one)) for name, one in value.items()}
+                files = self._schemas.files(media.get("schema") or {})
+                named = dict.fromkeys(files, "file.bin")
+                fields = [Field(name, _text(one), named.get(name)) for name, one in value.items()]
+                put_form(self._draft, call.options, fields)
             else:
                 continue
             return
         if content:
             kind = next(iter(content))
             self._draft.note(f"bodies of {kind} are made by hand: an example stands in their place")
-            options["headers"] = {**options.get("headers", {}), "Content-Type": kind}
-            options["content"] = str(self._value(content[kind]))
+            add_header(call.options, "Content-Type", kind)
+            call.options["content"] = _text(self._schemas.value(content[kind]))
 
-    def _put_security(self, options: dict[str, Any], wanted: list[Any]) -> None:
+    def _put_security(self, call: Call, wanted: list[Any]) -> None:
         schemes = (self._document.get("components") or {}).get("securitySchemes")
         schemes = schemes or self._document.get("securityDefinitions") or {}
         for name in wanted[0] if wanted else {}:
-            scheme = self._found(schemes.get(name) or {})
-            kind, place = scheme.get("type"), scheme.get("in")
-            if kind == "apiKey" and place in ("header", "query"):
-                pair = {scheme["name"]: self._draft.secret(str(scheme["name"]))}
-                where = "headers" if place == "header" else "params"
-                options[where] = {**options.get(where, {}), **pair}
-            elif kind == "basic" or (kind == "http" and scheme.get("scheme") == "basic"):
-                options["auth"] = ("user", self._draft.secret("password"))
-            elif kind in ("http", "oauth2", "openIdConnect"):
-                self._draft.secret("token")
-                options["headers"] = {
-                    **options.get("headers", {}),
-                    "Authorization": Code('f"Bearer {TOKEN}"'),
-                }
+            scheme = self._schemas.found(schemes.get(name) or {})
+            kind, place, draft = str(scheme.get("type")), scheme.get("in"), self._draft
+            word = str(scheme.get("scheme") or "bearer").lower() if kind == "http" else kind
+            if kind == "apiKey":
+                key = str(scheme.get("name") or name)
+                self._say(call, str(place), key, draft.secret(key))
+            elif word == "basic":
+                call.options["auth"] = basic(draft, "user")
+            elif word == "digest":
+                call.options["auth"] = digest(draft, "user")
+            elif word in ("bearer", "oauth2", "openIdConnect"):
+                call.options["auth"] = bearer(draft)
+            else:
+                draft.note(f"authorization by {word} was left out")
 
-    def _example(self, schema: Any, depth: int = 0) -> Any:
-        """A value that the schema allows, in the simplest way that is likely to be taken."""
-        schema = self._found(schema)
-        if not isinstance(schema, dict) or depth > _DEEPEST:
-            return None
-        for name in ("example", "default", "const"):
-            if name in schema:
-                return schema[name]
-        if schema.get("examples"):
-            return schema["examples"][0]
-        if schema.get("enum"):
-            return schema["enum"][0]
-        for name in ("oneOf", "anyOf"):
-            if schema.get(name):
-                return self._example(schema[name][0], depth + 1)
-        if schema.get("allOf"):
-            parts = [self._example(part, depth + 1) for part in schema["allOf"]]
-            return {name: value for part in parts if isinstance(part, dict) for name, value in part.items()}
-        kind = schema.get("type")
-        kind = kind[0] if isinstance(kind, list) and kind else kind
-        if kind == "object" or "properties" in schema:
-            required = schema.get("required") or list(schema.get("properties") or {})
-            known = schema.get("properties") or {}
-            return {name: self._example(known.get(name) or {}, depth + 1) for name in required}
-        if kind == "array":
-            return [self._example(schema.get("items") or {}, depth + 1)]
-        if kind in ("integer", "number"):
-            least = schema.get("minimum", 1)
-            return int(least) if kind == "integer" else least
-        if kind == "boolean":
-            return True
-        text = _FORMATS.get(str(schema.get("format")), "text")
-        return text.ljust(int(schema.get("minLength") or 0), "x")[: int(schema.get("maxLength") or 1000)]
+
+def _mapping(found: object) -> dict[str, object]:
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: object) -> object:
+    """Of a value where nothing but text will do; an expression stays one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (
+        str(value)
+        if isinstance(value, (int, float))
+        else flat(value)
+        if isinstance(value, (dict, list))
+        else value
+    )

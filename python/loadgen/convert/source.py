@@ -6,12 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH = 88
+SPREAD = object()  # the value of a key that is `**mapping`
 _STEP = 4
 
 
 @dataclass(frozen=True)
 class Code:
     """An expression as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A text of many lines, written as such; nothing else is in its statement."""
 
     text: str
 
@@ -27,6 +35,9 @@ class Invoke:
 
 def lay(before: str, node: object, after: str = "", indent: int = 0) -> list[str]:
     """The lines of `before`, the expression and `after`: one if that fits, else an item to a line."""
+    if isinstance(node, Lines):
+        text = node.text.replace("\\", "\\\\")
+        return [f'{before}"""\\', *f'{text}"""'.split("\n")]
     line = f"{' ' * indent}{before}{flat(node)}{after}"
     parts = _parts(node)
     if len(line) <= WIDTH or parts is None:
@@ -70,7 +81,11 @@ def _parts(node: object) -> tuple[str, list[tuple[str, object]], str] | None:
         given = [("", one) for one in node.given]
         return f"{node.name}(", given + [(f"{name}=", one) for name, one in node.named], ")"
     if isinstance(node, Mapping):
-        return "{", [(f"{flat(key)}: ", one) for key, one in node.items()], "}"
+        return (
+            "{",
+            [("", key) if one is SPREAD else (f"{flat(key)}: ", one) for key, one in node.items()],
+            "}",
+        )
     if isinstance(node, tuple):
         return "(", [("", one) for one in node], ")"
     if isinstance(node, Sequence) and not isinstance(node, (str, bytes)):

@@ -5,38 +5,53 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from loadgen.convert.draft import Call, Draft, Part, call_of, settle_base
+from loadgen.convert.calls import call_of, settle
+from loadgen.convert.draft import Call, Draft, Part
 from loadgen.errors import UsageError
 
-_TARGET = re.compile(r"([A-Z]+)\s+(\S+)\s*$")
+_TARGET = re.compile(r"([A-Z]+)\s+([a-zA-Z][\w+.-]*://\S+|/\S*)\s*$")
+# More than this nobody would write by hand.
+_MANY = 20
 
 
 def is_ours(text: str) -> bool:
     """Whether the first line that says something is a target's."""
-    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
-    return _TARGET.match(first) is not None or first.lstrip().startswith('{"method"')
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    if not first.startswith("{"):
+        return _TARGET.match(first) is not None
+    try:
+        found: dict[str, Any] = json.loads(first)
+    except ValueError:
+        return False
+    return {"method", "url"} <= found.keys()
 
 
 def read(text: str, title: str) -> Draft:
-    """A scenario of its own for each target: vegeta takes them in turns."""
+    """A scenario of its own for each target: vegeta takes them in turns. Of equal ones there is one."""
     draft = Draft(about="", parts=[])
-    reader = _from_json if text.lstrip().startswith("{") else _from_blocks
-    called = reader(text, draft)
-    settle_base(draft, called)
-    draft.about = (
-        f"{len(called)} targets of {draft.base_url}, each a scenario: as many of one as of the other."
-    )
-    draft.parts = [Part(f"{call.method} {call.url}", [call]) for _, call in called]
+    called = list((_from_json if text.lstrip().startswith("{") else _from_blocks)(text, draft))
+    settle(draft, called)
+    equal: dict[str, list[Call]] = {}
+    for _, call in called:
+        equal.setdefault(repr(call), []).append(call)
+    where = draft.base_url or "its target"
+    draft.about = f"{len(called)} targets of {where}, each a scenario: as many of one as of the other."
     if len(called) == 1:
-        draft.parts[0].name = title
-        draft.about = f"One target of {draft.base_url}."
+        draft.about = f"One target of {where}."
+    if len(called) > _MANY:
+        draft.note("so many targets need no script: loadgen blast --targets takes the file as it is")
+    for call, *again in equal.values():
+        name = title if len(called) == 1 else f"{call.method} {call.url}"
+        decorator = f"@scenario(weight={1 + len(again)})" if again else "@scenario"
+        draft.parts.append(Part(name, [call], decorator=decorator))
     return draft
 
 
-def _from_json(text: str, draft: Draft) -> list[tuple[str, Call]]:
-    called = []
+def _from_json(text: str, draft: Draft) -> Iterator[tuple[str, Call]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -44,10 +59,9 @@ def _from_json(text: str, draft: Draft) -> list[tuple[str, Call]]:
             one: Any = json.loads(line)
             body = base64.b64decode(one["body"]) if one.get("body") else None
             pairs = [(name, value) for name, values in (one.get("header") or {}).items() for value in values]
-            called.append(_with_bytes(draft, one["method"], one["url"], pairs, body))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"line {number}: not a target: {error}") from None
-    return called
+            yield _with_bytes(draft, one["method"], one["url"], pairs, body)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UsageError(f'line {number}: expected {{"method": …, "url": …}}') from None
 
 
 def _with_bytes(
@@ -61,37 +75,32 @@ def _with_bytes(
         return base, call
 
 
-def _from_blocks(text: str, draft: Draft) -> list[tuple[str, Call]]:
-    called = []
+def _from_blocks(text: str, draft: Draft) -> Iterator[tuple[str, Call]]:
     target: tuple[str, str] | None = None
     headers: list[tuple[str, str]] = []
     file: str | None = None
 
-    def end() -> None:
-        nonlocal target, file
+    def made() -> Iterator[tuple[str, Call]]:
         if target is not None:
             base, call = call_of(draft, *target, headers)
             if file is not None:
                 call.options["content"] = draft.file(file)
-            called.append((base, call))
-        target, file = None, None
-        headers.clear()
+            yield base, call
 
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
-        if not line or line.startswith("#"):
-            if not line:
-                end()
+        found = _TARGET.match(line)
+        if found or not line:
+            yield from made()
+            target, file = (found[1], found[2]) if found else None, None
+            headers.clear()
+        elif line.startswith("#"):
             continue
-        if found := _TARGET.match(line):
-            end()
-            target = (found[1], found[2])
-        elif line.startswith("@"):
+        elif line.startswith("@") and target is not None:
             file = line[1:].strip()
         elif ":" in line and target is not None:
             name, _, value = line.partition(":")
             headers.append((name.strip(), value.strip()))
         else:
             raise UsageError(f'line {number}: expected "METHOD URL", "Header: value" or "@file"')
-    end()
-    return called
+    yield from made()

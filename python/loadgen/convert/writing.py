@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
-from collections.abc import Mapping, Sequence
-from textwrap import wrap
+import unicodedata
+from collections.abc import Sequence
+from textwrap import shorten, wrap
 
 from loadgen.convert.draft import Block, Call, Draft, Line, Part
+from loadgen.convert.hoisting import hoist
 from loadgen.convert.source import WIDTH, Code, Invoke, lay
 
 _VERBS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -29,40 +32,48 @@ _ORDER = (
 
 def write(draft: Draft) -> str:
     """The whole file."""
-    _gather_headers(draft)
+    hoist(draft)
     lines = [*_docstring(draft), ""]
     lines += [f"import {module}" for module in sorted(draft.modules)]
     lines += [""] if draft.modules else []
     text = "".join(part.decorator for part in draft.parts) + str(draft.plan.get("stages"))
-    names = [*(["Plan", "Stage", "User"] if "Stage" in text else ["Plan", "User"]), *draft.names]
-    names += [name for name in ("once", "scenario") if f"@{name}" in text]
-    lines += [f"from loadgen import {', '.join(names)}", ""]
+    names = {"Plan", "User", *draft.names, *(["Stage"] if "Stage" in text else [])}
+    names |= {name for name in ("once", "scenario") if f"@{name}" in text}
+    # Classes come first, as import sorters have them.
+    lines += [f"from loadgen import {', '.join(sorted(names, key=lambda name: (name.islower(), name)))}", ""]
     for name, code in draft.constants.items():
         lines += lay(f"{name} = ", code)
     lines += [""] if draft.constants else []
-    taken: set[str] = {"plan", "user", "scenario"}
+    taken = {"plan", "user", *names, *draft.modules, *draft.constants}
     for part in draft.parts:
         lines += ["", *_scenario(part, taken), ""]
     return "\n".join([*lines, "", *_plan(draft)]) + "\n"
 
 
 def _docstring(draft: Draft) -> list[str]:
-    about = draft.about.replace("\\", "\\\\").replace('"""', "'''")
-    if not draft.notes:
-        return [f'"""{about}"""']
-    lines = [f'"""{about}', "", "What could not be kept:"]
+    about = [*wrap(_escaped(draft.about), WIDTH - len('"""."""'))]
+    if not draft.notes and len(about) == 1:
+        return [f'"""{about[0]}"""']
+    lines = [f'"""{about[0]}', *about[1:]]
+    if draft.notes:
+        lines += ["", "What could not be kept:"]
     for note in draft.notes:
-        text = note.replace("\\", "\\\\").replace('"""', "'''")
-        lines += wrap(text, WIDTH, initial_indent="- ", subsequent_indent="  ")
+        lines += wrap(_escaped(note), WIDTH, initial_indent="- ", subsequent_indent="  ")
     return [*lines, '"""']
+
+
+def _escaped(text: str) -> str:
+    """As it stands in a docstring. One that ends in a quote would end too soon."""
+    whole = " ".join(text.split()).replace("\\", "\\\\").replace('"""', "'''")
+    return f"{whole}." if whole.endswith('"') else whole
 
 
 def _scenario(part: Part, taken: set[str]) -> list[str]:
     name = identifier(part.name, taken)
     lines = [part.decorator, f"async def {name}(user: User) -> None:"]
     if part.about:
-        about = part.about.replace("\\", "\\\\").replace('"""', "'''")
-        lines += [f'    """{about}"""']
+        about = shorten(part.about, WIDTH - len('    """."""'), placeholder="…")
+        lines += [f'    """{_escaped(about)}"""']
     return lines + _statements(part.calls, 4)
 
 
@@ -115,34 +126,13 @@ def _plan(draft: Draft) -> list[str]:
     return lay("plan = ", Invoke("Plan", (), tuple(fields.items())))
 
 
-def _gather_headers(draft: Draft) -> None:
-    """Headers that every call has alike are said once."""
-    calls = draft.calls()
-    if len(calls) < 2:
-        return
-    first = calls[0].options.get("headers")
-    shared = dict(first) if isinstance(first, Mapping) else {}
-    for call in calls:
-        headers = call.options.get("headers")
-        has = headers if isinstance(headers, Mapping) else {}
-        shared = {name: value for name, value in shared.items() if has.get(name) == value}
-    if not shared:
-        return
-    draft.plan["headers"] = shared
-    for call in calls:
-        headers = call.options["headers"]
-        assert isinstance(headers, Mapping)
-        call.options["headers"] = {name: value for name, value in headers.items() if name not in shared}
-        if not call.options["headers"]:
-            del call.options["headers"]
-
-
-def identifier(text: str, taken: set[str]) -> str:
-    """A name for Python, in snake case, that nobody has yet."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
-    name = re.sub(r"[^0-9a-zA-Z]+", "_", words).strip("_").lower()[:50].strip("_") or "journey"
-    if name[0].isdigit() or keyword.iskeyword(name):
-        name = f"do_{name}"
+def identifier(text: str, taken: set[str], *, instead: str = "do_{}") -> str:
+    """A name for Python, in snake case, that nobody has yet; `instead` of one that Python has itself."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", unicodedata.normalize("NFKC", text))
+    name = re.sub(r"\W+", "_", words).strip("_").lower()[:50].strip("_") or "journey"
+    if keyword.iskeyword(name) or name in vars(builtins):
+        name = instead.format(name)
+    name = name if name.isidentifier() else f"do_{name}"
     free, number = name, 2
     while free in taken:
         free, number = f"{name}_{number}", number + 1

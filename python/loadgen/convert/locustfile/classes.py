@@ -123,6 +123,10 @@ class Classes:
                 group.values[member.target.id] = member.value
         return group
 
+    def group_of(self, node: ast.ClassDef, outer: Group | None) -> Group | None:
+        """What a class of the module, or of another class, was read as."""
+        return (self.groups if outer is None else outer.groups).get(node.name)
+
     def every(self) -> Iterator[Group]:
         """Nested ones too, each after its outer one."""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import copy
-from dataclasses import dataclass
 
-from loadgen.convert.edits import Text
 from loadgen.convert.locustfile.classes import name_of
+from loadgen.convert.locustfile.edits import Text
+from loadgen.convert.locustfile.layout import LaidCall, is_plain, quoted
 from loadgen.convert.locustfile.requests import request_parts
 from loadgen.convert.locustfile.scope import Piece, Scope, Script
-from loadgen.convert.source import WIDTH
 
 
 class Expressions:
@@ -120,54 +119,64 @@ class Expressions:
         if scope.is_request(node):
             self._request(node, None)
             return None
-        called = node.func
-        of = called.value if isinstance(called, ast.Attribute) else None
-        word = name_of(called)
-        if word == "total_seconds" and isinstance(of, ast.Attribute) and of.attr == "elapsed":
-            self.visit(of)
-            text.replace(text.end(of), text.end(node), "")
+        if self._says_otherwise(node):
             return None
-        if word == "failure" and isinstance(of, ast.Name) and len(node.args) == 1:
-            self.visit(node.args[0])
-            text.put(called, f"{user}.expect")
-            message = self._message(node.args[0])
-            text.put(node.args[0], f"False, {message}")
-            return None
-        if isinstance(called, ast.Name) and called.id in ("hasattr", "getattr") and len(node.args) > 1:
-            of, name, *rest = node.args
-            if scope.is_user(of) and isinstance(name, ast.Constant):
-                for one in rest:
-                    self.visit(one)
-                default = "".join(f", {text.now(one)}" for one in rest)
-                if called.id == "hasattr":
-                    text.put(node, f'"{name.value!s}" in {user}.data')
-                else:
-                    text.put(node, f'{user}.data.get("{name.value!s}"{default})')
-                return None
         awaited = scope.is_awaited(node)
         if scope.is_sleep(node) or scope.is_wait(node):
-            text.put(called, f"{user}.pause")
+            text.put(node.func, f"{user}.pause")
             if scope.is_wait(node) and not node.args:
                 text.put(node, self._awaited(node, self.wait or f"{user}.pause(1)"))
                 return None
         elif (piece := scope.callee(node)) is not None:
-            text.put(called, piece.name)
-            via_class = (
-                isinstance(called, ast.Attribute)
-                and isinstance(called.value, ast.Name)
-                and (called.value.id in self.script.classes.groups)
-            )
-            is_method = isinstance(called, ast.Attribute) and piece.receiver and not via_class
-            if is_method or piece.adds_user:
-                at = text.find("(", text.end(called)) + 1
-                text.insert(at, f"{user}, " if node.args or node.keywords else user)
+            self._call_of(piece, node)
         else:
-            self.visit(called)
+            self.visit(node.func)
         for one in [*node.args, *(word.value for word in node.keywords)]:
             self.visit(one)
         if awaited:
             self._await(node)
         return None
+
+    def _says_otherwise(self, node: ast.Call) -> bool:
+        """A call for which there are other words here: times, failures, attributes of the user."""
+        text, called = self.text, node.func
+        if isinstance(called, ast.Attribute):
+            of = called.value
+            if called.attr == "total_seconds" and isinstance(of, ast.Attribute) and of.attr == "elapsed":
+                self.visit(of)
+                text.replace(text.end(of), text.end(node), "")
+                return True
+            if called.attr == "failure" and isinstance(of, ast.Name) and len(node.args) == 1:
+                self.visit(node.args[0])
+                text.put(called, f"{self.script.user}.expect")
+                text.put(node.args[0], f"False, {self._message(node.args[0])}")
+                return True
+            return False
+        if name_of(called) not in ("hasattr", "getattr") or len(node.args) < 2:
+            return False
+        of, name, *rest = node.args
+        if not self.scope.is_user(of) or not isinstance(name, ast.Constant):
+            return False
+        for one in rest:
+            self.visit(one)
+        data = f"{self.script.user}.data"
+        default = "".join(f", {text.now(one)}" for one in rest)
+        is_asked = name_of(called) == "hasattr"
+        text.put(
+            node, f'"{name.value!s}" in {data}' if is_asked else f'{data}.get("{name.value!s}"{default})'
+        )
+        return True
+
+    def _call_of(self, piece: Piece, node: ast.Call) -> None:
+        """A method, or a function that needs one, is given the user; a method of a class had it."""
+        text, user, called = self.text, self.script.user, node.func
+        text.put(called, piece.name)
+        is_method = isinstance(called, ast.Attribute) and piece.receiver is not None
+        of = called.value if isinstance(called, ast.Attribute) else None
+        is_via_class = isinstance(of, ast.Name) and of.id in self.script.classes.groups
+        if (is_method and not is_via_class) or piece.adds_user:
+            at = text.find("(", text.end(called)) + 1
+            text.insert(at, f"{user}, " if node.args or node.keywords else user)
 
     def _await(self, node: ast.Call) -> None:
         if self._needs_parentheses(node):
@@ -203,7 +212,9 @@ class Expressions:
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         exploded = text.bytes[: text.end(node) - 1].rstrip().endswith(b",")
-        call = _Call(f"await {self.script.user}.{asked.method}(", asked.parts, text.comments(node), exploded)
+        call = LaidCall(
+            f"await {self.script.user}.{asked.method}(", asked.parts, text.comments(node), exploded
+        )
         # What follows the call in its line; of a `with` nothing does.
         after = len(text.line(node.end_lineno).encode()) - node.end_col_offset if stays else 0
         if not self._needs_parentheses(node):
@@ -225,7 +236,7 @@ class Expressions:
                 if after != before:
                     one.value, changed = ast.parse(after, mode="eval").body, True
         if changed:
-            self.text.put(node, _quoted(new))
+            self.text.put(node, quoted(new))
 
     def _converted(self, expression: str) -> str:
         """An expression's text in a text of its own."""
@@ -241,41 +252,3 @@ class Expressions:
         now = self.text.now(said)
         is_text = isinstance(said, (ast.JoinedStr, ast.BinOp)) or is_plain(said)
         return now if is_text else f"str({now})"
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A call as it will be written. `exploded` has a comma after its last argument: a line for each."""
-
-    head: str
-    parts: list[str]
-    comments: list[str]
-    exploded: bool
-
-    def laid(self, indent: int, beside: int) -> str:
-        """In one line if it fits beside what else is there."""
-        flat = f"{self.head}{', '.join(self.parts)})"
-        apart = bool(self.comments) or self.exploded
-        if not apart and (not self.parts or beside + len(flat.split("\n", maxsplit=1)[0]) <= WIDTH):
-            return flat
-        inner = " " * (indent + 4)
-        lines = [inner + ", ".join(self.parts)]
-        if apart or len(lines[0]) > WIDTH or "\n" in lines[0]:
-            lines = [inner + one for one in self.comments] + [f"{inner}{part}," for part in self.parts]
-        return "\n".join([self.head, *lines, f"{' ' * indent})"])
-
-
-def is_plain(node: ast.expr) -> bool:
-    """Text without values in it."""
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def _quoted(node: ast.JoinedStr) -> str:
-    """With double quotes around it where that says the same."""
-    text = ast.unparse(node)
-    swapped = text.translate(str.maketrans("'\"", "\"'"))
-    try:
-        same = ast.dump(ast.parse(swapped, mode="eval").body) == ast.dump(ast.parse(text, mode="eval").body)
-    except SyntaxError:
-        return text
-    return swapped if same and text.startswith("f'") else text

@@ -7,8 +7,8 @@ import builtins
 import keyword
 from collections import Counter
 
-from loadgen.convert.edits import Text
 from loadgen.convert.locustfile.classes import SETTINGS, Classes, Function, Group, name_of
+from loadgen.convert.locustfile.edits import Text
 from loadgen.convert.locustfile.headers import find_headers
 from loadgen.convert.locustfile.imports import Imports
 from loadgen.convert.locustfile.scope import VERBS, Piece, Scope, Script, colour

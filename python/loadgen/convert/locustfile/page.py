@@ -7,7 +7,7 @@ import builtins
 from dataclasses import dataclass
 from textwrap import wrap
 
-from loadgen.convert.edits import Text
+from loadgen.convert.locustfile.edits import Text
 from loadgen.convert.locustfile.imports import (
     Import,
     Imports,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from loadgen.convert.edits import Text
 from loadgen.convert.locustfile.classes import name_of
+from loadgen.convert.locustfile.edits import Text
 from loadgen.convert.locustfile.scope import VERBS, Piece, Script
 
 # By place, after the URL.
@@ -44,8 +44,13 @@ def request_parts(script: Script, piece: Piece, call: ast.Call, text: Text, name
     by_place = _GIVEN.get(method, ())
     if method == "request":
         first = given[0] if given else None
-        verb = first.value.lower() if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
-        if is_rest and verb in VERBS:
+        verb = (
+            first.value.lower() if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+        )
+        if verb == "":
+            script.note(f"line {call.lineno}: a request without a method: GET was taken")
+            verb, changed = "get", True
+        if verb in VERBS and (is_rest or changed):
             method, given = verb, given[1:]
             parts, given = [text.now(one) for one in given[:1]], given[1:]
         else:

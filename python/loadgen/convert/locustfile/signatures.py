@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from loadgen.convert.edits import Text
 from loadgen.convert.locustfile.classes import is_text
+from loadgen.convert.locustfile.edits import Text
 from loadgen.convert.locustfile.scope import Piece, Script
 
 

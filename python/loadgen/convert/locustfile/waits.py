@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from loadgen.convert.edits import Text
 from loadgen.convert.locustfile.classes import Function, Group, name_of
+from loadgen.convert.locustfile.edits import Text
 from loadgen.convert.locustfile.functions import Rewriter
 from loadgen.convert.locustfile.scope import Piece, Script
 

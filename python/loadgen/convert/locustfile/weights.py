@@ -6,8 +6,8 @@ from collections import defaultdict
 from fractions import Fraction
 from math import gcd, lcm
 
-from loadgen.convert.edits import Text
 from loadgen.convert.locustfile.classes import Classes, Function, Group, whole
+from loadgen.convert.locustfile.edits import Text
 from loadgen.convert.locustfile.scope import Script
 from loadgen.convert.locustfile.waits import Wait, wait_of
 

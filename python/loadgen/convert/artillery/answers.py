@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loadgen.convert.artillery_values import Names, taken_from_json
+from loadgen.convert.artillery.texts import taken_from_json
+from loadgen.convert.artillery.values import Names
 from loadgen.convert.draft import Block, Call, Draft, Line
 from loadgen.convert.source import Code, Invoke, flat, quoted
 from loadgen.importers.artillery.patterns import compile_pattern
@@ -51,7 +52,10 @@ class Answers:
             return [Line("", Invoke("user.expect", (Code(f"{code} == {wanted}"), f"{place}: match")))]
         if spec.get("strict") is False:
             self._draft.note(f"{place}: what is not there to capture fails the iteration, strict or not")
-        return [Line(f"{self._names.local(str(spec['as']))} = ", Code(code))] if spec.get("as") else []
+        if not spec.get("as"):
+            return []
+        local = self._names.local(str(spec["as"]))
+        return [Line(f"{local} = ", Code(code), sets=local)]
 
     def _source(self, spec: Mapping[str, Any]) -> str | None:
         if isinstance(spec.get("json"), str) and "{{" not in spec["json"]:

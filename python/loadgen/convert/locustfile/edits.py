@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import io
-import tokenize
 from collections import Counter
 from typing import Protocol
+
+from loadgen.convert.locustfile.tokens import tokens
 
 
 class Placed(Protocol):
@@ -28,7 +27,7 @@ class Text:
             self.starts.append(self.starts[-1] + len(line) + 1)
         self._edits: list[tuple[int, int, str]] = []
         self._dedents: Counter[int] = Counter()
-        self._inside, self._comments = _tokens(text)
+        self._inside, self._comments = tokens(text)
 
     def start(self, node: Placed) -> int:
         """Where a node begins."""
@@ -121,40 +120,3 @@ def _order(edit: tuple[int, int, str, int]) -> tuple[int, bool, int, int]:
     """Of those that begin alike: insertions as they came, then the widest, and of two the later one."""
     first, last, _, place = edit
     return (first, False, 0, place) if first == last else (first, True, -last, -place)
-
-
-def spaced(text: str) -> str:
-    """With spaces where lines begin with tabs, unless that changes what it says."""
-    if "\t" not in text:
-        return text
-    tree = ast.dump(ast.parse(text))
-    inside, _ = _tokens(text)
-    for width in (4, 8):
-        lines = []
-        for number, line in enumerate(text.split("\n"), 1):
-            bare = line if number in inside else line.lstrip(" \t")
-            lines.append(line[: len(line) - len(bare)].expandtabs(width) + bare)
-        try:
-            if ast.dump(ast.parse("\n".join(lines))) == tree:
-                return "\n".join(lines)
-        except SyntaxError:
-            continue
-    return text
-
-
-def _tokens(text: str) -> tuple[set[int], dict[int, str]]:
-    """Lines that begin inside a string, and comments by their lines."""
-    inside: set[int] = set()
-    comments: dict[int, str] = {}
-    opened: list[int] = []
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        name = tokenize.tok_name[token.type]
-        if name == "STRING":
-            inside.update(range(token.start[0] + 1, token.end[0] + 1))
-        elif name == "FSTRING_START":
-            opened.append(token.start[0])
-        elif name == "FSTRING_END":
-            inside.update(range(opened.pop() + 1, token.end[0] + 1))
-        elif name == "COMMENT":
-            comments[token.start[0]] = token.string
-    return inside, comments

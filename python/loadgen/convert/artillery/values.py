@@ -6,17 +6,15 @@ import keyword
 import re
 from typing import Any
 
+from loadgen.convert.artillery.texts import formatted, steps_of
 from loadgen.convert.draft import Draft
-from loadgen.convert.source import Code, quoted
+from loadgen.convert.source import Code
 from loadgen.convert.writing import identifier
-from loadgen.discreet import SECRET
 from loadgen.importers.artillery.expressions import compile_expression
 
 _TEMPLATE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _CALL = re.compile(r"(\$\w+)\s*\(\s*([\d\s,]*)\)")
 _ENVIRONMENT = re.compile(r"\$(?:env|processEnvironment)\.(\w+)")
-_PLAIN = re.compile(r"""\$?(?:\.?[A-Za-z_][\w-]*|\[\d+\]|\['[^'\]]+'\]|\["[^"\]]+"\])*""", re.ASCII)
-_NAME = re.compile(r"""\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^'\]]+)'\]|\["([^"\]]+)"\]""", re.ASCII)
 _CONDITION = re.compile(r'\s*("[^"\\]*"|\d+(?:\.\d+)?|[A-Za-z][\w.]*|==|!=|<=|>=|<|>|\(|\))')
 RESERVED = frozenset(
     {
@@ -54,7 +52,7 @@ class Names:
         """A variable of the scenario for a name of Artillery's: the same where it was set before."""
         found = self.known.get(name)
         if found is None or not found.isidentifier() or found.isupper():
-            found = identifier(name, self._taken)
+            found = identifier(name, self._taken, instead="{}_")
             self.known[name] = found
         return found
 
@@ -72,7 +70,7 @@ class Names:
             return "visitor"
         first = re.split(r"[.\[]", path)[0]
         rest = path[len(first) :]
-        steps = _steps(rest)
+        steps = steps_of(rest)
         if first in self.known and steps is not None:
             self.used.add(self.known[first])
             return self.known[first] + "".join(f"[{step}]" for step in steps)
@@ -177,53 +175,3 @@ class Names:
             self.draft.modules.add("os")
             self.draft.constants[name] = Code(f'os.environ.get("{constant}", "")')
         return name
-
-
-def formatted(pieces: list[tuple[str, str | None]]) -> Code:
-    """Texts with an expression behind each, the last without one, as one f-string."""
-    codes = [code.replace('"', "'") for _, code in pieces if code is not None]
-    bare = "".join(text for text, _ in pieces)
-    has_quotes = any("'" in code for code in codes)
-    if '"' in bare and (has_quotes or "'" in bare):
-        parts = []
-        for text, code in pieces:
-            parts += [quoted(text)] if text else []
-            parts += [f"str({code})"] if code is not None else []
-        return Code(" + ".join(parts))
-    mark = "'" if '"' in bare else '"'
-    made = ""
-    for text, code in pieces:
-        made += repr(f'{text}"')[1:-2].replace("\\'", "'").replace("{", "{{").replace("}", "}}")
-        if code is not None:
-            made += f"{{{code.replace(chr(34), chr(39))}}}"
-    return Code(f"f{mark}{made}{mark}")
-
-
-def taken_from_json(path: str) -> str | None:
-    """`$.items[0].id` as code that follows it; None where it is more than a plain path."""
-    head, star, tail = path.partition("[*]")
-    if star:
-        inner, found = _steps(head.removeprefix("$")), _steps(tail)
-        if inner is None or not found:
-            return None
-        items = "".join(f"[{one}]" for one in inner)
-        picked = "".join(f"[{one}]" for one in found)
-        return f"user.rng.choice(response.json(){items}){picked}"
-    steps = _steps(path.removeprefix("$"))
-    if steps is None:
-        return None
-    if steps and steps[-1] == '"length"':
-        return f"len(response.json(){''.join(f'[{one}]' for one in steps[:-1])})"
-    return "response.json()" + "".join(f"[{one}]" for one in steps)
-
-
-def _steps(path: str) -> list[str] | None:
-    """Subscripts, as Python writes them."""
-    if not _PLAIN.fullmatch(path):
-        return None
-    return [number or quoted(name or one or other) for name, number, one, other in _NAME.findall(path)]
-
-
-def is_secret(name: str, value: object) -> bool:
-    """Whether a value must not be copied: one that is written out, under such a name."""
-    return bool(SECRET.search(name)) and isinstance(value, (str, int)) and "{{" not in str(value)
