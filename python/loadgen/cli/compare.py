@@ -132,8 +132,8 @@ def read_runs(folders: Sequence[str]) -> list[StoredRun]:
 def _draw(
     path: Path, comparison: Comparison, earlier: Sequence[StoredRun], later: Sequence[StoredRun]
 ) -> None:
+    from loadgen.files import write_whole
     from loadgen.report.picture import draw
-    from loadgen.run_folder import write_whole
 
     try:
         write_whole(path, draw(comparison, earlier, later).encode())

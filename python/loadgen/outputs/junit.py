@@ -15,10 +15,10 @@ from xml.etree import ElementTree as ET
 
 from loadgen._engine import __version__
 from loadgen.errors import ExitCode
+from loadgen.files import write_whole
 from loadgen.outputs.file_at_end import FileAtEnd
 from loadgen.outputs.reading import shown_name
 from loadgen.report.text import measured, render
-from loadgen.run_folder import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

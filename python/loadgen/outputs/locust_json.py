@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from loadgen.files import write_whole
 from loadgen.outputs.locust_rows import times_of
 from loadgen.outputs.output import Output
 from loadgen.outputs.places import check_writable
-from loadgen.run_folder import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

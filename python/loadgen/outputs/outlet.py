@@ -74,16 +74,16 @@ class Outlet:
             return
         with self._news:
             self._ending = True
-            self._dropped += len(self._waiting)
+            late, self._dropped = bool(self._waiting), self._dropped + len(self._waiting)
             self._waiting.clear()
             self._news.notify()
         if self._thread.is_alive():
             self.output.abort()
             self._thread.join(1)
         with self._news:
-            if self._in_hand:
+            if late or self._in_hand:
                 self._fail("it did not answer in time")
-                self._dropped, self._in_hand = self._dropped + self._in_hand, 0
+            self._dropped, self._in_hand = self._dropped + self._in_hand, 0
         self._thread = None
 
     def news(self) -> str | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageError
@@ -99,8 +100,12 @@ class Outputs:
     async def drain(self) -> list[OutputResult]:
         """The load is over: until all is sent, or a few seconds have passed. What came of each."""
         await asyncio.to_thread(self._finish_reading)
-        waits = [asyncio.to_thread(outlet.drain, self._hurry) for outlet in self._outlets]
-        await asyncio.gather(*waits)
+        if self._outlets:
+            loop = asyncio.get_running_loop()
+            # A thread for each: the loop's own are few, and who comes late there would be waited for in turn.
+            with ThreadPoolExecutor(len(self._outlets)) as threads:
+                waits = [loop.run_in_executor(threads, outlet.drain, self._hurry) for outlet in self._outlets]
+                await asyncio.gather(*waits)
         return [outlet.result() for outlet in self._outlets if outlet.output.live]
 
     def _finish_reading(self) -> None:
