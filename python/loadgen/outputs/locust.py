@@ -89,7 +89,9 @@ class LocustCsv(Output):
         total, interval = progress.total, progress.interval
         counters = total.counters if label is None else total.label_counters(label)
         requests, failures = counters["ok"] + counters["failed"], counters["failed"]
-        window = self._windows.setdefault(label or "", deque([(0.0, 0, 0)]))
+        # Of a name that has just come up there was nothing before, however long the run has lasted.
+        since_s = max(0.0, progress.elapsed_s - WINDOW_S)
+        window = self._windows.setdefault(label or "", deque([(since_s, 0, 0)]))
         while len(window) > 1 and window[1][0] <= progress.elapsed_s - WINDOW_S:
             window.popleft()
         at_s, requests_before, failures_before = window[0]
