@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
+from loadgen.percentile import percent_of, samples_needed
+from loadgen.thresholds import Threshold, parse_threshold
 from loadgen.units import quoted
 
 if TYPE_CHECKING:

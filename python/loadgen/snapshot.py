@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from loadgen.thresholds import percent_of, samples_needed
+from loadgen.percentile import percent_of, samples_needed
 
 Infinite = Literal["inf"]  # JSON has no infinity
 Milliseconds = float | Infinite | None

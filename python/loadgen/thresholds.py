@@ -31,15 +31,17 @@ It knows the figures of a run, not where they come from.
 
 from __future__ import annotations
 
-import math
 import operator
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from loadgen.error_kinds import ERROR_WORDS
+from loadgen.percentile import percent_of
 from loadgen.units import (
     format_count,
     format_duration,
@@ -257,7 +259,8 @@ def _is_check(metric: str) -> bool:
 
 
 def _is_count(metric: str) -> bool:
-    return metric in _COUNTS or metric == "errors" or metric.startswith("errors.")
+    of_errors, dot, kind = metric.partition(".")
+    return metric in _COUNTS or (of_errors == "errors" and (not dot or kind in ERROR_WORDS))
 
 
 def _of_script(label: str | None, metric: str, value: str) -> tuple[str, float, Scale] | None:
@@ -308,12 +311,20 @@ def _latency(metric: str) -> tuple[str, str] | None:
     return kind, statistic
 
 
+def _unknown_error(kind: str) -> str:
+    near = get_close_matches(kind, ERROR_WORDS, n=1)
+    meant = f', did you mean "{near[0]}"?' if near else f": there are {', '.join(ERROR_WORDS)}"
+    return f"no error is called {quoted(kind)}{meant}"
+
+
 def _metric(metric: str, value: str) -> tuple[str, float, Scale]:
     if metric == "rate":
         return metric, parse_rate(value), "per_second"
     if metric in _COUNTS:
         return metric, parse_count(value, at_least=0), "count"
-    if metric == "errors" or metric.startswith("errors."):
+    if metric.startswith("errors.") and not _is_count(metric):
+        raise ValueError(_unknown_error(metric.removeprefix("errors.")))
+    if _is_count(metric):
         share = _share(value)
         if share is not None:
             return metric, share, "share"
@@ -332,26 +343,3 @@ def _metric(metric: str, value: str) -> tuple[str, float, Scale]:
         # Elsewhere a plain number is seconds; here people would mean milliseconds as often as not.
         raise ValueError(f'{metric}: expected a duration with its unit such as "250ms", got {quoted(value)}')
     return ".".join(latency), parse_duration_ns(value) / 1e6, "ms"
-
-
-def percent_of(statistic: str) -> float:
-    """`p99` is 99, `p99.9` and `p999` are 99.9, `p9999` is 99.99."""
-    match = re.fullmatch(r"p(\d\d?)(?:\.(\d+))?|p(9\d)(\d+)", statistic, re.ASCII)
-    if match is None:
-        raise ValueError(f"not a percentile: {statistic}")
-    whole, fraction = match[1] or match[3], match[2] or match[4]
-    percent = float(f"{whole}.{fraction or 0}")
-    if not 0 < percent < 100:
-        raise ValueError(f"not a percentile: {statistic}")
-    return percent
-
-
-def samples_needed(percent: float) -> int:
-    """How many samples a percentile needs before a two-sided 95 % confidence interval for it exists.
-
-    The interval's upper end is an order statistic, so it exists once p^n <= 0.025: 368 samples for p99, 3,688
-    for p99.9, 36,887 for p99.99. Below the median it is the lower end that is missing, hence the larger of p
-    and 1 - p.
-    """
-    share = max(percent, 100 - percent) / 100
-    return math.ceil(math.log(0.025) / math.log(share))

@@ -11,7 +11,7 @@ import msgspec
 
 from loadgen.cli.options import TOLERANCE, option
 from loadgen.errors import UsageError
-from loadgen.thresholds import percent_of
+from loadgen.percentile import percent_of
 from loadgen.units import quoted
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from loadgen.error_kinds import ERROR_WORDS
 from loadgen.files import write_whole
 from loadgen.outputs.cells import csv_line
 from loadgen.outputs.locust_rows import percentiles_of, times_of
 from loadgen.outputs.output import Output
 from loadgen.outputs.places import check_writable, parse_file
-from loadgen.report.words import ERROR_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from loadgen.error_kinds import ERROR_WORDS
 from loadgen.machine import Finding
 from loadgen.report.percentiles import Point
 from loadgen.report.series import Column
 from loadgen.report.shown import document, shown
 from loadgen.report.text import measured
-from loadgen.report.words import ERROR_WORDS, changed_by_hand, headline, trust
+from loadgen.report.words import changed_by_hand, headline, trust
 from loadgen.result import LabelResult, Metric, Requests, Result, ScriptErrorGroup
 from loadgen.snapshot import Latency, Milliseconds
 from loadgen.thresholds import Outcome

@@ -6,15 +6,17 @@ import math
 from pathlib import Path
 
 from loadgen.engine_plan import OpenLoad
+from loadgen.error_kinds import ERROR_WORDS
 from loadgen.errors import ExitCode
+from loadgen.percentile import percent_of, samples_needed
 from loadgen.report import script as of_script
 from loadgen.report import sockets as of_sockets
 from loadgen.report.columns import cut_middle, fitted, pad, width_of
 from loadgen.report.latencies import footnotes, latency_rows
-from loadgen.report.words import ERROR_WORDS, changed_by_hand, trust
+from loadgen.report.words import changed_by_hand, trust
 from loadgen.result import Result, ThresholdResult
 from loadgen.snapshot import Latency
-from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
+from loadgen.thresholds import Threshold, parse_threshold
 from loadgen.units import (
     counted,
     format_bytes,
