@@ -93,3 +93,8 @@ def descriptor_of(path: Path) -> int | None:
     """Of a path that stands for something that is open already."""
     match = _DESCRIPTOR.fullmatch(str(path))
     return int(match[1]) if match else _STREAMS.get(str(path))
+
+
+def text_of(path: Path) -> str:
+    """A path for JSON and its like: bytes in it that are no UTF-8 are shown as escapes."""
+    return str(path).encode(errors="backslashreplace").decode()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from loadgen.errors import ExitCode, LoadgenError, UsageError
+from loadgen.files import text_of
 from loadgen.find_max import JUDGED, Probe, settle_s
 from loadgen.loads import MAX_SEED
 from loadgen.outputs.outputs import Outputs
@@ -76,7 +77,7 @@ class Prober:
             errors=failed / of_all if of_all else 0.0,
             over=[over for over, _ in counts],
             of=[of for _, of in counts],
-            folder=str(folder),
+            folder=text_of(folder),
         )
 
     def _check_whole(self, counts: Sequence[tuple[int, int]], result: Result) -> None:

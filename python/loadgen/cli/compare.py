@@ -46,7 +46,7 @@ class _SeveralBaselines(click.Command):
         spread, taking = [], False
         for index, word in enumerate(args):
             if word.startswith("-"):
-                taking = word == "--baseline"
+                taking = word == "--baseline" or word.startswith("--baseline=")
             elif taking and args[index - 1] != "--baseline":
                 spread.append("--baseline")
             spread.append(word)
@@ -126,7 +126,7 @@ def read_runs(folders: Sequence[str]) -> list[StoredRun]:
     """All that they hold."""
     from loadgen.stored_run import find_runs
 
-    return [read_run(path) for folder in folders for path in find_runs(Path(folder))]
+    return [read_run(path) for path in find_runs([Path(folder) for folder in folders])]
 
 
 def _draw(
