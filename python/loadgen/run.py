@@ -218,7 +218,8 @@ class Conductor:
         asyncio.get_running_loop().call_soon(self._tell_early, load)  # after the start has been told
         evidence = await load.play()
         self._is_over = True
-        received = await self._outputs.drain()
+        # Who asked it to end may have given it ten seconds, and the summary is not written yet.
+        received = await self._outputs.drain(linger=not evidence.interrupted)
         self._tell_of_failure()
         workers = [
             WorkerEnd(index=worker.index, pid=worker.pid, exit=worker.exit, lost=worker.state == "lost")

@@ -31,12 +31,21 @@ class Lingering(Output):
         return True
 
 
-def test_all_are_waited_for_at_once() -> None:
-    together = threading.Barrier(MANY)
-    made = [Lingering(together) for _ in range(MANY)]
+def drained(made: list[Lingering], *, linger: bool) -> int:
     outputs = Outputs(made)
     plan = Plan(rate=1, workers=1).compile()
     outputs.begin(Opening(plan=plan, note=None, started_at=0, monotonic_ns=0))
-    told = asyncio.run(outputs.drain())
+    told = asyncio.run(outputs.drain(linger=linger))
     outputs.close()
-    assert len(told) == MANY and all(one.gone for one in made)
+    return len(told)
+
+
+def test_all_are_waited_for_at_once() -> None:
+    together = threading.Barrier(MANY)
+    made = [Lingering(together) for _ in range(MANY)]
+    assert drained(made, linger=True) == MANY and all(one.gone for one in made)
+
+
+def test_where_nobody_shall_linger_nobody_is_asked() -> None:
+    alone = Lingering(threading.Barrier(2))
+    assert drained([alone], linger=False) == 1 and not alone.gone
