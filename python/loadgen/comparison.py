@@ -169,10 +169,12 @@ def _labels(runs: Sequence[StoredRun]) -> set[str]:
 
 
 def _common_labels(runs: Sequence[StoredRun]) -> list[str]:
-    """In the order of the first run. A single one is the whole run once more."""
+    """In the order of the first run. A single one of requests is the whole run once more."""
     everywhere = set.intersection(*({row.label for row in run.summary.labels} for run in runs))
-    common = [row.label for row in runs[0].summary.labels if row.label in everywhere]
-    return common if len(_labels(runs)) > 1 else []
+    common = [row for row in runs[0].summary.labels if row.label in everywhere]
+    if len(_labels(runs)) == 1 and all(row.kind in ("request", "operation") for row in common):
+        return []
+    return [row.label for row in common]
 
 
 def _differences(baseline: Sequence[StoredRun], runs: Sequence[StoredRun]) -> list[PlanDifference]:

@@ -101,6 +101,17 @@ def test_a_slower_label_is_found_among_the_others(loadgen: Loadgen, tmp_path: Pa
     assert "only in the run:\n  new" in ended.stdout
 
 
+def test_iterations_without_requests_are_compared(loadgen: Loadgen, tmp_path: Path) -> None:
+    """A single label of requests would be the whole run once more; one of iterations is not."""
+    folders = [run(tmp_path / "before", 1), run(tmp_path / "after", 2, 50.0)]
+    assert "GET /\n" not in loadgen("compare", *map(str, folders)).stdout
+    for folder in folders:
+        summary = json.loads((folder / "summary.json").read_text())
+        summary["labels"][0]["kind"] = "iteration"
+        (folder / "summary.json").write_text(json.dumps(summary))
+    assert "GET /\n" in loadgen("compare", *map(str, folders)).stdout
+
+
 def test_an_invalid_run_tells_nothing(loadgen: Loadgen, tmp_path: Path) -> None:
     before, after = run(tmp_path / "before", 1), run(tmp_path / "after", 2, 50.0, verdict="invalid")
     ended = loadgen("compare", str(before), str(after))
