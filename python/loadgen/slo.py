@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from loadgen.percentile import percent_of, samples_needed
-from loadgen.thresholds import Threshold, parse_threshold
+from loadgen.threshold_grammar import parse_threshold
+from loadgen.thresholds import Threshold
 from loadgen.units import quoted
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from loadgen.report.latencies import footnotes, latency_rows
 from loadgen.report.words import changed_by_hand, trust
 from loadgen.result import Result, ThresholdResult
 from loadgen.snapshot import Latency
-from loadgen.thresholds import Threshold, parse_threshold
+from loadgen.threshold_grammar import parse_threshold
+from loadgen.thresholds import Threshold
 from loadgen.units import (
     counted,
     format_bytes,
