@@ -65,7 +65,7 @@ def test_a_disk_that_fills_up_takes_nothing_of_what_was_written(
     folder = tmp_path / "run"
     started = loadgen.start(
         *("blast", target.url, "--tps", "11", "--duration", "800ms"),
-        *("--out", str(folder), "--summary-json", "-"),
+        *("--out", str(folder), "--summary-json", "-", "--output", "junit=/dev/stderr"),
     )
     target.wait_for_requests(2)
     written = len((folder / "latency.hlog").read_bytes())
@@ -73,6 +73,7 @@ def test_a_disk_that_fills_up_takes_nothing_of_what_was_written(
     result = started.wait()
     assert result.exit_code == 2, result
     assert f"{folder} could not be written" in result.stderr, result
+    assert '<error message="the record of the run is incomplete"' in result.stderr, result
     assert "response" in result.stderr, "the table goes where the summary does not"
     summary = json.loads(result.stdout)
     assert summary["requests"]["status"] == {"200": 9} == {"200": target.requests()["total"]}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from loadgen.result import Result, ThresholdResult
 
 _REASONS = {
+    ExitCode.UNUSABLE: "the record of the run is incomplete",
     ExitCode.INVALID: "the numbers cannot be relied on",
     ExitCode.UNREACHABLE: "the target could not be reached",
     ExitCode.SCRIPT_FAILED: "the script's own errors stopped the run",
