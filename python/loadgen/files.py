@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import secrets
+import select
 from io import FileIO
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,10 @@ def write_all(file: FileIO, data: bytes) -> None:
     """All of it, in as many pieces as the system wants."""
     left = memoryview(data)
     while left:
-        left = left[file.write(left) :]
+        written: int | None = file.write(left)
+        if written is None:  # whoever opened it before us does not want to wait for it; we do
+            select.select([], [file], [])
+        left = left[written or 0 :]
 
 
 def write_whole(path: Path, data: bytes) -> None:

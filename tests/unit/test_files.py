@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from io import FileIO
 from pathlib import Path
 
@@ -72,6 +73,21 @@ def test_what_is_open_already_is_written_where_it_stands(tmp_path: Path) -> None
             again.write(b"four ")
         file.write("five")
     assert (tmp_path / "file").read_text() == "one two three four five"
+
+
+def test_a_reader_that_is_slow_gets_all_of_it() -> None:
+    """Whoever started us may have made the standard output one that never waits."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    data = bytes(range(256)) * 4000
+    read: list[bytes] = []
+    with open(reader, "rb") as end:  # noqa: PTH123 - a descriptor
+        thread = threading.Thread(target=lambda: read.append(end.read()))
+        thread.start()
+        write_whole(Path(f"/dev/fd/{writer}"), data)
+        os.close(writer)
+        thread.join()
+    assert read == [data]
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,8 @@ class LabelFigures(Generic[L_co]):
     bytes_received: int
     status: Mapping[str, int]
     errors: Mapping[str, int]
-    ends: Mapping[
-        tuple[str, str], int
-    ]  # each that ended once: by its status, or its kind of error, or neither
+    # Each that ended, once: by its status and its kind of error, of which it has one or neither.
+    ends: Mapping[tuple[str, str], int]
     response: L_co
     service: L_co
     lateness: L_co
