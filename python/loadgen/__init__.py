@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from loadgen._engine import Response
     from loadgen._engine import __version__ as __version__
     from loadgen.auth import Bearer, DigestAuth
+    from loadgen.circuit import Breaker
     from loadgen.data import csv_rows, json_rows
     from loadgen.errors import (
         ControlRefused,
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from loadgen.plan import Plan
-    from loadgen.policy import Breaker, Retry
     from loadgen.result import Result
+    from loadgen.retry import Retry
     from loadgen.run import run
     from loadgen.scenario import once, scenario, session
     from loadgen.shapes import Stage
@@ -66,12 +67,12 @@ __all__ = [
 
 _HOME = dict.fromkeys(__all__, "loadgen.errors") | {
     "Bearer": "loadgen.auth",
-    "Breaker": "loadgen.policy",
+    "Breaker": "loadgen.circuit",
     "DigestAuth": "loadgen.auth",
     "Plan": "loadgen.plan",
     "Response": "loadgen._engine",
     "Result": "loadgen.result",
-    "Retry": "loadgen.policy",
+    "Retry": "loadgen.retry",
     "Sockets": "loadgen.sockets",
     "Stage": "loadgen.shapes",
     "User": "loadgen.user",

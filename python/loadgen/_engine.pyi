@@ -11,7 +11,7 @@ from typing_extensions import disjoint_base
 
 from loadgen.auth import Bearer, DigestAuth
 from loadgen.headers import Headers
-from loadgen.policy import Retry
+from loadgen.retry import Retry
 
 __all__ = [
     "HAS_HTTP3",

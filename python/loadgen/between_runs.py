@@ -8,8 +8,8 @@ import numpy as np
 
 from loadgen import rank_test
 from loadgen.difference import Difference, Unit
+from loadgen.percentile import percent_of, samples_needed
 from loadgen.stored_run import StoredRun
-from loadgen.thresholds import percent_of, samples_needed
 from loadgen.units import counted, format_count
 
 _SEED = 1

@@ -14,12 +14,50 @@ Closed: everything passes. Open: nothing is sent. Half-open: `half_open` probes 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from msgspec import Struct
+
+from loadgen.policy_fields import check_count, check_number, check_wait
 from loadgen.units import counted, format_duration
 
-if TYPE_CHECKING:
-    from loadgen.policy import BreakerPlan
+MAX_WINDOW = 1_000_000
+
+
+class BreakerPlan(Struct, frozen=True, forbid_unknown_fields=True):
+    """`Breaker` as workers and plan.json know it."""
+
+    failures: float
+    over: int
+    open_for_ns: int
+    half_open: int
+
+
+class Breaker(Struct, frozen=True, kw_only=True):
+    """Leave a target alone for a while when too many requests fail. Each worker judges each origin by itself.
+
+    A failure is a request without an answer, or with a status of 500 and above.
+    """
+
+    failures: float = 0.5  # this share ...
+    over: int = 20  # ... of so many requests
+    open_for: str | float = "5s"
+    half_open: int = 1  # so many probes after it; all must succeed
+
+    def __post_init__(self) -> None:
+        self.compile()
+
+    def compile(self) -> BreakerPlan:
+        """The struct of plan.json. Raises ValueError where a field cannot be used."""
+        failures = check_number("failures", self.failures, 0, 1)
+        if failures == 0:
+            raise ValueError("failures: expected a share above 0 such as 0.5, got 0")
+        return BreakerPlan(
+            failures=failures,
+            over=check_count("over", self.over, MAX_WINDOW),
+            open_for_ns=check_wait("open_for", self.open_for),
+            half_open=check_count("half_open", self.half_open, MAX_WINDOW),
+        )
 
 
 class Circuit:

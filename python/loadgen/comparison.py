@@ -23,6 +23,7 @@ from loadgen.between_runs import differences_between
 from loadgen.bootstrap import LEVEL
 from loadgen.difference import Difference, Unit
 from loadgen.errors import ExitCode
+from loadgen.files import text_of
 from loadgen.plan_difference import PlanDifference, differences
 from loadgen.result import Verdict
 from loadgen.snapshot import Milliseconds, milliseconds
@@ -115,7 +116,7 @@ def compare(
     for difference in found:
         judged[difference.label].append(_judge(difference, tolerance))
     compared = [LabelComparison(label=label, figures=figures) for label, figures in judged.items()]
-    invalid = [str(run.path) for run in (*baseline, *runs) if _tells_nothing(run)]
+    invalid = [text_of(run.path) for run in (*baseline, *runs) if _tells_nothing(run)]
     return Comparison(
         exit_code=_exit_code(compared, invalid),
         method="within-run" if within else "between-run",
@@ -154,7 +155,7 @@ def _tells_nothing(run: StoredRun) -> bool:
 def _side(run: StoredRun) -> Side:
     summary = run.summary
     return Side(
-        folder=str(run.path),
+        folder=text_of(run.path),
         started_at=summary.started_at,
         verdict=summary.verdict,
         generator=summary.generator.verdict,
@@ -168,10 +169,12 @@ def _labels(runs: Sequence[StoredRun]) -> set[str]:
 
 
 def _common_labels(runs: Sequence[StoredRun]) -> list[str]:
-    """In the order of the first run. A single one is the whole run once more."""
+    """In the order of the first run. A single one of requests is the whole run once more."""
     everywhere = set.intersection(*({row.label for row in run.summary.labels} for run in runs))
-    common = [row.label for row in runs[0].summary.labels if row.label in everywhere]
-    return common if len(_labels(runs)) > 1 else []
+    common = [row for row in runs[0].summary.labels if row.label in everywhere]
+    if len(_labels(runs)) == 1 and all(row.kind in ("request", "operation") for row in common):
+        return []
+    return [row.label for row in common]
 
 
 def _differences(baseline: Sequence[StoredRun], runs: Sequence[StoredRun]) -> list[PlanDifference]:

@@ -36,7 +36,8 @@ from loadgen.plan_request import (
 )
 from loadgen.plan_script import script_fields
 from loadgen.targets import read_targets
-from loadgen.thresholds import Threshold, parse_threshold
+from loadgen.threshold_grammar import parse_threshold
+from loadgen.thresholds import Threshold
 from loadgen.units import counted, quoted
 from loadgen.url import Url, parse_url
 from loadgen.wiring import parse_resolutions

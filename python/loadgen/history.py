@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from loadgen.files import text_of
 from loadgen.result import Verdict
 from loadgen.snapshot import Milliseconds
 from loadgen.stored_run import StoredRun, finished_runs
@@ -45,15 +46,12 @@ class History(Struct, frozen=True, kw_only=True):
 def read_history(folders: Sequence[Path]) -> History:
     """Each folder is a run's, or one that holds several. Raises UsageError where there is no run in one."""
     groups: dict[tuple[str, str], list[PastRun]] = {}
-    unfinished = 0
-    for folder in folders:
-        runs, others = finished_runs(folder)
-        unfinished += others
-        for run in runs:
-            groups.setdefault((run.summary.name, run.summary.load), []).append(_past(run))
+    runs, unfinished = finished_runs(folders)
+    for run in runs:
+        groups.setdefault((run.summary.name, run.summary.load), []).append(_past(run))
     found = [
-        Group(name=name, load=load, runs=sorted(runs, key=lambda run: run.started_at))
-        for (name, load), runs in groups.items()
+        Group(name=name, load=load, runs=sorted(past, key=lambda run: run.started_at))
+        for (name, load), past in groups.items()
     ]
     return History(groups=sorted(found, key=lambda group: group.runs[-1].started_at), unfinished=unfinished)
 
@@ -62,7 +60,7 @@ def _past(run: StoredRun) -> PastRun:
     summary = run.summary
     response = summary.latency.response
     return PastRun(
-        folder=str(run.path),
+        folder=text_of(run.path),
         started_at=summary.started_at,
         verdict=summary.verdict,
         exit_code=summary.exit_code,

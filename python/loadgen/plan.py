@@ -18,7 +18,8 @@ from loadgen.targets import read_targets
 
 if TYPE_CHECKING:
     from loadgen.auth import Bearer, DigestAuth
-    from loadgen.policy import Breaker, Retry
+    from loadgen.circuit import Breaker
+    from loadgen.retry import Retry
 
 
 class Plan(Discreet, frozen=True, kw_only=True):

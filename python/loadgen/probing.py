@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from loadgen.errors import ExitCode, LoadgenError, UsageError
+from loadgen.files import text_of
 from loadgen.find_max import JUDGED, Probe, settle_s
 from loadgen.loads import MAX_SEED
 from loadgen.outputs.outputs import Outputs
 from loadgen.plan import Plan
 from loadgen.run import Conductor, see_through
-from loadgen.slo import Condition
+from loadgen.slo import Condition, parse_slo
 from loadgen.snapshot import Milliseconds, milliseconds
 from loadgen.units import quoted
 from loadgen.windows import LATE_NS
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from loadgen._engine import Snapshot
     from loadgen.progress import Event, Opening, Progress
     from loadgen.result import Result
+
+
+_ERRORS = parse_slo("errors < 1%")[0]  # for the table, whatever was asked
 
 
 class Prober:
@@ -48,12 +52,12 @@ class Prober:
         began = time.monotonic()
         conductor = Conductor(plan, folder, Outputs([]), [watcher])
         result = see_through(conductor)
-        total = watcher.whole()
-        counts = [condition.count(total) if total else (0, 0) for condition in self._conditions]
+        total, end = watcher.whole(), watcher.last
+        counts = [condition.count(total, end) if total and end else (0, 0) for condition in self._conditions]
         if result.exit_code in JUDGED:
             self._check_whole(counts, result)
         response = total.histogram("response") if total else None
-        ended = total.counters["ok"] + total.counters["failed"] if total else 0
+        failed, of_all = _ERRORS.count(total, end) if total and end else (0, 0)
         return Probe(
             rate_per_s=rate,
             achieved_per_s=result.achieved_rate_per_s,
@@ -70,10 +74,10 @@ class Prober:
             reasons=[*result.generator.reasons, *_stopped(result)],
             p50_ms=_ms(response.percentile(50) if response else None),
             p99_ms=_ms(response.percentile(99) if response else None),
-            errors=total.counters["failed"] / ended if total and ended else 0.0,
+            errors=failed / of_all if of_all else 0.0,
             over=[over for over, _ in counts],
             of=[of for _, of in counts],
-            folder=str(folder),
+            folder=text_of(folder),
         )
 
     def _check_whole(self, counts: Sequence[tuple[int, int]], result: Result) -> None:
@@ -115,11 +119,11 @@ class _Watcher:
     def __init__(self, before_s: float) -> None:
         self._before_s = before_s
         self._settled: Snapshot | None = None
-        self._end: Snapshot | None = None
+        self.last: Snapshot | None = None
 
     def progress(self, progress: Progress) -> None:
         """The run's own ticks will do."""
-        self._end = progress.total
+        self.last = progress.total
         if (
             self._settled is None
             and progress.phase == "load"
@@ -129,7 +133,7 @@ class _Watcher:
 
     def whole(self) -> Snapshot | None:
         """All that counts, with what came in the drain; None where the run ended before."""
-        return self._end.since(self._settled) if self._settled and self._end else None
+        return self.last.since(self._settled) if self._settled and self.last else None
 
     def begin(self, opening: Opening) -> None:
         """Nothing to keep yet."""

@@ -219,7 +219,8 @@ class Conductor:
         asyncio.get_running_loop().call_soon(self._tell_early, load)  # after the start has been told
         evidence = await load.play()
         self._is_over = True
-        received = await self._outputs.drain()
+        # Who asked it to end may have given it ten seconds, and the summary is not written yet.
+        received = await self._outputs.drain(linger=not evidence.interrupted)
         load.control.detach()
         self._tell_of_failure()
         workers = [
@@ -227,7 +228,7 @@ class Conductor:
             for worker in crew.workers
         ]
         result, wrong = conclude_run(plan, schedule, evidence, workers, self._news, self._deliveries)
-        result = msgspec.structs.replace(result, outputs=received)
+        result = self._with_record(msgspec.structs.replace(result, outputs=received))
         for identity in wrong:
             load.tell("books_wrong", f"the books do not balance: {identity}")
         for state in failed_at_the_end(plan, evidence, result):
@@ -238,9 +239,12 @@ class Conductor:
         self._tell_of_failure()
         if self._folder and self._folder.missing_report:
             self._tell("no_report", f"report.html was not written: {self._folder.missing_report}")
-        # A run whose record is incomplete has not passed, whatever it showed.
+        return self._with_record(result)
+
+    def _with_record(self, result: Result) -> Result:
+        """A run whose record is incomplete has not passed, whatever it showed."""
         if self._failure and result.exit_code == ExitCode.PASSED:
-            result = msgspec.structs.replace(result, exit_code=int(ExitCode.UNUSABLE))
+            return msgspec.structs.replace(result, exit_code=int(ExitCode.UNUSABLE))
         return result
 
     def _progress(self, progress: Progress) -> None:

@@ -30,11 +30,8 @@ same machine.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
-import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -47,6 +44,7 @@ import msgspec
 
 from loadgen.courtesy import breathe
 from loadgen.errors import RunFolderError, UsageError
+from loadgen.files import LineFile, write_whole
 from loadgen.progress import Event, Opening, Progress
 from loadgen.report import page as report
 from loadgen.report.percentiles import KINDS as TOTALS
@@ -64,32 +62,22 @@ _OURS = (
 )
 
 
-class LineFile:
-    """A file that grows by whole lines: what does not fit is taken back, and then no more is written."""
+class _Record(LineFile):
+    """Never over another run's. After a gap there is no more of it."""
 
     def __init__(self, path: Path) -> None:
-        # Unbuffered, so that what is written survives whatever happens to us; never over another run's.
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        self._length = 0
+        super().__init__(FileIO(path, "xb"))
         self._broken = False
 
     def append(self, text: str) -> None:
         """Write lines. Raises OSError once; from then on it does nothing."""
         if self._broken:
             return
-        data = text.encode()
         try:
-            if os.write(self._descriptor, data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._length += len(data)
+            super().append(text)
         except OSError:
             self._broken = True
-            os.ftruncate(self._descriptor, self._length)
             raise
-
-    def close(self) -> None:
-        """Nothing is held back, so there is nothing to lose here."""
-        os.close(self._descriptor)
 
 
 class RunFolder:
@@ -119,7 +107,7 @@ class RunFolder:
                         f"{path} already holds a run",
                         hint="Choose another folder with --out, or remove that one.",
                     )
-            files = [LineFile(path / name) for name in ("latency.hlog", "timeline.jsonl", "events.jsonl")]
+            files = [_Record(path / name) for name in ("latency.hlog", "timeline.jsonl", "events.jsonl")]
         except OSError as error:
             raise RunFolderError(
                 f"the run folder {path} cannot be written: {error.strerror or error}",
@@ -241,39 +229,6 @@ def hlog_line(tag: str, start_s: float, length_s: float, histogram: Histogram) -
     """One interval of one tag."""
     maximum_ms = (histogram.max_ns or 0) / 1e6
     return f"Tag={tag},{start_s:.3f},{length_s:.3f},{maximum_ms:.3f},{histogram.encode()}\n"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """All of it or nothing: a reader never finds half a file. A device or a pipe is written to as it is."""
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        with open_in_place(path) as file:
-            left = memoryview(data)
-            while left:
-                left = left[file.write(left) :]
-        return
-    # Not mkstemp's, which are private: this one is a file like any other.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def open_in_place(path: Path, *, create: bool = False) -> FileIO:
-    """A file to be written as it is. A pipe that nobody reads is an error: to wait would be for ever."""
-    flags = os.O_WRONLY | os.O_NONBLOCK | (os.O_CREAT if create else 0)
-    try:
-        descriptor = os.open(path, flags, 0o666)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise OSError(errno.ENXIO, "nobody reads it") from None
-        raise
-    os.set_blocking(descriptor, True)
-    return FileIO(descriptor, "wb")
 
 
 def default_path(name: str, now: float | None = None) -> Path:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
+from loadgen.percentile import percent_of, samples_needed
+from loadgen.threshold_grammar import parse_threshold
+from loadgen.thresholds import Threshold
 from loadgen.units import quoted
 
 if TYPE_CHECKING:
@@ -22,8 +24,11 @@ class Condition(Struct, frozen=True):
     allowed: float
     samples: int  # so many requests are needed to tell
 
-    def count(self, interval: Snapshot) -> tuple[int, int]:
-        """How many are over, and of how many. A script's label may not have come up."""
+    def count(self, interval: Snapshot, end: Snapshot) -> tuple[int, int]:
+        """How many are over, and of how many; at the end, what has not ended never will.
+
+        A script's label may not have come up.
+        """
         label = self.threshold.label
         if label is not None and label not in interval.labels:
             return 0, 0
@@ -32,13 +37,16 @@ class Condition(Struct, frozen=True):
             histogram = interval.histogram(kind, label)
             over = histogram.count_above(round(self.threshold.limit * 1e6)) + histogram.infinite
             return over, histogram.count + histogram.infinite
-        counters = interval.counters if label is None else interval.label_counters(label)
-        ended = counters["ok"] + counters["failed"]
+        counters, whole = (
+            one.counters if label is None else one.label_counters(label) for one in (interval, end)
+        )
+        unfinished = whole["sent"] - whole["ok"] - whole["failed"]
+        of = counters["ok"] + counters["failed"] + unfinished
         kind = self.threshold.metric.removeprefix("errors").removeprefix(".")
         if not kind:
-            return counters["failed"], ended
+            return counters["failed"] + unfinished, of
         errors = interval.errors if label is None else interval.label_errors(label)
-        return errors.get(kind, 0), ended
+        return errors.get(kind, 0), of
 
 
 def parse_slo(text: str) -> list[Condition]:

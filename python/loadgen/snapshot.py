@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from loadgen.thresholds import percent_of, samples_needed
+from loadgen.percentile import percent_of, samples_needed
 
 Infinite = Literal["inf"]  # JSON has no infinity
 Milliseconds = float | Infinite | None
@@ -24,8 +24,8 @@ PERCENTILES = {
 }
 
 
-class Histogram(Protocol):
-    """What is needed of `loadgen._engine.Histogram`."""
+class Samples(Protocol):
+    """What every histogram tells, the engine's and several of them read as one."""
 
     @property
     def count(self) -> int: ...
@@ -34,12 +34,17 @@ class Histogram(Protocol):
     @property
     def mean_ns(self) -> float | None: ...
     @property
+    def max_ns(self) -> int | None: ...
+    def percentile(self, percent: float) -> float | None: ...
+
+
+class Histogram(Samples, Protocol):
+    """What is needed of `loadgen._engine.Histogram`."""
+
+    @property
     def stddev_ns(self) -> float | None: ...
     @property
     def min_ns(self) -> int | None: ...
-    @property
-    def max_ns(self) -> int | None: ...
-    def percentile(self, percent: float) -> float | None: ...
 
 
 class Tallied(Protocol):

@@ -158,23 +158,40 @@ class StoredRun:
             raise UsageError(f"{file} is no timeline of a run: {error}") from None
 
 
-def find_runs(path: Path) -> list[Path]:
-    """The run folder itself, or all that a folder holds, by name. Raises UsageError where there is none."""
-    if any((path / name).exists() for name in ("summary.json", "plan.json")):
-        return [path]
+def find_runs(folders: Sequence[Path]) -> list[Path]:
+    """Each is a run folder, or one that holds several. A run is there once, however many links lead to it.
+
+    Raises UsageError where there is none.
+    """
+    found = [path for folder in folders for path in _runs_in(folder)]
+    # Of several names for one, that which is no link.
+    known = {path.resolve(): path for path in sorted(found, key=lambda path: not path.is_symlink())}
+    return [path for path in dict.fromkeys(found) if known[path.resolve()] == path]
+
+
+def _runs_in(folder: Path) -> list[Path]:
     try:
-        found = sorted(one for one in path.iterdir() if (one / "plan.json").exists())
+        if any((folder / name).exists() for name in ("summary.json", "plan.json")):
+            return [folder]
+        found = sorted(path for path in folder.iterdir() if _may_be_run(path))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise UsageError(f"{folder} cannot be read: {error.strerror or error}") from None
     if not found:
-        raise UsageError(f"{path} holds no run", hint="Name a run folder, such as runs/<time>-<name>.")
+        raise UsageError(f"{folder} holds no run", hint="Name a run folder, such as runs/<time>-<name>.")
     return found
 
 
-def finished_runs(path: Path) -> tuple[list[StoredRun], int]:
-    """The runs that a folder holds, and how many more in it never came to their end, or cannot be read."""
+def _may_be_run(path: Path) -> bool:
+    try:
+        return (path / "plan.json").exists()
+    except PermissionError:
+        return True  # who reads it will say that it cannot be
+
+
+def finished_runs(folders: Sequence[Path]) -> tuple[list[StoredRun], int]:
+    """The runs in them, and how many more never came to their end, or cannot be read."""
     runs, unfinished = [], 0
-    for one in find_runs(path):
+    for one in find_runs(folders):
         try:
             runs.append(StoredRun.read(one))
         except UsageError:

@@ -1,45 +1,14 @@
-"""Thresholds, `[LABEL:] METRIC OP VALUE [over WINDOW] [after DELAY] [abort]`, and how one is judged.
-
-    METRIC                                             VALUE
-    [KIND.]p50 p99 p99.9 p999 mean min max             a duration with its unit: 250ms
-    errors, errors.KIND                                a share, 1%, or a count, 10
-    requests ok dropped cancelled unfinished           a count
-    rate                                               requests sent per second: 500/s
-    burn(OBJECTIVE)                                    a number, 10: how many times faster than the objective
-                                                       allows the error budget is spent
-    budget(OBJECTIVE)                                  a share, 100%: how much of it was spent
-
-        burn = errors / requests / (1 - OBJECTIVE)     OBJECTIVE is the share of answers to be ok: 99.9%
-
-KIND is response (the default), service, lateness, connect, send, first_byte, receive or connection_wait.
-
-Of a script's run also:
-
-    checks, check(NAME)                                the share of checks that passed, of all or one: 99%
-    NAME                                               a counter's sum, what a gauge showed last: 100; the
-                                                       share of a rate: 95%
-    NAME: p95, mean, min, max; sum, count, last        a trend's statistics, a gauge's, a counter's: 20
-
-There LABEL is a request's template (`GET /items/{id}`), an operation, a group or a scenario: its iterations.
-
-    over WINDOW     judged on every window of that length, sliding by the second: the worst one counts
-    after DELAY     what was recorded in the first DELAY of the run does not count
-    abort           judged every second as well; where it fails, it ends the run
-
-It knows the figures of a run, not where they come from.
-"""
+"""A threshold: a condition on a run, and how it is judged. It knows figures, not where they come from."""
 
 from __future__ import annotations
 
-import math
 import operator
-import re
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from loadgen.error_kinds import ERROR_WORDS
 from loadgen.units import (
     format_count,
     format_duration,
@@ -47,36 +16,21 @@ from loadgen.units import (
     format_number,
     format_percent,
     format_rate,
-    parse_count,
-    parse_duration_ns,
-    parse_rate,
     quoted,
 )
 
 Outcome = Literal["pass", "fail", "no data"]
 Scale = Literal["ms", "share", "count", "per_second", "number"]
 
-KINDS = ("response", "service", "lateness", "connect", "send", "first_byte", "receive", "connection_wait")
-_COUNTS = ("requests", "ok", "dropped", "cancelled", "unfinished")
+COUNTS = ("requests", "ok", "dropped", "cancelled", "unfinished")
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
 }
-_EXPRESSION = re.compile(
-    r"(?:(?P<label>.+):)?\s*(?P<metric>check\(.+\)|(?:burn|budget)\([^()]*\)|[\w.-]+)"
-    r"\s*(?P<op><=|>=|<|>)\s*(?P<value>[^\s<>=]+(?:\s+%)?)"
-    r"(?:\s+over\s+(?P<over>\S+))?(?:\s+after\s+(?P<after>\S+))?(?P<abort>\s+abort)?"
-)
-_STATISTICS = ("mean", "min", "max")
-# What a script's own metric has besides, by its name as a label.
-_OF_METRIC = ("sum", "count", "last", "share")
 # Of fewer samples, or events where it is a share, one could decide: they end no run.
 ENOUGH = 10
-_EXAMPLE = 'expected METRIC OP VALUE such as "p99 < 250ms" or "errors < 1%"'
-_ORDER = "and after it, in this order: over WINDOW, after DELAY, abort"
-_SECOND_NS = 1_000_000_000
 
 
 class Figures(Protocol):
@@ -102,9 +56,8 @@ class Threshold(Struct, frozen=True):
     over_ns: int = 0
     after_ns: int = 0
     abort: bool = False
-    allowed: float = (
-        1.0  # the share of errors that an objective allows, of which burn and budget are multiples
-    )
+    # The share of errors that an objective allows, of which burn and budget are multiples.
+    allowed: float = 1.0
 
     @property
     def span(self) -> tuple[int, int]:
@@ -122,7 +75,7 @@ class Threshold(Struct, frozen=True):
             return figures.latency_ms(kind, statistic, self.label)
         if self.scale == "per_second":
             return figures.rate_per_s(self.label)
-        if _is_check(self.metric):
+        if is_check(self.metric):
             return figures.check_share(self._check)
         if self.own_metric is not None:
             return figures.metric(*self.own_metric)
@@ -158,7 +111,7 @@ class Threshold(Struct, frozen=True):
         return value > other if self.op in ("<", "<=") else value < other
 
     def _samples(self, figures: Figures) -> float:
-        if _is_check(self.metric):
+        if is_check(self.metric):
             return figures.check_count(self._check)
         if self.own_metric is not None:
             return figures.metric(self.own_metric[0], "count") or 0
@@ -188,7 +141,7 @@ class Threshold(Struct, frozen=True):
     @property
     def own_metric(self) -> tuple[str, str | None] | None:
         """(name, statistic), where the metric is the script's own."""
-        if self.scale in ("ms", "per_second") or _is_count(self.metric) or _is_check(self.metric):
+        if self.scale in ("ms", "per_second") or is_count(self.metric) or is_check(self.metric):
             return None
         return (self.metric, None) if self.label is None else (self.label, self.metric)
 
@@ -199,159 +152,12 @@ class Threshold(Struct, frozen=True):
         return "pass" if _OPERATORS[self.op](value, self.limit) else "fail"
 
 
-def parse_threshold(text: str, *, scripted: bool = False) -> Threshold:
-    """Read an expression. Errors say what was expected. A script has metrics of its own, by any name."""
-    match = _EXPRESSION.fullmatch(text.strip())
-    if match is None:
-        order = f", {_ORDER}" if re.search(r"\b(over|after|abort)\b", text) else ""
-        raise ValueError(f"{_EXAMPLE}{order}, got {quoted(text)}")
-    over_ns = _window_ns(match["over"]) if match["over"] else 0
-    after_ns = parse_duration_ns(match["after"]) if match["after"] else 0
-    label = match["label"].strip() if match["label"] else None
-    allowed = 1.0
-    if match["metric"].startswith(("burn(", "budget(")):
-        metric, limit, scale, allowed = _of_budget(match["metric"], match["value"], windows=over_ns > 0)
-    elif scripted and (of_script := _of_script(label, match["metric"], match["value"])) is not None:
-        metric, limit, scale = of_script
-    else:
-        metric, limit, scale = _metric(match["metric"], match["value"])
-    abort = match["abort"] is not None
-    expression = " ".join(text.split())
-    found = Threshold(expression, label, metric, match["op"], limit, scale, over_ns, after_ns, abort, allowed)
-    if abort and found.may_still_hold():
-        raise ValueError(
-            f"{metric} only grows, so {quoted(text)} would end every run at its first second: "
-            'leave "abort" out'
-        )
-    return found
-
-
-def _window_ns(text: str) -> int:
-    length_ns = parse_duration_ns(text)
-    if length_ns == 0 or length_ns % _SECOND_NS:
-        raise ValueError(f'over: expected whole seconds such as "30s", got {quoted(text)}')
-    return length_ns
-
-
-def _of_budget(metric: str, value: str, *, windows: bool) -> tuple[str, float, Scale, float]:
-    """Of errors, as a multiple of the share of them that an objective allows."""
-    name, _, objective = metric.removesuffix(")").partition("(")
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", objective, re.ASCII)
-    if match is None or not 0 < Decimal(match[1]) < 100:
-        raise ValueError(f'{name}: expected an objective such as "{name}(99.9%)", got {quoted(metric)}')
-    allowed = float((100 - Decimal(match[1])) / 100)
-    number, share = _plain_number(value), _share(value)
-    if name == "burn":
-        if number is None or number < 0:
-            raise ValueError(f'burn: expected a number such as "10", got {quoted(value)}')
-        return "errors", number, "number", allowed
-    if share is None:
-        raise ValueError(f'budget: expected a share such as "100%", got {quoted(value)}')
-    if windows:
-        raise ValueError('the budget is that of the whole run: leave "over" out, or ask for its "burn"')
-    return "errors", share, "share", allowed
-
-
-def _is_check(metric: str) -> bool:
+def is_check(metric: str) -> bool:
+    """Whether it is the share of checks that passed."""
     return metric == "checks" or metric.startswith("check(")
 
 
-def _is_count(metric: str) -> bool:
-    return metric in _COUNTS or metric == "errors" or metric.startswith("errors.")
-
-
-def _of_script(label: str | None, metric: str, value: str) -> tuple[str, float, Scale] | None:
-    """What only a script's run has; None for what any run has."""
-    if _is_check(metric):
-        if label is not None:
-            raise ValueError(f"{metric}: checks belong to no label: leave {quoted(label)} out")
-        share = _share(value)
-        if share is None:
-            raise ValueError(f'{metric}: expected a share such as "99%", got {quoted(value)}')
-        return metric, share, "share"
-    if metric == "rate" or _is_count(metric):
-        return None
-    statistic = _latency(metric)
-    number, share = _plain_number(value), _share(value)
-    if label is None:
-        # Alone, p95 and the like are of the response time.
-        if statistic is not None or (number is None and share is None):
-            return None
-        return (metric, share, "share") if share is not None else (metric, number or 0.0, "number")
-    if metric in _OF_METRIC or statistic == ("response", metric):
-        if share is not None:
-            return metric, share, "share"
-        if number is not None:
-            return metric, number, "number"
-    return None
-
-
-def _share(value: str) -> float | None:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value)
-    return float(match[1]) / 100 if match else None
-
-
-def _plain_number(value: str) -> float | None:
-    return float(value) if re.fullmatch(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", value, re.ASCII) else None
-
-
-def _latency(metric: str) -> tuple[str, str] | None:
-    """(kind, statistic) where it is a latency's."""
-    kind, dot, statistic = metric.partition(".")
-    if not dot or kind not in KINDS:
-        kind, statistic = "response", metric
-    if statistic not in _STATISTICS:
-        try:
-            percent_of(statistic)
-        except ValueError:
-            return None
-    return kind, statistic
-
-
-def _metric(metric: str, value: str) -> tuple[str, float, Scale]:
-    if metric == "rate":
-        return metric, parse_rate(value), "per_second"
-    if metric in _COUNTS:
-        return metric, parse_count(value, at_least=0), "count"
-    if metric == "errors" or metric.startswith("errors."):
-        share = _share(value)
-        if share is not None:
-            return metric, share, "share"
-        if not value.isdecimal():
-            raise ValueError(
-                f'{metric}: expected a share such as "1%" or a count such as "10", got {quoted(value)}'
-            )
-        return metric, int(value), "count"
-    latency = _latency(metric)
-    if latency is None:
-        raise ValueError(
-            f"{quoted(metric)} is not a metric: expected p50 to p99.99, mean, min or max "
-            f"(of {', '.join(KINDS)}), errors, rate, {', '.join(_COUNTS)}, burn(99.9%), budget(99.9%)"
-        )
-    if re.fullmatch(r"[\d.]+", value):
-        # Elsewhere a plain number is seconds; here people would mean milliseconds as often as not.
-        raise ValueError(f'{metric}: expected a duration with its unit such as "250ms", got {quoted(value)}')
-    return ".".join(latency), parse_duration_ns(value) / 1e6, "ms"
-
-
-def percent_of(statistic: str) -> float:
-    """`p99` is 99, `p99.9` and `p999` are 99.9, `p9999` is 99.99."""
-    match = re.fullmatch(r"p(\d\d?)(?:\.(\d+))?|p(9\d)(\d+)", statistic, re.ASCII)
-    if match is None:
-        raise ValueError(f"not a percentile: {statistic}")
-    whole, fraction = match[1] or match[3], match[2] or match[4]
-    percent = float(f"{whole}.{fraction or 0}")
-    if not 0 < percent < 100:
-        raise ValueError(f"not a percentile: {statistic}")
-    return percent
-
-
-def samples_needed(percent: float) -> int:
-    """How many samples a percentile needs before a two-sided 95 % confidence interval for it exists.
-
-    The interval's upper end is an order statistic, so it exists once p^n <= 0.025: 368 samples for p99, 3,688
-    for p99.9, 36,887 for p99.99. Below the median it is the lower end that is missing, hence the larger of p
-    and 1 - p.
-    """
-    share = max(percent, 100 - percent) / 100
-    return math.ceil(math.log(0.025) / math.log(share))
+def is_count(metric: str) -> bool:
+    """Whether it counts requests or arrivals, of any run."""
+    of_errors, dot, kind = metric.partition(".")
+    return metric in COUNTS or (of_errors == "errors" and (not dot or kind in ERROR_WORDS))

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from loadgen.snapshot import Milliseconds, busy_share, counted_by_name, milliseconds
+from loadgen.snapshot import Milliseconds, Samples, busy_share, counted_by_name, milliseconds
 
 if TYPE_CHECKING:
     from loadgen._engine import Histogram
@@ -90,20 +90,6 @@ def moment_of(progress: Progress) -> Moment:
 
 def _some(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
-
-
-class Samples(Protocol):
-    """What is needed of `loadgen._engine.Histogram`."""
-
-    @property
-    def count(self) -> int: ...
-    @property
-    def infinite(self) -> int: ...
-    @property
-    def mean_ns(self) -> float | None: ...
-    @property
-    def max_ns(self) -> int | None: ...
-    def percentile(self, percent: float) -> float | None: ...
 
 
 def spread_of(histogram: Samples) -> Spread | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadgen.stretch import Stretch
-from loadgen.thresholds import Outcome, Threshold, parse_threshold
+from loadgen.threshold_grammar import parse_threshold
+from loadgen.thresholds import Outcome, Threshold
 from loadgen.windows import START, Mark, Windows
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 from loadgen import bootstrap
 from loadgen.difference import Difference
 from loadgen.hlog import Real
+from loadgen.percentile import percent_of, samples_needed
 from loadgen.stored_run import StoredRun
 from loadgen.stored_windows import FEWEST_WINDOWS
-from loadgen.thresholds import percent_of, samples_needed
 from loadgen.units import counted, format_count
 
 _SEED = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -98,6 +99,17 @@ def test_a_slower_label_is_found_among_the_others(loadgen: Loadgen, tmp_path: Pa
     assert "p90" in found and "worse" in found and "p50" not in found
     assert "29 more labels without a change" in ended.stdout
     assert "only in the run:\n  new" in ended.stdout
+
+
+def test_iterations_without_requests_are_compared(loadgen: Loadgen, tmp_path: Path) -> None:
+    """A single label of requests would be the whole run once more; one of iterations is not."""
+    folders = [run(tmp_path / "before", 1), run(tmp_path / "after", 2, 50.0)]
+    assert "GET /\n" not in loadgen("compare", *map(str, folders)).stdout
+    for folder in folders:
+        summary = json.loads((folder / "summary.json").read_text())
+        summary["labels"][0]["kind"] = "iteration"
+        (folder / "summary.json").write_text(json.dumps(summary))
+    assert "GET /\n" in loadgen("compare", *map(str, folders)).stdout
 
 
 def test_an_invalid_run_tells_nothing(loadgen: Loadgen, tmp_path: Path) -> None:
@@ -201,6 +213,29 @@ def test_a_run_is_compared_with_its_baseline_at_its_end(loadgen: Loadgen, tmp_pa
         assert "The plans differ" in ended.stdout and "within-run only" in ended.stdout
         verdict = ended.summary["verdict"]
         assert ended.exit_code == (3 if verdict == "invalid" else 1 if ended is worse else 0), ended
+
+
+@pytest.mark.parametrize("words", [("--baseline=before", "also"), ("--baseline", "before", "also")])
+def test_all_that_follow_the_baseline_are_baselines(
+    loadgen: Loadgen, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """As a shell writes `--baseline=before*` out."""
+    for seed, name in enumerate(("before", "also", "after")):
+        run(tmp_path / name, seed)
+    told = json.loads(loadgen("compare", "after", *words, "--json", folder=tmp_path).stdout)
+    assert [side["folder"] for side in told["baseline"]] == ["before", "also"]
+    assert [side["folder"] for side in told["runs"]] == ["after"]
+
+
+def test_a_folder_may_have_any_name(loadgen: Loadgen, tmp_path: Path) -> None:
+    """Also one that no text can hold."""
+    name = os.fsdecode(b"a\xff\n")
+    before, after = run(tmp_path / "before", 1), run(tmp_path / name, 2)
+    for words in (["history", str(after)], ["compare", str(before), str(after)]):
+        ended = loadgen(*words, "--json")
+        assert ended.exit_code == 0 and json.loads(ended.stdout), ended
+        assert r"a\\udcff\n" in ended.stdout, ended
+        assert r"a\udcff\n" in loadgen(*words).stdout
 
 
 def test_history_lists_what_runs_left(loadgen: Loadgen, tmp_path: Path) -> None:

@@ -148,6 +148,17 @@ def test_even_the_lowest_rate_fails(loadgen: Loadgen, target: Target) -> None:
     assert said in " ".join(result.stdout.split()), result
 
 
+def test_what_is_never_answered_is_an_error(loadgen: Loadgen, target: Target) -> None:
+    """Longer than anybody waits: nothing has failed when the probe is over, and nothing is well."""
+    result = loadgen(
+        *("find-max", f"{target.url}/delay/60000", "--slo", "errors < 1%", "--from", "300", "--probe", "1s"),
+        *("--drain", "100ms", "--workers", "1"),
+    )
+    assert result.exit_code in (1, 3), result
+    said = "even 300/s fails" if result.exit_code == 1 else "the generator was the limit"
+    assert said in " ".join(result.stdout.split()) and "100 %  failed" in result.stdout, result
+
+
 def test_an_interrupt_ends_it_with_what_is_known(loadgen: Loadgen, target: Target) -> None:
     running = loadgen.start(
         *("find-max", f"{target.url}/", "--slo", "p99 < 10s", "--from", "400", "--probe", "1s")

@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def test_a_disk_that_fills_up_takes_nothing_of_what_was_written(
     folder = tmp_path / "run"
     started = loadgen.start(
         *("blast", target.url, "--tps", "11", "--duration", "800ms"),
-        *("--out", str(folder), "--summary-json", "-"),
+        *("--out", str(folder), "--summary-json", "-", "--output", "junit=/dev/stderr"),
     )
     target.wait_for_requests(2)
     written = len((folder / "latency.hlog").read_bytes())
@@ -72,12 +73,41 @@ def test_a_disk_that_fills_up_takes_nothing_of_what_was_written(
     result = started.wait()
     assert result.exit_code == 2, result
     assert f"{folder} could not be written" in result.stderr, result
+    assert '<error message="the record of the run is incomplete"' in result.stderr, result
     assert "response" in result.stderr, "the table goes where the summary does not"
     summary = json.loads(result.stdout)
     assert summary["requests"]["status"] == {"200": 9} == {"200": target.requests()["total"]}
     assert_whole_lines(folder)
     # The limit holds for each file: the log was cut where it stood, the head and the first lines are there.
     assert len((folder / "latency.hlog").read_bytes()) <= written + 10
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv-live", "influx"])
+def test_lines_that_did_not_fit_leave_no_half_of_one(
+    loadgen: Loadgen, target: Target, tmp_path: Path, kind: str
+) -> None:
+    """There is room again later: what comes then begins a line."""
+    file, nobody = tmp_path / "lines", resource.RLIM_INFINITY
+    started = loadgen.start(
+        *("blast", target.url, "--tps", "20", "--duration", "6s", "--workers", "1"),
+        *("--output", f"{kind}={file}"),
+    )
+    give_up_at = time.monotonic() + 20
+    while not file.exists() or not file.stat().st_size:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+    written = file.read_text()
+    resource.prlimit(started.pid, resource.RLIMIT_FSIZE, (len(written) + 10, nobody))
+    started.wait_for_line(f"{kind} {file} does not take what it is sent: File too large", stream="stderr")
+    assert file.read_text() == written
+    resource.prlimit(started.pid, resource.RLIMIT_FSIZE, (nobody, nobody))
+    result = started.wait()
+    (output,) = result.summary["outputs"]
+    assert output["dropped"] >= 1, result
+    assert output["sent"] >= 2, result
+    later = file.read_text().removeprefix(written)
+    first, *_ = later.splitlines()
+    assert first.startswith(written.splitlines()[-1][:7]) and first != later, "its own line"
 
 
 def assert_whole_lines(folder: Path) -> None:

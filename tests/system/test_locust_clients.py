@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -246,6 +247,7 @@ def test_a_with_block_judges(locustfiles: Locustfiles, server: RecordedRequests,
             c.get("/json")
         """,
         server.url,
+        *("--output", "influx=points"),
     )
     assert run.errors == []
     assert run.printed[:2] == ["KeyError came through", "LocustError"]
@@ -263,7 +265,13 @@ def test_a_with_block_judges(locustfiles: Locustfiles, server: RecordedRequests,
     assert run.failures["refused"] == "CatchResponseError('wrong')"
     assert run.failures["refused with an error"] == "ValueError('v')"
     assert "404" in run.failures["left alone"]
-    assert run.result.summary["requests"]["errors"] == {"rejected": 2}
+    requests = run.result.summary["requests"]
+    assert requests["errors"] == {"rejected": 2}
+    # Who adds up the answers of all kinds has each request once.
+    points = (run.folder / "points").read_text()
+    for name, count in (("requests", requests["total"]), ("requests_failed", requests["failed"])):
+        values = re.findall(rf"^loadgen_{name},.* value=(\d+) \d+$", points, re.MULTILINE)
+        assert sum(map(int, values)) == count, points
 
 
 def test_failures_without_an_answer(

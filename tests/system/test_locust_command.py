@@ -122,6 +122,23 @@ def test_statistics_as_json_and_a_page(locustfiles: Locustfiles, target: Target)
     assert (run.folder / "u4-r4-t1.html").read_text().startswith("<!doctype html>")
 
 
+SLOW = """
+from locust import FastHttpUser, task
+
+class Slow(FastHttpUser):
+    @task
+    def wait(self):
+        self.client.get("/delay/200")
+"""
+
+
+def test_what_ends_after_the_time_is_in_its_second_too(locustfiles: Locustfiles, target: Target) -> None:
+    """Twice in a second it may be looked at: at the end of the load, and at the end of all."""
+    run = locustfiles.run(SLOW, "-H", target.url, "-u", "9", "-r", "9", "-t", "1", "-s", "5", "--json")
+    (entry,) = json.loads(run.result.stdout)
+    assert sum(entry["num_reqs_per_sec"].values()) == entry["num_requests"] >= 9, run.result
+
+
 def test_what_is_said_in_files_and_variables(locustfiles: Locustfiles, target: Target) -> None:
     run = locustfiles.run(
         FILE,

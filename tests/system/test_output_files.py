@@ -198,6 +198,18 @@ def test_a_pipe_that_nobody_reads_is_waited_for_by_nobody(
     assert f"junit {pipe} could not be written: nobody reads it" in result.stderr, result
 
 
+def test_what_is_open_already_is_written_to_as_it_is(loadgen: Loadgen, target: Target) -> None:
+    """The shell's `>(...)` has such a path, too: nothing can be put in its place."""
+    result = loadgen(
+        *("blast", target.url, *LOAD, "--output", "jsonl=/dev/stdout", "--output", "markdown=/dev/stderr"),
+        *("--summary-json", "/dev/fd/1", "--name", "nightly"),
+    )
+    assert result.exit_code == 0, result
+    first, rest = result.stdout.split("\n", 1)
+    assert json.loads(first)["label"] == "GET /" and '"schema": "loadgen/summary/1"' in rest, result
+    assert rest.rstrip().endswith(result.run_folder.name) and "## nightly: pass" in result.stderr, result
+
+
 BROKEN = """
 from loadgen import scenario, session
 

@@ -44,6 +44,11 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "a method that would be two": (("--tps", "5", "-X", "GET /"), "--request", '"GET /"'),
     "a threshold without sense": (("--tps", "5", "--threshold", "fast please"), "--threshold", "p99 < 250ms"),
     "a threshold on nothing": (("--tps", "5", "--threshold", "speed < 5ms"), "--threshold", '"speed"'),
+    "a threshold on an error that none is": (
+        ("--tps", "5", "--threshold", "errors.tiemout < 1%"),
+        "--threshold",
+        'no error is called "tiemout", did you mean "timeout"?',
+    ),
     "a threshold without a unit": (("--tps", "5", "--threshold", "p99 < 250"), "--threshold", "unit"),
     "a threshold on a label that is not there": (
         ("--tps", "5", "--threshold", "GET /other: p99 < 1s"),

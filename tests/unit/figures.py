@@ -141,3 +141,36 @@ class Counted:
     def histogram(self, kind: str, label: str | None = None) -> Samples:
         assert label is None or label in self.labels
         return self._histograms.get(kind, Samples())
+
+
+class Given:
+    """What a threshold asks of a run, as a test wants it."""
+
+    def __init__(self, **values: float | None) -> None:
+        self.values = values
+        self.asked: list[tuple[str, str | None]] = []
+
+    def latency_ms(self, kind: str, statistic: str, label: str | None) -> float | None:
+        self.asked.append((f"{kind}.{statistic}", label))
+        return self.values.get("latency")
+
+    def count(self, name: str, label: str | None) -> int | None:
+        self.asked.append((name, label))
+        value = self.values.get(name)
+        return None if value is None else int(value)
+
+    def rate_per_s(self, label: str | None) -> float | None:
+        self.asked.append(("rate", label))
+        return self.values.get("rate")
+
+    def check_share(self, name: str | None) -> float | None:
+        self.asked.append(("checks", name))
+        return self.values.get("checks")
+
+    def check_count(self, name: str | None) -> int:
+        self.asked.append(("checks", name))
+        return int(self.values.get("made") or 0)
+
+    def metric(self, name: str, statistic: str | None) -> float | None:
+        self.asked.append((name, statistic))
+        return self.values.get("made" if statistic == "count" else "metric")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.circuit import Circuit
-from loadgen.policy import Breaker
+from loadgen.circuit import Breaker, Circuit
 
 MS = 1_000_000
 
@@ -129,3 +130,19 @@ def test_each_change_is_told_once_and_in_words() -> None:
 def test_a_target_that_answers_again_is_always_let_in(steps: str, over: int, failures: float) -> None:
     circuit = circuit_of(over=over, failures=failures)
     assert play(circuit, steps + "." + "+" * over + ".+")[-1] == "c"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"failures": 0}, "failures: expected a share above 0 such as 0.5, got 0"),
+        ({"failures": 50}, 'failures: expected a number from 0 to 1, got "50"'),
+        ({"over": 2.5}, 'over: expected a whole number from 1 to 1,000,000, got "2.5"'),
+        ({"open_for": -1}, "open_for: expected a duration"),
+        ({"half_open": 0}, "half_open: expected a whole number"),
+    ],
+)
+def test_what_is_wrong_in_a_breaker_is_said(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        Breaker(**fields)
+    assert str(caught.value).startswith(message)

@@ -12,7 +12,7 @@ from loadgen.health import Strain
 from loadgen.load import Evidence
 from loadgen.plan import Plan
 from loadgen.schedule import make_schedule
-from loadgen.thresholds import parse_threshold
+from loadgen.threshold_grammar import parse_threshold
 from loadgen.watch import Abort
 from tests.unit.figures import Counted, Samples
 

@@ -53,6 +53,34 @@ def test_a_run_folder_without_a_result_is_no_obstacle(tmp_path: Path) -> None:
     assert (len(found.groups), found.unfinished) == (1, 1)
 
 
+def test_a_run_that_links_lead_to_is_there_once(tmp_path: Path) -> None:
+    run = store(tmp_path / "runs/b")
+    (tmp_path / "runs/a-latest").symlink_to("b")
+    (tmp_path / "runs/again").symlink_to(".")
+    found = read_history([tmp_path / "runs", run, tmp_path / "runs/a-latest"])
+    assert [past.folder for past in found.groups[0].runs] == [str(run)]
+    assert found.unfinished == 0
+
+
+def test_a_folder_that_is_somebody_elses_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(tmp_path / "ours")
+    (tmp_path / "theirs").mkdir()
+    true_exists = Path.exists
+
+    def exists(path: Path) -> bool:
+        if path.parent.name == "theirs":
+            raise PermissionError(13, "Permission denied")
+        return true_exists(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    found = read_history([tmp_path])
+    assert (len(found.groups), found.unfinished) == (1, 1)
+    with pytest.raises(UsageError, match="theirs cannot be read: Permission denied"):
+        read_history([tmp_path / "theirs"])
+
+
 def test_a_run_folder_stands_for_itself(tmp_path: Path) -> None:
     folder = store(tmp_path / "run")
     assert read_history([folder]).groups[0].runs[0].folder == str(folder)

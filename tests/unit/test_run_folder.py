@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from unittest.mock import Mock
 from urllib.parse import unquote
 
 import msgspec
@@ -19,7 +19,7 @@ from loadgen.errors import RunFolderError
 from loadgen.plan import Plan
 from loadgen.progress import Event, Opening, Phase, Progress
 from loadgen.report import page
-from loadgen.run_folder import LineFile, RunFolder, default_path, write_whole
+from loadgen.run_folder import RunFolder, default_path
 from tests.unit.figures import Counted, Samples
 from tests.unit.results import make_result
 
@@ -178,10 +178,13 @@ def test_a_full_disk_costs_the_log_and_nothing_else(tmp_path: Path, monkeypatch:
     folder.begin(opening())
     folder.progress(tick(1.0, [MS]))
     whole = (tmp_path / "run/latency.hlog").read_bytes()
-    true_write = os.write
+
+    def full(file: FileIO, data: bytes) -> None:
+        file.write(data[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     with monkeypatch.context() as patched:
-        # The disk takes ten bytes more, then none.
-        patched.setattr(os, "write", lambda descriptor, data: true_write(descriptor, data[:10]))
+        patched.setattr("loadgen.files.write_all", full)
         folder.progress(tick(2.0, [MS]))
     assert folder.failure == f"{tmp_path}/run could not be written: No space left on device"
     folder.progress(tick(3.0, [MS]))
@@ -189,30 +192,6 @@ def test_a_full_disk_costs_the_log_and_nothing_else(tmp_path: Path, monkeypatch:
     folder.close()
     assert (tmp_path / "run/latency.hlog").read_bytes() == whole
     assert (tmp_path / "run/summary.json").exists()
-
-
-def test_lines_are_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = LineFile(tmp_path / "lines")
-    file.append("one\n")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "write", Mock(side_effect=OSError(errno.ENOSPC, "full")))
-        with pytest.raises(OSError, match="full"):
-            file.append("two\n")
-    file.append("three\n")
-    file.close()
-    assert (tmp_path / "lines").read_text() == "one\n"
-
-
-def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    path = tmp_path / "summary.json"
-    write_whole(path, b"first")
-    write_whole(path, b"second")
-    assert path.read_bytes() == b"second"
-    assert list(tmp_path.iterdir()) == [path]
-    umask = os.umask(0)
-    os.umask(umask)
-    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_the_default_place_has_time_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadgen.percentile import samples_needed
 from loadgen.snapshot import busy_share, percentile_ns, statistic_ns, summarise
-from loadgen.thresholds import samples_needed
 from tests.unit.figures import Samples
 
 MS = 1_000_000

@@ -6,7 +6,7 @@ import pytest
 
 from loadgen.ledger import Ledger
 from loadgen.stretch import Stretch
-from loadgen.thresholds import parse_threshold
+from loadgen.threshold_grammar import parse_threshold
 from tests.unit.figures import Counted, Samples
 
 MS = 1_000_000

@@ -11,7 +11,7 @@ import msgspec
 
 from loadgen.cli.options import TOLERANCE, option
 from loadgen.errors import UsageError
-from loadgen.thresholds import percent_of
+from loadgen.percentile import percent_of
 from loadgen.units import quoted
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _SeveralBaselines(click.Command):
         spread, taking = [], False
         for index, word in enumerate(args):
             if word.startswith("-"):
-                taking = word == "--baseline"
+                taking = word == "--baseline" or word.startswith("--baseline=")
             elif taking and args[index - 1] != "--baseline":
                 spread.append("--baseline")
             spread.append(word)
@@ -126,14 +126,14 @@ def read_runs(folders: Sequence[str]) -> list[StoredRun]:
     """All that they hold."""
     from loadgen.stored_run import find_runs
 
-    return [read_run(path) for folder in folders for path in find_runs(Path(folder))]
+    return [read_run(path) for path in find_runs([Path(folder) for folder in folders])]
 
 
 def _draw(
     path: Path, comparison: Comparison, earlier: Sequence[StoredRun], later: Sequence[StoredRun]
 ) -> None:
+    from loadgen.files import write_whole
     from loadgen.report.picture import draw
-    from loadgen.run_folder import write_whole
 
     try:
         write_whole(path, draw(comparison, earlier, later).encode())

@@ -150,8 +150,8 @@ def find_max(ctx: click.Context, /, what: str | None, **values: Any) -> int:
 
 def _report(answer: Found, values: dict[str, Any], folder: Path) -> int:
     """Print and write it."""
+    from loadgen.files import write_whole
     from loadgen.report.find_max import render_search, search_json
-    from loadgen.run_folder import write_whole
 
     document, table = search_json(answer, values["slo"]), render_search(answer, values["slo"], folder)
     exit_code = int(answer.exit_code)

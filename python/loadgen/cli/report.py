@@ -22,8 +22,8 @@ Examples:
 @click.option("-o", "--output", metavar="FILE", help="Where to; - is stdout. Default: RUN/report.html.")
 def report(run: str, output: str | None) -> int:
     """Make report.html from a run folder: one file with charts and tables, which needs no network."""
+    from loadgen.files import write_whole
     from loadgen.report.page import NAME, make_report  # --help needs none of it
-    from loadgen.run_folder import write_whole
 
     folder = Path(run)
     page = make_report(folder)

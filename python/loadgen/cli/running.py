@@ -91,13 +91,14 @@ def run_and_report(
     plan: Plan, values: dict[str, Any], found: dict[str, str], ending: Ending | None = None
 ) -> int:
     """Run, print the closing table, and say how it ended."""
+    from loadgen.files import write_whole
     from loadgen.live.keys import open_keyboard
     from loadgen.live.terminal import make_view
     from loadgen.outputs.kinds import make_output
     from loadgen.outputs.outputs import Outputs
     from loadgen.report.text import render
     from loadgen.run import conduct
-    from loadgen.run_folder import default_path, write_whole
+    from loadgen.run_folder import default_path
 
     folder = Path(values["out"]) if values["out"] else default_path(plan.compile().name)
     summary_path: str | None = values["summary_json"]

@@ -70,9 +70,13 @@ def families(figures: Figures[L], now: Mapping[str, float]) -> Iterator[Family[L
 def _all(figures: Figures[L], now: Mapping[str, float]) -> Iterator[Family[L]]:
     requests = [row for row in figures.labels if row.kind in ("request", "operation")]
     ended: list[Point[L]] = [
-        Point({"label": row.label, **part}, count) for row in requests for part, count in _ends(row)
+        Point({"label": row.label, "status": status, "error": error}, count)
+        for row in requests
+        for (status, error), count in row.ends.items()
     ]
     yield Family("loadgen_requests", "counter", "", "Requests that ended, by status or kind of error.", ended)
+    failed: list[Point[L]] = [Point({"label": row.label}, row.failed) for row in requests]
+    yield Family("loadgen_requests_failed", "counter", "", "Of these, those that failed.", failed)
     sent: list[Point[L]] = [Point({"label": row.label}, row.sent) for row in requests]
     yield Family("loadgen_requests_sent", "counter", "", "Requests that were sent.", sent)
     for way in ("sent", "received"):
@@ -110,16 +114,6 @@ def _all(figures: Figures[L], now: Mapping[str, float]) -> Iterator[Family[L]]:
     for name, (unit, words) in _GAUGES.items():
         points: list[Point[L]] = [Point({}, now[name])] if name in now else []
         yield Family(f"loadgen_{name}{unit and '_'}{unit}", "gauge", unit, words, points)
-
-
-def _ends(row: LabelFigures[L]) -> Iterator[tuple[dict[str, str], int]]:
-    """Each request that ended has a status or an error, or was well without either."""
-    for code, count in row.status.items():
-        yield {"status": code, "error": ""}, count
-    for kind, count in row.errors.items():
-        yield {"status": "", "error": kind}, count
-    if row.ok_without_status:
-        yield {"status": "", "error": ""}, row.ok_without_status
 
 
 def _around(kind: str, rows: list[LabelFigures[L]]) -> Iterator[Family[L]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from loadgen.files import write_whole
 from loadgen.outputs.output import Output
 from loadgen.outputs.places import check_writable, parse_file
-from loadgen.run_folder import write_whole
 
 if TYPE_CHECKING:
     from loadgen.result import Result

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from loadgen.outputs.family import families
 from loadgen.outputs.output import Output
-from loadgen.outputs.places import LineFile, parse_file
+from loadgen.outputs.places import LiveFile, parse_file
 from loadgen.outputs.post import Post
 from loadgen.outputs.reading import shown_name
 from loadgen.outputs.tokens import secret
@@ -39,7 +39,7 @@ class Influx(Output):
     def __init__(self, argument: str) -> None:
         self._post: Post | None = None
         self._path: Path | None = None
-        self._file: LineFile | None = None
+        self._file: LiveFile | None = None
         self._run = ""
         if "://" in argument:
             self._post = Post(argument, EXAMPLE, token=secret("INFLUX_TOKEN"), scheme="Token")
@@ -51,7 +51,7 @@ class Influx(Output):
     def open(self) -> None:
         """Whether a file can be written is known before the load."""
         if self._path is not None:
-            self._file = LineFile(self._path)
+            self._file = LiveFile(self._path)
 
     def begin(self, opening: Opening) -> None:
         """Points are told apart by the run's name."""

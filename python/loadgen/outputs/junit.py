@@ -15,11 +15,11 @@ from xml.etree import ElementTree as ET
 
 from loadgen._engine import __version__
 from loadgen.errors import ExitCode
+from loadgen.files import write_whole
 from loadgen.outputs.file_at_end import FileAtEnd
 from loadgen.outputs.reading import shown_name
 from loadgen.report.text import render
 from loadgen.report.thresholds import measured
-from loadgen.run_folder import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from loadgen.result import Result, ThresholdResult
 
 _REASONS = {
+    ExitCode.UNUSABLE: "the record of the run is incomplete",
     ExitCode.INVALID: "the numbers cannot be relied on",
     ExitCode.UNREACHABLE: "the target could not be reached",
     ExitCode.SCRIPT_FAILED: "the script's own errors stopped the run",

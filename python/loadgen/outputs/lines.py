@@ -8,7 +8,7 @@ import msgspec
 
 from loadgen.outputs.cells import csv_line
 from loadgen.outputs.output import Output
-from loadgen.outputs.places import LineFile, parse_file
+from loadgen.outputs.places import LiveFile, parse_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,18 +37,17 @@ class JsonLines(Output):
         self._path = parse_file(argument)
         super().__init__(f"{self.kind} {argument}", self._path)
         self._head = ""
-        self._file: LineFile | None = None
+        self._file: LiveFile | None = None
 
     def open(self) -> None:
         """Whether it can be written is known before the load."""
-        self._file = LineFile(self._path)
+        self._file = LiveFile(self._path)
 
     def send(self, readings: Sequence[Reading]) -> None:
         """Each second's lines, whole."""
         assert self._file is not None
-        head, self._head = self._head, ""
         self._file.append(
-            head
+            self._head
             + "".join(
                 self.line(reading, row)
                 for reading in readings
@@ -57,6 +56,7 @@ class JsonLines(Output):
                 if row.sent or row.ok or row.failed or row.response
             )
         )
+        self._head = ""
 
     def line(self, reading: Reading, row: LabelFigures[Spread | None]) -> str:
         """One object."""

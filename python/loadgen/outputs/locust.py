@@ -16,12 +16,12 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from loadgen.error_kinds import ERROR_WORDS
+from loadgen.files import write_whole
 from loadgen.outputs.cells import csv_line
 from loadgen.outputs.locust_rows import percentiles_of, times_of
 from loadgen.outputs.output import Output
 from loadgen.outputs.places import check_writable, parse_file
-from loadgen.report.words import ERROR_WORDS
-from loadgen.run_folder import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,7 +89,9 @@ class LocustCsv(Output):
         total, interval = progress.total, progress.interval
         counters = total.counters if label is None else total.label_counters(label)
         requests, failures = counters["ok"] + counters["failed"], counters["failed"]
-        window = self._windows.setdefault(label or "", deque([(0.0, 0, 0)]))
+        # Of a name that has just come up there was nothing before, however long the run has lasted.
+        since_s = max(0.0, progress.elapsed_s - WINDOW_S)
+        window = self._windows.setdefault(label or "", deque([(since_s, 0, 0)]))
         while len(window) > 1 and window[1][0] <= progress.elapsed_s - WINDOW_S:
             window.popleft()
         at_s, requests_before, failures_before = window[0]

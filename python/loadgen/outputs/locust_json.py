@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from loadgen.files import write_whole
 from loadgen.outputs.locust_rows import times_of
 from loadgen.outputs.output import Output
 from loadgen.outputs.places import check_writable
-from loadgen.run_folder import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +29,8 @@ class LocustJson(Output):
         self.text = "[]\n"
         self._started_at = 0.0
         self._last: Snapshot | None = None
-        self._ended: dict[str, dict[str, int]] = {}
-        self._failed: dict[str, dict[str, int]] = {}
+        self._ended: dict[str, Counter[str]] = {}
+        self._failed: dict[str, Counter[str]] = {}
         self._at: dict[str, float] = {}
 
     def open(self) -> None:
@@ -45,14 +46,15 @@ class LocustJson(Output):
         """What one second has brought."""
         self._last = progress.total
         now = self._started_at + progress.elapsed_s
+        second = str(int(now))
         for label in _requests(progress.interval):
             counters = progress.interval.label_counters(label)
             ended = counters["ok"] + counters["failed"]
             if ended:
                 self._at[label] = now
-                self._ended.setdefault(label, {})[str(int(now))] = ended
+                self._ended.setdefault(label, Counter())[second] += ended
             if counters["failed"]:
-                self._failed.setdefault(label, {})[str(int(now))] = counters["failed"]
+                self._failed.setdefault(label, Counter())[second] += counters["failed"]
 
     def finish(self, result: Result) -> None:  # noqa: ARG002 - the snapshots have it
         """The list."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loadgen.error_kinds import ERROR_WORDS
 from loadgen.outputs.cells import markdown_text
 from loadgen.outputs.file_at_end import FileAtEnd
 from loadgen.report.thresholds import measured
-from loadgen.report.words import ERROR_WORDS
 from loadgen.snapshot import nanoseconds
 from loadgen.units import counted, format_count, format_duration, format_ns, format_rate
 

@@ -56,7 +56,7 @@ class Outlet:
             self._shorten()
             self._news.notify()
 
-    def drain(self, hurry: threading.Event) -> None:
+    def drain(self, hurry: threading.Event, *, linger: bool = True) -> None:
         """All is put: wait until it is sent or the time is up; what is left is dropped."""
         thread = self._thread
         if thread is None:
@@ -65,7 +65,8 @@ class Outlet:
             self._ending = True
             self._news.notify()
         self._wait(lambda: not thread.is_alive(), LAST_S, hurry)
-        self._wait(self.output.may_go, self.output.linger_s, hurry)
+        if linger:
+            self._wait(self.output.may_go, self.output.linger_s, hurry)
         self.stop()
 
     def stop(self) -> None:
@@ -74,16 +75,16 @@ class Outlet:
             return
         with self._news:
             self._ending = True
-            self._dropped += len(self._waiting)
+            late, self._dropped = bool(self._waiting), self._dropped + len(self._waiting)
             self._waiting.clear()
             self._news.notify()
         if self._thread.is_alive():
             self.output.abort()
             self._thread.join(1)
         with self._news:
-            if self._in_hand:
+            if late or self._in_hand:
                 self._fail("it did not answer in time")
-                self._dropped, self._in_hand = self._dropped + self._in_hand, 0
+            self._dropped, self._in_hand = self._dropped + self._in_hand, 0
         self._thread = None
 
     def news(self) -> str | None:

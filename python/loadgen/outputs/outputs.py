@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageError
@@ -96,11 +98,21 @@ class Outputs:
         """Wait for nobody any more."""
         self._hurry.set()
 
-    async def drain(self) -> list[OutputResult]:
-        """The load is over: until all is sent, or a few seconds have passed. What came of each."""
+    async def drain(self, *, linger: bool) -> list[OutputResult]:
+        """The load is over: until all is sent, or a few seconds have passed. What came of each.
+
+        `linger`: stay for those who come for it themselves, too.
+        """
         await asyncio.to_thread(self._finish_reading)
-        waits = [asyncio.to_thread(outlet.drain, self._hurry) for outlet in self._outlets]
-        await asyncio.gather(*waits)
+        if self._outlets:
+            loop = asyncio.get_running_loop()
+            # A thread for each: the loop's own are few, and who comes late there would be waited for in turn.
+            with ThreadPoolExecutor(len(self._outlets)) as threads:
+                waits = [
+                    loop.run_in_executor(threads, partial(outlet.drain, self._hurry, linger=linger))
+                    for outlet in self._outlets
+                ]
+                await asyncio.gather(*waits)
         return [outlet.result() for outlet in self._outlets if outlet.output.live]
 
     def _finish_reading(self) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from pathlib import Path
 
+from loadgen.files import LineFile, descriptor_of, open_in_place
 from loadgen.outputs.output import Refused
-from loadgen.run_folder import open_in_place
 from loadgen.units import quoted
 
 
@@ -58,26 +57,19 @@ def check_writable(path: Path) -> None:
         raise PermissionError(errno.EACCES, f"the folder {path.parent} cannot be written")
 
 
-class LineFile:
-    """A file for lines. One that cannot be written any more takes nothing: a line is never there twice."""
+class LiveFile(LineFile):
+    """Lines of a run under way. What was there stays until there is a first one: the run may be refused."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open_in_place(path, create=True)
+        super().__init__(open_in_place(path, create=True), shared=descriptor_of(path) is not None)
         self._is_new = False
 
     def append(self, text: str) -> None:
-        """Whole lines. The first begin the file anew: of a run that is refused, what was there stays."""
+        """Whole lines. What cannot be written is not tried again: a line is never there twice."""
         if not self._is_new:
             self._is_new = True
-            with contextlib.suppress(OSError):  # a device or a pipe
-                self._file.truncate(0)
-        left = memoryview(text.encode())
+            self._cut(0)
         try:
-            while left:
-                left = left[self._file.write(left) :]
+            super().append(text)
         except OSError as error:
             raise Refused(error.strerror or str(error)) from None
-
-    def close(self) -> None:
-        """Nothing is held back."""
-        self._file.close()

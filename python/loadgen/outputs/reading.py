@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -27,6 +27,7 @@ MOST_LABELS = 100
 MOST_NAMES = 200
 LONGEST_NAME = 500
 OTHER = "(other)"
+REJECTED = "rejected"  # the kind of error that is a script's own word
 # They are in the same families, where one name is one series.
 _OTHER_KINDS = {"operation": "request"}
 # Upper bounds of buckets, in seconds: three steps a decade, from a tenth of a millisecond on.
@@ -57,12 +58,13 @@ class LabelFigures(Generic[L_co]):
     kind: str
     sent: int
     ok: int
-    ok_without_status: int  # operations, messages: all that is no HTTP
     failed: int
     bytes_sent: int
     bytes_received: int
     status: Mapping[str, int]
     errors: Mapping[str, int]
+    # Each that ended, once: by its status and its kind of error, of which it has one or neither.
+    ends: Mapping[tuple[str, str], int]
     response: L_co
     service: L_co
     lateness: L_co
@@ -211,23 +213,34 @@ def _of_label(
     counters = _sum(snapshot.label_counters(name) for name in hidden)
     status = _sum(snapshot.label_statuses(name) for name in hidden)
     response = latency("response")
-    without_status = [name for name in hidden if not any(snapshot.label_statuses(name).values())]
     return LabelFigures(
         label=label,
         kind=kind,
         sent=counters["sent"] if kind != "trend" else response.count,
         ok=counters["ok"],
-        ok_without_status=sum(snapshot.label_counters(name)["ok"] for name in without_status),
         failed=counters["failed"],
         bytes_sent=counters["bytes_sent"],
         bytes_received=counters["bytes_received"],
         status={str(code): count for code, count in status.items() if count},
         errors={kind: n for kind, n in _sum(map(snapshot.label_errors, hidden)).items() if n},
+        ends={end: n for end, n in _sum(dict(_ends(snapshot, name)) for name in hidden).items() if n},
         response=tell(response),
         service=tell(latency("service")),
         lateness=tell(latency("lateness")),
         mean=(response.mean_ns or 0) / 1e6,
     )
+
+
+def _ends(snapshot: Snapshot, name: str) -> Iterator[tuple[tuple[str, str], int]]:
+    statuses = snapshot.label_statuses(name)
+    for status, count in statuses.items():
+        yield (str(status), ""), count
+    for kind, count in snapshot.label_errors(name).items():
+        # Where a script says that an answer is none, it has been counted by its status.
+        if kind != REJECTED or snapshot.role(name) != "request":
+            yield ("", kind), count
+    if not any(statuses.values()):  # operations, messages: all that is no HTTP
+        yield ("", ""), snapshot.label_counters(name)["ok"]
 
 
 K = TypeVar("K")

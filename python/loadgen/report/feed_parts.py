@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from loadgen.error_kinds import ERROR_WORDS
 from loadgen.machine import Finding
 from loadgen.report.feed import Ending, ErrorRow, Introduction, LabelRow, ThresholdRow
 from loadgen.report.shown import document, shown
 from loadgen.report.thresholds import measured
-from loadgen.report.words import ERROR_WORDS, changed_by_hand, headline, trust
+from loadgen.report.words import changed_by_hand, headline, trust
 from loadgen.result import LabelResult, Metric, Requests, Result, ScriptErrorGroup
 from loadgen.snapshot import Latency
 from loadgen.thresholds import Outcome

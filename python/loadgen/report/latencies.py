@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from loadgen.percentile import percent_of, samples_needed
 from loadgen.snapshot import Latency, nanoseconds
-from loadgen.thresholds import percent_of, samples_needed
 from loadgen.units import format_count, format_ns
 
 _COLUMNS = {

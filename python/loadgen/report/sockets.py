@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from loadgen.engine_plan import CONNECT, OpenLoad
+from loadgen.error_kinds import ERROR_WORDS
 from loadgen.errors import ExitCode
 from loadgen.report.latencies import footnotes, latency_rows
-from loadgen.report.words import ERROR_WORDS
 from loadgen.result import Result
 from loadgen.snapshot import Latency
 from loadgen.socket_result import Delivery, SocketResult

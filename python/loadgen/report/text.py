@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from loadgen.engine_plan import OpenLoad
+from loadgen.error_kinds import ERROR_WORDS
 from loadgen.errors import ExitCode
 from loadgen.report import script as of_script
 from loadgen.report import sockets as of_sockets
 from loadgen.report import thresholds
 from loadgen.report.columns import WIDTH, bullet, cut_middle, fitted, hanging, pad, width_of
 from loadgen.report.latencies import footnotes, latency_rows
-from loadgen.report.words import ERROR_WORDS, changed_by_hand, trust
+from loadgen.report.words import changed_by_hand, trust
 from loadgen.result import Result
 from loadgen.snapshot import Latency
 from loadgen.units import (

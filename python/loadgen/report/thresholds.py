@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 from loadgen.errors import ExitCode
+from loadgen.percentile import percent_of, samples_needed
 from loadgen.report.columns import WIDTH, bullet, fitted, pad
 from loadgen.result import Result, ThresholdResult
 from loadgen.snapshot import Latency
-from loadgen.thresholds import Threshold, parse_threshold, percent_of, samples_needed
+from loadgen.threshold_grammar import parse_threshold
+from loadgen.thresholds import Threshold
 from loadgen.units import counted, format_count, printable, quoted
 from loadgen.windows import LATE_NS
 

@@ -1,4 +1,4 @@
-"""What errors, verdicts and doubts are called, for people."""
+"""What verdicts and doubts are called, for people."""
 
 from __future__ import annotations
 
@@ -9,44 +9,6 @@ from loadgen.units import counted, format_count
 
 if TYPE_CHECKING:
     from loadgen.result import Result
-
-ERROR_WORDS = {
-    "connect_refused": "connection refused",
-    "name_not_resolved": "the name of the host has no address",
-    "connect_timeout": "no connection within the timeout",
-    "connect_failed": "connection failed",
-    "no_descriptors": "no descriptor left on this machine",
-    "no_ports": "no local port left on this machine",
-    "reset": "connection reset",
-    "closed": "closed before the response was complete",
-    "timeout": "no complete response within the timeout",
-    "bad_response": "not an HTTP response",
-    "header_too_large": "the response's header is too large",
-    "body_too_large": "the response's body is too large",
-    "script_error": "an exception in the script",
-    "tls_expired": "the certificate is expired, or not valid yet",
-    "tls_wrong_name": "the certificate is for another name",
-    "tls_untrusted": "nobody who is trusted vouches for the certificate",
-    "tls_failed": "the TLS handshake failed",
-    "proxy_failed": "the proxy refused, or is none",
-    "protocol_error": "the peer broke the rules of HTTP/2 or 3, or does not speak it",
-    "stream_reset": "the peer gave up the request",
-    "goaway": "the peer gave up the connection before it looked at the request",
-    "body_unreadable": "the file of the body has become shorter, or cannot be read",
-    "breaker_open": "held back by the circuit breaker",
-    "too_many_redirects": "redirected too often",
-    "ws_refused": "the answer to the handshake was not 101",
-    "ws_bad_handshake": "the handshake was accepted wrongly",
-    "ws_protocol": "the peer broke the rules of WebSockets",
-    "ws_bad_utf8": "the peer sent a text that is not UTF-8",
-    "ws_too_large": "the peer sent a message above the limit",
-    "ws_no_pong": "no pong within the timeout",
-    "ws_close_timeout": "a close was not answered within the timeout",
-    "ws_abnormal_close": "the connection ended without a close",
-    "ws_closed": "the peer closed the socket",
-    "rejected": "the script says that it failed",
-}
-
 
 _ENDINGS = {
     ExitCode.UNREACHABLE: "Failed: the target could not be reached",

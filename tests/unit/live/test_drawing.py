@@ -12,7 +12,7 @@ from loadgen.live import drawing
 from loadgen.live.curve import Curve
 from loadgen.live.figures import Figures
 from loadgen.report.columns import width_of
-from loadgen.thresholds import parse_threshold
+from loadgen.threshold_grammar import parse_threshold
 from loadgen.units import format_ns, format_rate
 from loadgen.watch import State
 from tests.unit.live.test_terminal import tick

@@ -13,7 +13,7 @@ from loadgen.live.standing import Changes
 from loadgen.live.terminal import LiveView, PlainView, QuietView, make_view
 from loadgen.plan import Plan
 from loadgen.progress import Event, Opening, Phase, Progress
-from loadgen.thresholds import parse_threshold
+from loadgen.threshold_grammar import parse_threshold
 from loadgen.watch import State
 from tests.support.steering import make_control
 from tests.unit.figures import Counted, Samples

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loadgen.files import write_whole
 from loadgen.importers.artillery.metrics import metrics_of
 from loadgen.outputs.places import check_writable
-from loadgen.run_folder import write_whole
 
 if TYPE_CHECKING:
     from loadgen._engine import Snapshot
