@@ -85,8 +85,8 @@ def artillery(ctx: click.Context, /, file: str, **values: Any) -> int:
 
     Virtual users arrive when they are due, whatever the target does, and each runs a scenario once.
     """
+    from loadgen.importers.artillery.beginning import SECRET_VARS
     from loadgen.importers.artillery.ending import Ending
-    from loadgen.importers.artillery.script import SECRET_VARS
     from loadgen.importers.artillery.surroundings import run_after, run_before
 
     if values["platform"] not in _PLATFORMS or values["count"] != "1":

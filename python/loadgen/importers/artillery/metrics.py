@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from loadgen.importers.artillery.codes import node_code
 from loadgen.importers.artillery.expectations import SEPARATOR
 from loadgen.importers.artillery.labels import PLUGIN
 from loadgen.importers.artillery.virtual_user import RATES
@@ -143,6 +144,8 @@ def _count_endpoints(
             continue
         head, _, rest = label.partition(" ")
         endpoint = rest if head.isupper() and rest else label
+        for kind, count in snapshot.label_errors(label).items():
+            _add(counters, f"plugins.{PLUGIN}.{endpoint}.errors.{node_code(kind)}", count)
         statuses = snapshot.label_statuses(label)
         for status, count in statuses.items():
             _add(counters, f"plugins.{PLUGIN}.{endpoint}.codes.{status}", count)

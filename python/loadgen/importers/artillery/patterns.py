@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# What differs, outside of it all else is copied: an escape, a class, a named group, an end.
+# What differs, outside of it all else is copied: an escape, a class, a named group, an end, any sign.
 _PART = re.compile(
-    r"\\k<(?P<back>\w+)>|\\(?P<slash>/)|\\.|\[(?:\\.|[^\]\\])*\]|\(\?<(?P<name>[A-Za-z_$][\w$]*)>|\$",
+    r"\\k<(?P<back>\w+)>|\\(?P<slash>/)|\\.|\[(?:\\.|[^\]\\])*\]|\(\?<(?P<name>[A-Za-z_$][\w$]*)>|\$|\.",
     re.DOTALL,
 )
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
@@ -32,6 +32,8 @@ def compile_pattern(text: str, flags: str = "") -> re.Pattern[str]:
             return f"(?P<{match['name']}>"
         if part == "$":
             return "$" if "m" in flags else r"\Z"
+        if part == ".":
+            return "." if "s" in flags else r"[^\n\r\u2028\u2029]"
         if part == "[^]":
             return r"[\s\S]"
         return part

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """What a function knows of its virtual user: `vars` are the variables themselves, not a copy."""
+    """What a function knows of its virtual user: `vars` are the variables themselves, not a copy.
+
+    Objects of `config.variables` are those of all users of a worker, as in Artillery.
+    """
 
     __slots__ = ("_vu", "user", "vars")
 
@@ -104,6 +107,18 @@ class PythonProcessor(Functions):
             self.tell_once(vu, f"{name} in {self.path.name} failed: {type(trouble).__name__}: {trouble}")
             raise VuFailed(f"{name}: {trouble}", str(trouble) or type(trouble).__name__) from trouble
         return await self._call_back(vu, name, kind, function, given)
+
+    def before_request(self, name: str) -> Callable[[VirtualUser, Params], Awaitable[None]]:
+        hook = super().before_request(name)
+
+        async def before_request(vu: VirtualUser, params: Params) -> None:
+            headers = params.get("headers")
+            await hook(vu, params)
+            # Those of the step go out beside what is put in their place, but not what is taken from them.
+            if params.get("headers") is not headers:
+                params["headers"] = {**(headers or {}), **(params.get("headers") or {})}
+
+        return before_request
 
     def if_true(self, name: str) -> Callable[[VirtualUser], object]:
         function = self._functions[name]

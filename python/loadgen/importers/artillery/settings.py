@@ -100,6 +100,8 @@ def _tell_unknown(values: Mapping[str, Any], config: Mapping[str, Any], compiler
             compiler.note(_unknown(f"config.http.{key}", key, _HTTP))
     if isinstance(http, Mapping) and "maxSockets" in http:
         compiler.note("config.http.maxSockets is without effect, as in Artillery; `pool` limits connections")
+    if isinstance(http, Mapping) and "cookieJarOptions" in http:
+        compiler.note("config.http.cookieJarOptions is without effect: cookies are kept as browsers do")
 
 
 def _unknown(place: str, key: str, known: Any) -> str:
