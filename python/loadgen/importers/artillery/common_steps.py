@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -202,8 +203,12 @@ def _range(count: Any) -> tuple[int, int]:
         if number != number:
             match = re.match(r"\s*(\d+)-(\d+)\s*$", count)
             return (int(match[1]), int(match[2])) if match else (0, 0)
-        return 0, int(number)
-    return (0, int(count)) if isinstance(count, (int, float)) else (0, 0)
+        return 0, _turns(number)
+    return (0, _turns(count)) if isinstance(count, (int, float)) else (0, 0)
+
+
+def _turns(number: float) -> int:
+    return math.ceil(number) if math.isfinite(number) else -1
 
 
 def _while_true(

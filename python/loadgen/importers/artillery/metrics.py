@@ -32,7 +32,7 @@ _SOCKETS = frozenset(
         *("sockets left open", "sockets lost", "sockets opened"),
     }
 )
-_CLOSES = re.compile(r"close \d{4}")
+_ENDS = re.compile(r"close \d{4}|refused \d{3}")
 # Requests that follow a redirect count, but are no endpoint.
 _REDIRECTED = " (redirected)"
 
@@ -48,7 +48,7 @@ def metrics_of(snapshot: Snapshot, elapsed_s: float) -> Metrics:
     for kind, name, one, other, *_ in snapshot.tallies:
         if kind == "counter" and name.startswith(RATES):
             rates[name.removeprefix(RATES)] = round(one / elapsed_s) if elapsed_s > 0 else 0
-        elif kind == "counter" and not (name in _SOCKETS or _CLOSES.fullmatch(name)):
+        elif kind == "counter" and not (name in _SOCKETS or _ENDS.fullmatch(name)):
             counters[name] = _whole(one)
         elif kind == "check":
             _count_expectation(name, one, other, counters)
