@@ -159,6 +159,78 @@ def test_hooks_have_their_say(artillery: Artillery, raw_server: RawServerFactory
     assert told.summary["metrics"]["measured"]["count"] == told.summary["metrics"]["old"]["count"] == 3
 
 
+SEEN = """\
+config:
+  target: {url}
+  phases: [{{duration: 1, arrivalCount: 2}}]
+  processor: ./{processor}
+  variables: {{word: blue}}
+scenarios:
+  - flow:
+      - post:
+          url: "/sent/{{{{ word }}}}"
+          headers: {{X-Kept: "{{{{ word }}}}", X-Taken: "1"}}
+          json: {{word: "{{{{ word }}}}", drawn: "{{{{ $randomNumber(1, 1000000) }}}}"}}
+          beforeRequest: [take, put]
+          capture: {{json: $.n, as: word}}
+          afterResponse: look
+      - post: {{url: /seen, json: "{{{{ seen }}}}"}}
+      - loop:
+          - get: {{url: "/round/{{{{ $loopCount }}}}"}}
+        whileTrue: more
+"""
+SEEN_JAVASCRIPT = """\
+module.exports = {
+  take(requestParams, context, ee, next) { delete requestParams.headers['X-Taken']; next(); },
+  put(requestParams, context, ee, next) { requestParams.headers = { 'x-put': '{{ word }}' }; next(); },
+  look(requestParams, response, context, ee, next) {
+    const { url, json, headers } = requestParams;
+    context.vars.seen = { url, json, headers };
+    next();
+  },
+  async more(context, next) {
+    context.vars.rounds = (context.vars.rounds || 0) + 1;
+    await Promise.resolve();
+    return next(context.vars.rounds < 2);
+  },
+};
+"""
+SEEN_PYTHON = """\
+def take(request_params, context, events):
+    del request_params["headers"]["X-Taken"]
+
+def put(request_params, context, events):
+    request_params["headers"] = {"x-put": "{{ word }}"}
+
+def look(request_params, response, context, events):
+    context.vars["seen"] = {name: request_params[name] for name in ("url", "json", "headers")}
+
+async def more(context):
+    context.vars["rounds"] = context.vars.get("rounds", 0) + 1
+    return context.vars["rounds"] < 2
+"""
+
+
+@pytest.mark.parametrize("language", ["javascript", "python"])
+def test_hooks_see_what_was_sent(artillery: Artillery, raw_server: RawServerFactory, language: str) -> None:
+    """Templates are filled in once, and with what there was before the captures."""
+    site = Site(raw_server, numbered)
+    artillery.file("hooks.js", SEEN_JAVASCRIPT)
+    artillery.file("hooks.py", SEEN_PYTHON)
+    processor = "hooks.js" if language == "javascript" else "hooks.py"
+    told = artillery(SEEN.format(url=site.url, processor=processor))
+    assert told.exit_code == 0, told.result
+    assert site.counts() == {"POST /sent/blue": 2, "POST /seen": 2, "GET /round/0": 2, "GET /round/1": 2}
+    headers = {"x-kept": "blue", "x-put": "blue"}
+    sent = [asked for asked in site.asked if asked.target == "/sent/blue"]
+    for asked in sent:
+        assert headers.items() < asked.headers.items() and "x-taken" not in asked.headers
+    seen = [json.loads(asked.body) for asked in site.asked if asked.target == "/seen"]
+    assert {json.dumps(one["json"]) for one in seen} == {json.dumps(json.loads(asked.body)) for asked in sent}
+    for one in seen:
+        assert one["url"] == f"{site.url}/sent/blue" and one["headers"] == headers
+
+
 FAILING = """\
 config:
   target: {url}

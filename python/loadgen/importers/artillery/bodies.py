@@ -28,7 +28,7 @@ def check_body(method: str, params: Mapping[str, Any], folder: Path, place: str,
     if len(ways) > 1 and ways != ["json", "body"]:
         compiler.note(f"{place}: of {' and '.join(ways)}, with which Artillery sends nothing, one is sent")
     if ways == ["body"] and not isinstance(params["body"], (str, bytes)):
-        compiler.note(f"{place}.body: it is no text, which Artillery refuses to send, and goes out as JSON")
+        compiler.note(f"{place}.body: it is no text, which Artillery refuses to send; it goes as JSON")
     form = params.get("formData")
     for name, value in form.items() if isinstance(form, Mapping) else ():
         wanted = value.get("fromFile") if isinstance(value, Mapping) else None
