@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from tests.support.site import Asked, Site, answer, moved
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import RawServerFactory, Target
     from tests.support.artillery import Artillery
 
@@ -358,15 +360,21 @@ def test_nobody_answers(artillery: Artillery, free_port: int) -> None:
     assert told.exit_code == 4, told.result
 
 
-def test_what_breaks_off_is_called_as_node_calls_it(artillery: Artillery, target: Target) -> None:
+def test_what_breaks_off_is_called_as_node_calls_it(
+    artillery: Artillery, target: Target, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
     told = artillery(
         """\
         config: {http: {timeout: 1}}
         scenarios:
           - {name: lost, flow: [{get: {url: /health}}, {get: {url: /drop}}, {get: {url: /never}}]}
         """,
-        *("-t", target.url),
+        *("-t", target.url, "-o", str(report)),
     )
+    counters = json.loads(report.read_text())["aggregate"]["counters"]
+    assert counters["errors.ECONNRESET"] == 1
+    assert counters["plugins.metrics-by-endpoint./drop.errors.ECONNRESET"] == 1
     assert told.summary["metrics"]["errors.ECONNRESET"] == 1, told.result
     assert Counter(row["label"] for row in told.summary["labels"])["GET /never"] == 0
 

@@ -178,6 +178,7 @@ scenarios:
       - loop:
           - get: {{url: "/round/{{{{ $loopCount }}}}"}}
         whileTrue: more
+      - get: {{url: /sure, ifTrue: broken}}
 """
 SEEN_JAVASCRIPT = """\
 module.exports = {
@@ -193,6 +194,7 @@ module.exports = {
     await Promise.resolve();
     return next(context.vars.rounds < 2);
   },
+  broken: (vars) => vars.nothing.here,
 };
 """
 SEEN_PYTHON = """\
@@ -204,6 +206,9 @@ def put(request_params, context, events):
 
 def look(request_params, response, context, events):
     context.vars["seen"] = {name: request_params[name] for name in ("url", "json", "headers")}
+
+def broken(vars):
+    return vars["nothing"]["here"]
 
 async def more(context):
     context.vars["rounds"] = context.vars.get("rounds", 0) + 1
@@ -220,7 +225,10 @@ def test_hooks_see_what_was_sent(artillery: Artillery, raw_server: RawServerFact
     processor = "hooks.js" if language == "javascript" else "hooks.py"
     told = artillery(SEEN.format(url=site.url, processor=processor))
     assert told.exit_code == 0, told.result
-    assert site.counts() == {"POST /sent/blue": 2, "POST /seen": 2, "GET /round/0": 2, "GET /round/1": 2}
+    rounds = {"GET /round/0": 2, "GET /round/1": 2}
+    # What is wrong with a condition is told, and keeps no request back.
+    assert site.counts() == {"POST /sent/blue": 2, "POST /seen": 2, **rounds, "GET /sure": 2}
+    told.assert_says(f"{processor} failed: ")
     headers = {"x-kept": "blue", "x-put": "blue"}
     sent = [asked for asked in site.asked if asked.target == "/sent/blue"]
     for asked in sent:

@@ -20,17 +20,24 @@ if TYPE_CHECKING:
 SECRET_VARS = "secret_vars"  # noqa: S105
 
 
-def variables_of(config: Mapping[str, Any], path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What every virtual user begins with; a payload and `config.variables` come over it."""
+def surroundings_of(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What templates know of where and how the script is run."""
     environment = dict(os.environ)
     return {
-        "target": config.get("target", UNDEFINED),
         "$environment": options.get("environment", UNDEFINED),
         "$processEnvironment": environment,
         "$env": environment,
         "$testId": options.get("test_id", ""),
         "$dirname": str(Path(options.get("config") or path).absolute().parent),
         "$scenarioFile": str(path),
+    }
+
+
+def variables_of(config: Mapping[str, Any], path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What every virtual user begins with; a payload and `config.variables` come over it."""
+    return {
+        "target": config.get("target", UNDEFINED),
+        **surroundings_of(path, options),
         **json.loads(options.get(SECRET_VARS, "{}")),
     }
 

@@ -53,6 +53,8 @@ def compile_expectations(
             continue
         checks.append((f"{_name(kind, value)}{SEPARATOR}{label}", maker(value, compiler)))
     formatter = settings.get("formatter") or settings.get("outputFormat") or "pretty"
+    if formatter == "json":
+        compiler.note("config.plugins.expect: no lines of JSON are written; the checks are in the results")
     shows = formatter in ("pretty", "prettyError")
     ends = bool(settings.get("reportFailuresAsErrors"))
     only_names = str(settings.get("useOnlyRequestNames")).lower() == "true"

@@ -101,12 +101,11 @@ class PythonProcessor(Functions):
                 return await function(*given)
             if not _takes(function, len(given) + 1):
                 return function(*given)
+            return await self._call_back(vu, name, kind, function, given)
         except VuFailed:
             raise
         except Exception as trouble:
-            self.tell_once(vu, f"{name} in {self.path.name} failed: {type(trouble).__name__}: {trouble}")
-            raise VuFailed(f"{name}: {trouble}", str(trouble) or type(trouble).__name__) from trouble
-        return await self._call_back(vu, name, kind, function, given)
+            raise self._failed(vu, name, trouble) from trouble
 
     def before_request(self, name: str) -> Callable[[VirtualUser, Params], Awaitable[None]]:
         hook = super().before_request(name)
@@ -122,7 +121,18 @@ class PythonProcessor(Functions):
 
     def if_true(self, name: str) -> Callable[[VirtualUser], object]:
         function = self._functions[name]
-        return lambda vu: function(vu.vars)
+
+        def if_true(vu: VirtualUser) -> object:
+            try:
+                return function(vu.vars)
+            except Exception as trouble:
+                raise self._failed(vu, name, trouble) from trouble
+
+        return if_true
+
+    def _failed(self, vu: VirtualUser, name: str, trouble: Exception) -> VuFailed:
+        self.tell_once(vu, f"{name} in {self.path.name} failed: {type(trouble).__name__}: {trouble}")
+        return VuFailed(f"{name}: {trouble}", str(trouble) or type(trouble).__name__)
 
     async def _call_back(
         self, vu: VirtualUser, name: str, kind: str, function: Callable[..., Any], given: list[Any]
@@ -139,11 +149,7 @@ class PythonProcessor(Functions):
                 else:
                     future.set_result(second)
 
-        try:
-            function(*given, done)
-        except Exception as trouble:
-            self.tell_once(vu, f"{name} in {self.path.name} failed: {type(trouble).__name__}: {trouble}")
-            raise VuFailed(f"{name}: {trouble}", str(trouble) or type(trouble).__name__) from trouble
+        function(*given, done)
         try:
             async with asyncio.timeout(self.patience_s):
                 return await future
