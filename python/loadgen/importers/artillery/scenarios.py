@@ -126,7 +126,6 @@ def _flow(spec: Mapping[str, Any], place: str, compiler: Compiler) -> tuple[tupl
             "browsers are not driven here" if named == "playwright" else "there are http, ws and socketio"
         )
         compiler.wrong(f"{place}.engine", f"{named} is no engine that is known: {remedy}")
-        engine = Engine(steps={})
         return (), None
     for key in spec:
         if key not in _KNOWN:
