@@ -132,16 +132,16 @@ def _taker(spec: Mapping[str, Any], place: str, compiler: Compiler) -> Taker:
 
 def _json(path: str, spec: Mapping[str, Any]) -> Taker:
     query = compile_path(path)
-    is_one = spec.get("multiple") is False
+    is_whole = spec.get("multiple") is False
 
     def take(answer: Answer, vu: VirtualUser) -> Any:
         document = answer.json
         if not isinstance(document, (dict, list)):
             return UNDEFINED if document is UNDEFINED else ""
-        found = query(document)
-        if is_one:
-            if len(found) > 1:
-                return found
+        found = query.find(document)
+        if is_whole:
+            if not query.is_of_one:
+                return found or ""
             return found[0] if found and found[0] not in (0, False, None) else ""
         if len(found) > 1:
             return vu.rng.choice(found)

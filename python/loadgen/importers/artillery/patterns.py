@@ -10,7 +10,12 @@ _PART = re.compile(
     r"\\k<(?P<back>\w+)>|\\(?P<slash>/)|\\.|\[(?:\\.|[^\]\\])*\]|\(\?<(?P<name>[A-Za-z_$][\w$]*)>|\$|\.",
     re.DOTALL,
 )
+_IN_CLASS = re.compile(r"\\.|[\[&~|]", re.DOTALL)
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0] if len(match[0]) == 2 else f"\\{match[0]}"
 
 
 @lru_cache(1024)
@@ -36,7 +41,8 @@ def compile_pattern(text: str, flags: str = "") -> re.Pattern[str]:
             return "." if "s" in flags else r"[^\n\r\u2028\u2029]"
         if part == "[^]":
             return r"[\s\S]"
-        return part
+        # Signs that mean themselves in a class, and to Python may mean more one day.
+        return part if part[0] != "[" else f"[{_IN_CLASS.sub(_escaped, part[1:-1])}]"
 
     try:
         return re.compile(_PART.sub(translated, text), found)

@@ -11,7 +11,10 @@ from loadgen.importers.artillery.captures import compile_captures
 from loadgen.importers.artillery.virtual_user import UNDEFINED
 from tests.unit.importers.artillery.people import Reply, compiler, vu
 
-JSON = b'{"id": 7, "no": "", "nil": null, "items": [{"n": 1, "on": true}, {"n": 2}, {"n": 3, "on": true}]}'
+JSON = (
+    b'{"id": 7, "no": "", "word": "words", "nil": null,'
+    b' "items": [{"n": 1, "on": true}, {"n": 2, "l": [1, 2]}, {"n": 3, "on": true}]}'
+)
 HTML = b"<html><a class='x' href='/1'>a</a><a class='x' href='/2'>b</a><p></p></html>"
 XML = b"<r><item id='5'>one</item><item id='6'>two</item></r>"
 
@@ -37,6 +40,12 @@ def taken(body: bytes, capture: Any, seed: int = 1, **reply: Any) -> tuple[bool,
         ({"json": "$.items[?(@.n === 2)].n"}, 2),
         ({"json": "$.items[(@.length-1)].n"}, 3),
         ({"json": "$.items[*].n", "multiple": False}, [1, 2, 3]),
+        ({"json": "$.items[?(@.n == 2)].n", "multiple": False}, [2]),  # there might have been more
+        ({"json": "$.items[(@.length-1)].n", "multiple": False}, 3),
+        ({"json": "$.items[1].n", "multiple": False}, 2),
+        ({"json": "$.items[?(@.l.length > 1)].n"}, 2),
+        ({"json": "$.word.length"}, 5),
+        ({"json": "$.word[1]"}, "o"),
         ({"regexp": '"id": (\\d+)', "group": 1}, "7"),
         ({"regexp": "(?<what>i[dt])", "group": "what"}, "id"),
         ({"regexp": "ID", "flags": "i"}, "id"),
@@ -74,7 +83,7 @@ def test_any_sign_is_none_that_ends_a_line() -> None:
     lines = b"token=abc\r\nnext=d"
     assert taken(lines, {"regexp": "token=(.*)", "group": 1}) == (True, "abc")
     assert taken(lines, {"regexp": "token=(.*)", "group": 1, "flags": "s"}) == (True, "abc\r\nnext=d")
-    assert taken(lines, {"regexp": "[.]|x="}) == (False, UNDEFINED)
+    assert taken(lines, {"regexp": "[.[&&]|x="}) == (False, UNDEFINED)
 
 
 def test_what_is_no_json_fails() -> None:
