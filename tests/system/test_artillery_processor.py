@@ -313,28 +313,31 @@ def test_what_cannot_be_had_is_said_with_its_remedy(
     told.assert_is_no_traceback()
 
 
+@pytest.mark.parametrize("ending", ["mjs", "js"])
 def test_a_module_of_imports_and_exports_is_a_processor(
-    artillery: Artillery, raw_server: RawServerFactory
+    artillery: Artillery, raw_server: RawServerFactory, ending: str
 ) -> None:
     site = Site(raw_server, numbered)
-    artillery.file("words.mjs", "export const word = 'module';\nexport default (x) => `${x}s`;\n")
+    artillery.file(f"one.{ending}", "export const end = '!';\n")
+    artillery.file(f"words.{ending}", "export const word = 'module';\nexport default (x) => `${x}s`;\n")
     artillery.file(
-        "hooks.mjs",
+        f"hooks.{ending}",
         """\
-        import plural, { word as one } from './words.mjs';
+        import plural, { word as one } from './words.ENDING';
         import { join } from 'node:path';
+        import { end } from './one.ENDING';
         export async function mark(requestParams, context) {
-          const { word } = await import('./words.mjs');
-          requestParams.headers = { 'x-mark': join(plural(one), word) };
+          const { word } = await import('./words.ENDING');
+          requestParams.headers = { 'x-mark': join(plural(one), word) + end };
         }
-        """,
+        """.replace("ENDING", ending),
     )
     told = artillery(
-        f"config: {{target: '{site.url}', processor: ./hooks.mjs}}\n"
+        f"config: {{target: '{site.url}', processor: ./hooks.{ending}}}\n"
         "scenarios: [{flow: [{get: {url: /, beforeRequest: mark}}]}]\n"
     )
     assert told.exit_code == 0, told.result
-    assert [asked.headers["x-mark"] for asked in site.asked] == ["modules/module"]
+    assert [asked.headers["x-mark"] for asked in site.asked] == ["modules/module!"]
 
 
 @pytest.mark.parametrize(
