@@ -239,6 +239,37 @@ def test_hooks_see_what_was_sent(artillery: Artillery, raw_server: RawServerFact
         assert one["url"] == f"{site.url}/sent/blue" and one["headers"] == headers
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "lengths"),
+    [
+        (
+            "hooks.js",
+            "exports.add = (context, ee, next) => { context.vars.basket.items.push(1); next(); };\n",
+            [1],
+        ),
+        ("hooks.py", "def add(context, events):\n    context.vars['basket']['items'].append(1)\n", [1, 2, 3]),
+    ],
+)
+def test_whose_the_objects_of_variables_are(
+    artillery: Artillery, raw_server: RawServerFactory, name: str, text: str, lengths: list[int]
+) -> None:
+    """In JavaScript each virtual user's own, in Python those of all."""
+    site = Site(raw_server, numbered)
+    artillery.file(name, text)
+    told = artillery(
+        f"""\
+        config:
+          target: {site.url}
+          phases: [{{duration: 1, arrivalCount: 3}}]
+          processor: ./{name}
+          variables: {{basket: {{items: []}}}}
+        scenarios: [{{flow: [{{function: add}}, {{post: {{url: /, json: "{{{{ basket.items }}}}"}}}}]}}]
+        """
+    )
+    assert told.exit_code == 0, told.result
+    assert sorted({len(json.loads(asked.body)) for asked in site.asked}) == lengths
+
+
 FAILING = """\
 config:
   target: {url}
