@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from tests.support.site import Asked, Site, answer, moved
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import RawServerFactory, Target
     from tests.support.artillery import Artillery
 
@@ -316,7 +318,7 @@ def test_arrivals_beyond_a_cap_are_skipped(artillery: Artillery, target: Target)
 
 def test_rows_of_files_are_dealt(artillery: Artillery, raw_server: RawServerFactory) -> None:
     site = Site(raw_server, echo)
-    artillery.file("users.csv", "name;age\nann;1\nbob;02\n\ncyd;3.5\n")
+    artillery.file("users.csv", "name;age\nann;1\nbob;02\n\n1_0;3.5\n")
     artillery.file("ids.csv", "5\n6\n7\n8\n")
     told = artillery(
         """\
@@ -333,7 +335,7 @@ def test_rows_of_files_are_dealt(artillery: Artillery, raw_server: RawServerFact
     assert told.exit_code == 0, told.result
     bodies = [json.loads(asked.body) for asked in site.asked]
     assert [(body["name"], body["age"]) for body in bodies] == [
-        *(("ann", 1), ("bob", 2), ("cyd", 3.5), ("ann", 1), ("bob", 2))
+        *(("ann", 1), ("bob", 2), ("1_0", 3.5), ("ann", 1), ("bob", 2))
     ]
     assert {body["id"] for body in bodies} <= {"5", "6", "7", "8"}
 
@@ -358,27 +360,94 @@ def test_nobody_answers(artillery: Artillery, free_port: int) -> None:
     assert told.exit_code == 4, told.result
 
 
-def test_what_breaks_off_is_called_as_node_calls_it(artillery: Artillery, target: Target) -> None:
+def test_what_breaks_off_is_called_as_node_calls_it(
+    artillery: Artillery, target: Target, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
     told = artillery(
         """\
         config: {http: {timeout: 1}}
         scenarios:
           - {name: lost, flow: [{get: {url: /health}}, {get: {url: /drop}}, {get: {url: /never}}]}
         """,
-        *("-t", target.url),
+        *("-t", target.url, "-o", str(report)),
     )
+    counters = json.loads(report.read_text())["aggregate"]["counters"]
+    assert counters["errors.ECONNRESET"] == 1
+    assert counters["plugins.metrics-by-endpoint./drop.errors.ECONNRESET"] == 1
     assert told.summary["metrics"]["errors.ECONNRESET"] == 1, told.result
     assert Counter(row["label"] for row in told.summary["labels"])["GET /never"] == 0
 
 
-def test_a_query_may_hold_braces(artillery: Artillery, raw_server: RawServerFactory) -> None:
-    site = Site(raw_server, echo)
+def test_braces_go_out_as_node_writes_them(artillery: Artillery, raw_server: RawServerFactory) -> None:
+    def pages(asked: Asked) -> bytes:
+        return moved("/to?q={a}&r='b'") if asked.target == "/from" else echo(asked)
+
+    site = Site(raw_server, pages)
     told = artillery(
         """\
         config: {variables: {filter: {a: [1]}}}
-        scenarios: [{flow: [{get: {url: "/find?q={{ filter }}"}}, {get: {url: "/find?q={x}"}}]}]
+        scenarios:
+          - flow:
+              - get: {url: "/find?q={{ filter }}"}
+              - get: {url: "/find?q={x}"}
+              - get: {url: "/find/{x}", headers: {x-y: "{{ filter }}"}}
+              - get: {url: /from}
         """,
         *("-t", site.url),
     )
     assert told.exit_code == 0, told.result
-    assert [parse_qs(urlsplit(asked.target).query)["q"] for asked in site.asked] == [['{"a":[1]}'], ["{x}"]]
+    assert [asked.target for asked in site.asked] == [
+        *("/find?q={%22a%22:[1]}", "/find?q={x}", "/find/%7Bx%7D", "/from", "/to?q={a}&r=%27b%27")
+    ]
+
+
+def test_values_have_the_texts_that_node_gives_them(
+    artillery: Artillery, raw_server: RawServerFactory
+) -> None:
+    site = Site(raw_server, lambda _: answer(200, JSON, "Set-Cookie: sid=1; Path=/x", body=b'{"n": 0.00005}'))
+    told = artillery(
+        """\
+        config: {variables: {n: 5, list: [[1, 2]]}}
+        scenarios:
+          - flow:
+              - post: {url: /form, form: {a: "{{ list }}", b: "{{ nope }}", c: {d: 1}, e: null}}
+              - get: {url: /take, capture: [{json: $.n, as: small}, {header: set-cookie, as: cookies}]}
+              - post: {url: /json, json: {t: "x{{ small }}", cookies: "{{ cookies }}"}}
+              - get: {url: /head, headers: {x-one: "{{ cookies }}", cookie: [a=1, b=2]}}
+              - loop:
+                  - get: {url: "{{ $loopElement }}"}
+                over: ["/loop/{{ n }}", /plain]
+              - loop: [{get: {url: "/half/{{ $loopCount }}"}}]
+                count: 1.5
+        """,
+        *("-t", site.url),
+    )
+    assert told.exit_code == 0, told.result
+    by_path = {asked.target: asked for asked in site.asked}
+    assert by_path["/form"].body == b"a=1%2C2&b=undefined&c=%5Bobject+Object%5D&e=null"
+    assert by_path["/json"].body == b'{"t":"x0.00005","cookies":["sid=1; Path=/x"]}'
+    assert by_path["/head"].headers["x-one"] == "sid=1; Path=/x"
+    assert by_path["/head"].cookies == "a=1; b=2"
+    assert {"/loop/5", "/plain", "/half/0", "/half/1"} < by_path.keys()
+
+
+def test_what_a_capture_changes_is_the_virtual_users_own(
+    artillery: Artillery, raw_server: RawServerFactory
+) -> None:
+    site = Site(raw_server, echo)
+    told = artillery(
+        """\
+        config:
+          phases: [{duration: 1, arrivalCount: 3}]
+          variables: {user: {id: none, tags: {a: 1}}}
+        scenarios:
+          - flow:
+              - get: {url: "/before/{{ user.id }}/{{ user.tags.b }}"}
+              - get: {url: /, capture: [{json: $.id, as: user.id}, {json: $.id, as: user.tags.b}]}
+              - get: {url: "/after/{{ user.id }}/{{ user.tags.b }}/{{ user.tags.a }}"}
+        """,
+        *("-t", site.url),
+    )
+    assert told.exit_code == 0, told.result
+    assert site.counts() == {"GET /before/none/undefined": 3, "GET /": 3, "GET /after/7/7/1": 3}

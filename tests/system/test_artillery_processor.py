@@ -159,6 +159,117 @@ def test_hooks_have_their_say(artillery: Artillery, raw_server: RawServerFactory
     assert told.summary["metrics"]["measured"]["count"] == told.summary["metrics"]["old"]["count"] == 3
 
 
+SEEN = """\
+config:
+  target: {url}
+  phases: [{{duration: 1, arrivalCount: 2}}]
+  processor: ./{processor}
+  variables: {{word: blue}}
+scenarios:
+  - flow:
+      - post:
+          url: "/sent/{{{{ word }}}}"
+          headers: {{X-Kept: "{{{{ word }}}}", X-Taken: "1"}}
+          json: {{word: "{{{{ word }}}}", drawn: "{{{{ $randomNumber(1, 1000000) }}}}"}}
+          beforeRequest: [take, put]
+          capture: {{json: $.n, as: word}}
+          afterResponse: look
+      - post: {{url: /seen, json: "{{{{ seen }}}}"}}
+      - loop:
+          - get: {{url: "/round/{{{{ $loopCount }}}}"}}
+        whileTrue: more
+      - get: {{url: /sure, ifTrue: broken}}
+"""
+SEEN_JAVASCRIPT = """\
+module.exports = {
+  take(requestParams, context, ee, next) { delete requestParams.headers['X-Taken']; next(); },
+  put(requestParams, context, ee, next) { requestParams.headers = { 'x-put': '{{ word }}' }; next(); },
+  look(requestParams, response, context, ee, next) {
+    const { url, json, headers } = requestParams;
+    context.vars.seen = { url, json, headers };
+    next();
+  },
+  async more(context, next) {
+    context.vars.rounds = (context.vars.rounds || 0) + 1;
+    await Promise.resolve();
+    return next(context.vars.rounds < 2);
+  },
+  broken: (vars) => vars.nothing.here,
+};
+"""
+SEEN_PYTHON = """\
+def take(request_params, context, events):
+    del request_params["headers"]["X-Taken"]
+
+def put(request_params, context, events):
+    request_params["headers"] = {"x-put": "{{ word }}"}
+
+def look(request_params, response, context, events):
+    context.vars["seen"] = {name: request_params[name] for name in ("url", "json", "headers")}
+
+def broken(vars):
+    return vars["nothing"]["here"]
+
+async def more(context):
+    context.vars["rounds"] = context.vars.get("rounds", 0) + 1
+    return context.vars["rounds"] < 2
+"""
+
+
+@pytest.mark.parametrize("language", ["javascript", "python"])
+def test_hooks_see_what_was_sent(artillery: Artillery, raw_server: RawServerFactory, language: str) -> None:
+    """Templates are filled in once, and with what there was before the captures."""
+    site = Site(raw_server, numbered)
+    artillery.file("hooks.js", SEEN_JAVASCRIPT)
+    artillery.file("hooks.py", SEEN_PYTHON)
+    processor = "hooks.js" if language == "javascript" else "hooks.py"
+    told = artillery(SEEN.format(url=site.url, processor=processor))
+    assert told.exit_code == 0, told.result
+    rounds = {"GET /round/0": 2, "GET /round/1": 2}
+    # What is wrong with a condition is told, and keeps no request back.
+    assert site.counts() == {"POST /sent/blue": 2, "POST /seen": 2, **rounds, "GET /sure": 2}
+    told.assert_says(f"{processor} failed: ")
+    headers = {"x-kept": "blue", "x-put": "blue"}
+    sent = [asked for asked in site.asked if asked.target == "/sent/blue"]
+    for asked in sent:
+        assert headers.items() < asked.headers.items() and "x-taken" not in asked.headers
+    seen = [json.loads(asked.body) for asked in site.asked if asked.target == "/seen"]
+    assert {json.dumps(one["json"]) for one in seen} == {json.dumps(json.loads(asked.body)) for asked in sent}
+    for one in seen:
+        assert one["url"] == f"{site.url}/sent/blue" and one["headers"] == headers
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lengths"),
+    [
+        (
+            "hooks.js",
+            "exports.add = (context, ee, next) => { context.vars.basket.items.push(1); next(); };\n",
+            [1],
+        ),
+        ("hooks.py", "def add(context, events):\n    context.vars['basket']['items'].append(1)\n", [1, 2, 3]),
+    ],
+)
+def test_whose_the_objects_of_variables_are(
+    artillery: Artillery, raw_server: RawServerFactory, name: str, text: str, lengths: list[int]
+) -> None:
+    """In JavaScript each virtual user's own, in Python those of all."""
+    site = Site(raw_server, numbered)
+    artillery.file(name, text)
+    told = artillery(
+        f"""\
+        config:
+          target: {site.url}
+          phases: [{{duration: 1, arrivalCount: 3}}]
+          processor: ./{name}
+          variables: {{basket: {{items: []}}}}
+        scenarios: [{{flow: [{{function: add}}, {{post: {{url: /, json: "{{{{ basket.items }}}}"}}}}]}}]
+        """
+    )
+    assert told.exit_code == 0, told.result
+    assert sorted({len(json.loads(asked.body)) for asked in site.asked}) == lengths
+
+
 FAILING = """\
 config:
   target: {url}
@@ -233,28 +344,31 @@ def test_what_cannot_be_had_is_said_with_its_remedy(
     told.assert_is_no_traceback()
 
 
+@pytest.mark.parametrize("ending", ["mjs", "js"])
 def test_a_module_of_imports_and_exports_is_a_processor(
-    artillery: Artillery, raw_server: RawServerFactory
+    artillery: Artillery, raw_server: RawServerFactory, ending: str
 ) -> None:
     site = Site(raw_server, numbered)
-    artillery.file("words.mjs", "export const word = 'module';\nexport default (x) => `${x}s`;\n")
+    artillery.file(f"one.{ending}", "export const end = '!';\n")
+    artillery.file(f"words.{ending}", "export const word = 'module';\nexport default (x) => `${x}s`;\n")
     artillery.file(
-        "hooks.mjs",
+        f"hooks.{ending}",
         """\
-        import plural, { word as one } from './words.mjs';
+        import plural, { word as one } from './words.ENDING';
         import { join } from 'node:path';
+        import { end } from './one.ENDING';
         export async function mark(requestParams, context) {
-          const { word } = await import('./words.mjs');
-          requestParams.headers = { 'x-mark': join(plural(one), word) };
+          const { word } = await import('./words.ENDING');
+          requestParams.headers = { 'x-mark': join(plural(one), word) + end };
         }
-        """,
+        """.replace("ENDING", ending),
     )
     told = artillery(
-        f"config: {{target: '{site.url}', processor: ./hooks.mjs}}\n"
+        f"config: {{target: '{site.url}', processor: ./hooks.{ending}}}\n"
         "scenarios: [{flow: [{get: {url: /, beforeRequest: mark}}]}]\n"
     )
     assert told.exit_code == 0, told.result
-    assert [asked.headers["x-mark"] for asked in site.asked] == ["modules/module"]
+    assert [asked.headers["x-mark"] for asked in site.asked] == ["modules/module!"]
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,9 @@ def test_a_failed_expectation_is_exit_code_21(artillery: Artillery, target: Targ
         ("{conditions: [{expression: 'http.codes.200 > 9', strict: false}]}", 0, "(optional)"),
         ("{p95: 5000, maxErrorRate: 0}", 0, "ok maxErrorRate < 0"),
         ("{max: 0}", 1, "fail max < 0"),
+        ("{max: 5000ms}", 0, "ok max < 5000"),
+        ("{max: soon}", 1, "fail max < NaN"),
+        ("{conditions: [{expression: http.codes.200}]}", 1, "fail http.codes.200"),
     ],
 )
 def test_what_must_hold(artillery: Artillery, target: Target, ensure: str, exit_code: int, said: str) -> None:
@@ -226,12 +229,20 @@ def test_what_cannot_be_kept_is_told(artillery: Artillery, target: Target) -> No
         config:
           plugins:
             slack: {webhookUrl: x}
-            publish-metrics: [{type: datadog, apiKey: x}, {type: statsd, host: 127.0.0.1, port: 8125}]
-          http: {maxSockets: 5, timout: 3}
+            publish-metrics:
+              - {type: datadog, apiKey: x}
+              - {type: statsd, host: 127.0.0.1, port: 8125, prefix: x}
+            metrics-by-endpoint: {groupDynamicURLs: false}
+            ensure: {p90: 100}
+          http: {maxSockets: 5, timout: 3, cookieJarOptions: {}}
           phases: [{duration: 1, arrivalCount: 1, ramp: 5}]
         scenarios:
           - weight: 1.5
-            flow: [{get: {url: /health, headrs: {a: b}, beforeRequest: fill}}]
+            beforeRequests: fill
+            flow:
+              - get: {url: /health, headrs: {a: b}, beforeRequest: fill, json: {a: 1}, http2: true}
+              - post: {url: /echo, body: {a: 1}}
+              - post: {url: /echo, json: {a: 1}, form: {a: 1}}
         """,
         *("-t", target.url),
     )
@@ -241,12 +252,21 @@ def test_what_cannot_be_kept_is_told(artillery: Artillery, target: Target) -> No
     assert notes == [
         "config.http.timout is not known, and without effect: did you mean timeout?",
         "config.http.maxSockets is without effect, as in Artillery; `pool` limits connections",
+        "config.http.cookieJarOptions is without effect: cookies are kept as browsers do",
         "config.plugins.slack is not known here, and without effect",
+        "config.plugins.metrics-by-endpoint.groupDynamicURLs is not known here, and without effect",
+        "config.plugins.ensure.p90 is not known here, and without effect",
         f"config.plugins.publish-metrics[0]: datadog is not published to; use --output {instead}",
+        "config.plugins.publish-metrics[1].prefix is not known here, and without effect",
         "config.phases[0].ramp is not known, and without effect",
         "scenarios[0].weight: 1.5 is read as 1, as by Artillery",
+        "scenarios[0].beforeRequests is not known, and without effect",
         "scenarios[0].flow[0].get.headrs is not known, and without effect",
+        "scenarios[0].flow[0].get.http2 is without effect: requests go by HTTP/1.1",
+        "scenarios[0].flow[0].get: GET with a body, which Artillery refuses to send, is sent",
         "scenarios[0].flow[0].get: there is no function fill in the processor, so it is not called",
+        "scenarios[0].flow[1].post.body: it is no text, which Artillery refuses to send; it goes as JSON",
+        "scenarios[0].flow[2].post: of json and form, with which Artillery sends nothing, one is sent",
     ]
     assert [output["name"] for output in told.summary["outputs"]] == ["statsd 127.0.0.1:8125"]
 

@@ -53,10 +53,12 @@ def test_events_go_out_and_answers_are_taken(artillery: Artillery, server: Socke
             - emit: [done, "{{ seen }}", "{{ count }}", "{{ byte }}"]
             - get: {url: /page, expect: {statusCode: 200}}
             """,
-            config='{query: {token: "{{ word }}"}, extraHeaders: {x-who: us}, transports: [websocket]}',
+            config='{query: {token: "{{ word }}"}, extraHeaders: {x-who: us}, transports: [websocket], '
+            "reconnection: false}",
         )
     )
     assert told.exit_code == 0, told.result
+    assert "socketio: " not in told.text
     assert [one["namespace"] for one in server.connects] == ["/", "/"]
     assert server.connects[0]["query"] == {"token": "blue", "EIO": "4", "transport": "websocket"}
     assert server.connects[0]["headers"]["x-who"] == "us"
@@ -98,7 +100,9 @@ def test_namespaces_share_the_connection(artillery: Artillery, server: SocketIoS
     assert sorted(one["namespace"] for one in server.connects) == ["/", "/", "/news", "/news"]
     assert {one["auth"]["token"] for one in server.connects} == {"t"}
     assert sorted(namespace for namespace, *_ in server.events) == ["/", "/", *["/news"] * 4]
-    told.assert_says("it connects by WebSocket at once")
+    told.assert_says(
+        "it connects by WebSocket at once, and never polls", "a connection that is lost stays lost"
+    )
 
 
 @pytest.mark.parametrize(

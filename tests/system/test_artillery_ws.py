@@ -63,7 +63,7 @@ def test_messages_are_sent_and_answers_are_taken(artillery: Artillery) -> None:
                 server.url,
                 """\
                 - connect:
-                    target: "{{ target }}/feed?w={{ word }}"
+                    target: "{{ target }}/feed?w={{ word }}&f={x}"
                     headers: {x-who: us}
                     subprotocols: [json]
                 - send: "hello {{ word }}"
@@ -87,7 +87,7 @@ def test_messages_are_sent_and_answers_are_taken(artillery: Artillery) -> None:
         *("round 0 blue", "round 1 blue", "reply last", "2last"),
     ]
     assert sorted(heard.messages) == sorted(expected * 2)
-    assert [(path, protocol) for path, protocol, _ in heard.asked] == [("/feed?w=blue", "json")] * 2
+    assert [(path, protocol) for path, protocol, _ in heard.asked] == [("/feed?w=blue&f={x}", "json")] * 2
     assert heard.asked[0][2]["x-who"] == "us"
     assert counter(told, "websocket.messages_sent") == counter(told, "rates.websocket.send_rate") == 18
     assert counter(told, "websocket.messages_received") == 6
@@ -119,7 +119,8 @@ def test_a_function_says_where_to_connect(artillery: Artillery) -> None:
     artillery.file(
         "hooks.js",
         """\
-        module.exports.where = (wsArgs, context, next) => {
+        module.exports.never = (context, ee, next) => { ee.emit('counter', 'called'); next(); };
+        module.exports.where = async (wsArgs, context, next) => {
           wsArgs.target = `${wsArgs.target}/made/${context.vars.word}`;
           wsArgs.subprotocols = ['json'];
           wsArgs.options.headers = { 'x-made': 'yes' };
@@ -137,9 +138,11 @@ def test_a_function_says_where_to_connect(artillery: Artillery) -> None:
                 - send: hello
                 """,
                 processor="  processor: ./hooks.js\n",
-            )
+            ).replace("engine: ws\n", "engine: ws\n    beforeScenario: never\n")
         )
     assert told.exit_code == 0, told.result
+    assert "called" not in told.summary["metrics"]
+    told.assert_says("scenarios[0].beforeScenario is without effect, as in Artillery")
     assert [(path, protocol) for path, protocol, _ in heard.asked] == [("/made/blue", "json")] * 2
     assert heard.asked[0][2]["x-made"] == "yes"
 

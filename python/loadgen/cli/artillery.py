@@ -40,6 +40,12 @@ could not be reached at all, 5 `before` failed or the processor's own
 exceptions stopped the run, 130 interrupted.
 """
 _PLATFORMS = ("local",)
+# A line of what `dotenv` reads: NAME=VALUE, where a value in quotes may have lines, and # begins a comment.
+_DOTENV = re.compile(
+    r"""^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)
+    (\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^\#\n]+)?\s*(?:\#.*)?$""",
+    re.MULTILINE | re.VERBOSE | re.ASCII,
+)
 
 
 @click.command(epilog=_EPILOG)
@@ -66,6 +72,7 @@ _PLATFORMS = ("local",)
 @option("--platform-opt", multiple=True, metavar="NAME=VALUE", help="Accepted, and without effect.")
 @option("--record", is_flag=True, help="Accepted, and without effect.")
 @option("--tags", metavar="NAME:VALUE", help="Accepted, and without effect.")
+@option("--key", metavar="TEXT", help="Accepted, and without effect.")
 @option("--note", metavar="TEXT", help="Accepted, and without effect.")
 @option(
     "-o",
@@ -85,8 +92,8 @@ def artillery(ctx: click.Context, /, file: str, **values: Any) -> int:
 
     Virtual users arrive when they are due, whatever the target does, and each runs a scenario once.
     """
+    from loadgen.importers.artillery.beginning import SECRET_VARS
     from loadgen.importers.artillery.ending import Ending
-    from loadgen.importers.artillery.script import SECRET_VARS
     from loadgen.importers.artillery.surroundings import run_after, run_before
 
     if values["platform"] not in _PLATFORMS or values["count"] != "1":
@@ -164,16 +171,12 @@ def read_dotenv(path: Path) -> None:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UsageError(f"--dotenv: {path} cannot be read: {error.strerror or error}") from None
-    for line in text.splitlines():
-        match = re.match(r"\s*(?:export\s+)?([\w.-]+)\s*=\s*(.*?)\s*$", line)
-        if match is None or line.lstrip().startswith("#"):
-            continue
-        name, value = match.groups()
-        inner = re.match(r"""(["'`])(.*?)\1""", value)
-        if inner is not None:
-            value = inner[2].replace("\\n", "\n") if inner[1] == '"' else inner[2]
-        else:
-            value = value.partition(" #")[0].rstrip()
+    for name, written in _DOTENV.findall(text.replace("\r\n", "\n")):
+        value = written.strip()
+        quote, inner = value[:1], re.fullmatch(r"""(['"`])(.*)\1""", value, re.DOTALL)
+        value = value if inner is None else inner[2]
+        if quote == '"':
+            value = value.replace("\\n", "\n").replace("\\r", "\r")
         os.environ.setdefault(name, value)
 
 

@@ -103,6 +103,8 @@ pub(crate) struct Wanted {
     is_trusted: bool,
     /// `auth=None`: not even who the plan says.
     is_anonymous: bool,
+    /// The URL goes out as it is written: braces in it are no places for values.
+    is_literal: bool,
 }
 
 /// What all requests of a worker have in common.
@@ -238,11 +240,13 @@ impl Wanted {
             cookies: Vec::new(),
             is_trusted: true,
             is_anonymous: false,
+            is_literal: false,
         };
         if let Some(options) = options {
             wanted.apply(options)?;
         }
-        if let Some((_, rest)) = wanted.url.split_once('{')
+        if !wanted.is_literal
+            && let Some((_, rest)) = wanted.url.split_once('{')
             && let Some((name, _)) = rest.split_once('}')
         {
             let text = format!("{url} has {{{name}}}, and no value for it: path={{\"{name}\": …}}");
@@ -315,6 +319,7 @@ impl Wanted {
                 "tags" => tags = pairs(&value)?,
                 "_trusted" => self.is_trusted = value.is_truthy()?,
                 "_untyped" => is_typed = !value.is_truthy()?,
+                "_literal" => self.is_literal = value.is_truthy()?,
                 "retry" | "follow_redirects" | "expect_continue" => {}
                 unknown => {
                     return Err(PyTypeError::new_err(format!(

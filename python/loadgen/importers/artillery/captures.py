@@ -22,6 +22,7 @@ Taker: TypeAlias = "Callable[[Answer, VirtualUser], Any]"
 Captures: TypeAlias = "Callable[[Answer, VirtualUser], bool]"
 
 _KINDS = ("json", "xpath", "regexp", "header", "selector")
+_KNOWN = frozenset({*_KINDS, *("as", "value", "strict", "multiple", "group", "flags", "attr", "index")})
 FAILED = "Failed capture or match"
 
 
@@ -41,19 +42,22 @@ def compile_captures(spec: Mapping[str, Any], place: str, compiler: Compiler) ->
         return None
 
     def take(answer: Answer, vu: VirtualUser) -> bool:
-        ok = True
-        taken = []
+        taken = {}
+        missing = set()
         for name, is_strict, taker in captures:
-            value = taker(answer, vu)
+            taken[name] = value = taker(answer, vu)
+            # Of several for one variable the last counts.
             if is_strict and (value is UNDEFINED or value == ""):
-                ok = False
-            taken.append((name, value))
+                missing.add(name)
+            else:
+                missing.discard(name)
+        ok = not missing
         for is_strict, taker, expected in matches:
             wanted = expected(vu) if callable(expected) else expected
             if not are_same(taker(answer, vu), wanted) and is_strict:
                 ok = False
         if ok:  # one that failed leaves all variables as they were
-            for name, value in taken:
+            for name, value in taken.items():
                 set_path(vu.vars, name, value)
         return ok
 
@@ -76,6 +80,9 @@ def _is_spec(one: Any, place: str, needed: str, compiler: Compiler) -> bool:
     if needed not in one:
         compiler.wrong(f"{place}.{needed}", "is missing")
         return False
+    for key in one:
+        if key not in _KNOWN:
+            compiler.note(f"{place}.{key} is not known, and without effect")
     return True
 
 
@@ -125,16 +132,16 @@ def _taker(spec: Mapping[str, Any], place: str, compiler: Compiler) -> Taker:
 
 def _json(path: str, spec: Mapping[str, Any]) -> Taker:
     query = compile_path(path)
-    is_one = spec.get("multiple") is False
+    is_whole = spec.get("multiple") is False
 
     def take(answer: Answer, vu: VirtualUser) -> Any:
         document = answer.json
         if not isinstance(document, (dict, list)):
             return UNDEFINED if document is UNDEFINED else ""
-        found = query(document)
-        if is_one:
-            if len(found) > 1:
-                return found
+        found = query.find(document)
+        if is_whole:
+            if not query.is_of_one:
+                return found or ""
             return found[0] if found and found[0] not in (0, False, None) else ""
         if len(found) > 1:
             return vu.rng.choice(found)
@@ -165,6 +172,8 @@ def _regexp(text: str, spec: Mapping[str, Any]) -> Taker:
 
 def _header(name: str, spec: Mapping[str, Any]) -> Taker:
     del spec
+    if name == "set-cookie":  # Node has a list of them
+        return lambda answer, _vu: answer.set_cookies or ""
     return lambda answer, _vu: answer.headers.get(name, "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 CommonMaker: TypeAlias = "Callable[[Compiler, Mapping[str, Any], str, Around, Engine], Step]"
 
 MOST_AT_ONCE = 100
+ELEMENT = "$loopElement"
 # Turns of a loop between two looks at what else is to be done, where none of its steps waits.
 GIVE_WAY = 1000
 
@@ -143,9 +145,12 @@ def _parallel(
 def _loop(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Around, engine: Engine) -> Step:
     steps = compiler.flow(spec["loop"], f"{place}.loop", engine, around)
     index_name = str(spec.get("loopValue") or "$loopCount")
-    element_name = str(spec.get("loopElement") or "$loopElement")
+    element_name = str(spec.get("loopElement") or ELEMENT)
     goes_on = _while_true(compiler, spec.get("whileTrue"), f"{place}.whileTrue")
     over = spec.get("over", UNDEFINED)
+    # Templates in a list are filled in where the element has its usual name alone, as there.
+    is_filled_in = isinstance(over, list) and element_name == ELEMENT
+    written = [compiler.render(one) for one in over] if is_filled_in else over
     count = compiler.render(spec["count"]) if isinstance(spec.get("count"), str) else spec.get("count") or -1
     if not isinstance(over, (str, list)) and over is not UNDEFINED:
         compiler.wrong(
@@ -159,11 +164,11 @@ def _loop(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Aroun
         index, end = _range(count(vu) if callable(count) else count)
         elements: list[Any] | None = None
         if over is not UNDEFINED:
-            elements = over if isinstance(over, list) else get_path(variables, over)
+            elements = written if isinstance(written, list) else get_path(variables, over)
             if not isinstance(elements, list):
                 variables[element_name] = variables[index_name] = index
                 return
-            variables[element_name] = elements[index] if index < len(elements) else UNDEFINED
+            variables[element_name] = _element(elements, index, vu)
         else:
             variables[element_name] = index
         variables[index_name] = index
@@ -176,13 +181,19 @@ def _loop(compiler: Compiler, spec: Mapping[str, Any], place: str, around: Aroun
             counted = variables.get(index_name, UNDEFINED)
             variables[index_name] = number_of(counted) + 1 if not isinstance(counted, int) else counted + 1
             if elements is not None:
-                variables[element_name] = elements[index] if index < len(elements) else UNDEFINED
+                variables[element_name] = _element(elements, index, vu)
             if goes_on is not None and not is_true(await goes_on(vu)):
                 return
             if index % GIVE_WAY == 0:
                 await asyncio.sleep(0)
 
     return loop
+
+
+def _element(elements: list[Any], index: int, vu: VirtualUser) -> Any:
+    if index >= len(elements):
+        return UNDEFINED
+    return elements[index](vu) if callable(elements[index]) else elements[index]
 
 
 def _range(count: Any) -> tuple[int, int]:
@@ -192,8 +203,12 @@ def _range(count: Any) -> tuple[int, int]:
         if number != number:
             match = re.match(r"\s*(\d+)-(\d+)\s*$", count)
             return (int(match[1]), int(match[2])) if match else (0, 0)
-        return 0, int(number)
-    return (0, int(count)) if isinstance(count, (int, float)) else (0, 0)
+        return 0, _turns(number)
+    return (0, _turns(count)) if isinstance(count, (int, float)) else (0, 0)
+
+
+def _turns(number: float) -> int:
+    return math.ceil(number) if math.isfinite(number) else -1
 
 
 def _while_true(

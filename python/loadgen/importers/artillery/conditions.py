@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loadgen.importers.artillery.expressions import compile_expression
 from loadgen.importers.artillery.values import is_true, number_of
-from loadgen.importers.artillery.virtual_user import UNDEFINED, VirtualUser
+from loadgen.importers.artillery.virtual_user import UNDEFINED, VirtualUser, VuFailed
 
 if TYPE_CHECKING:
     from loadgen.importers.artillery.flow import Compiler
@@ -45,7 +45,14 @@ def _if_true(params: Mapping[str, Any], place: str, compiler: Compiler) -> Condi
     name = written if isinstance(written, str) else ""  # no expression there either
     if compiler.processor is not None and compiler.processor.has(name):
         ask = compiler.processor.if_true(name)
-        return lambda vu: is_true(ask(vu))
+
+        def asked(vu: VirtualUser) -> bool:
+            try:
+                return is_true(ask(vu))
+            except VuFailed:  # which is told, and keeps no request back
+                return True
+
+        return asked
     try:
         expression = compile_expression(name)
     except ValueError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadgen.importers.artillery.expressions import Expression, compile_expression
-from loadgen.importers.artillery.values import is_true, number_of, text_of
+from loadgen.importers.artillery.values import leading_int, number_of, text_of
 
 if TYPE_CHECKING:
     from loadgen.importers.artillery.metrics import Metrics
@@ -50,8 +50,9 @@ def expressions_of(config: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
             checks.append((text, text, strict if isinstance(strict, bool) else True))
     for name in found:
         if name in _OLD:
-            most = int(number_of(found[name]))
-            checks.append((f"{name} < {most}", f"http.response_time.{name} < {most}", True))
+            most = leading_int(found[name])
+            most_text = "NaN" if most is None else str(most)
+            checks.append((f"{name} < {most_text}", f"http.response_time.{name} < {most_text}", True))
     if "maxErrorRate" in found:
         most_percent = text_of(number_of(found["maxErrorRate"]))
         checks.append((f"maxErrorRate < {most_percent}", _ERROR_RATE.format(most_percent), True))
@@ -76,7 +77,7 @@ def _check(text: str, expression: str, is_strict: bool, values: Mapping[str, Any
         return values[name]
 
     try:
-        passed = is_true(compile_named(expression, values)(find))
+        passed = number_of(compile_named(expression, values)(find)) == 1
     except (ValueError, ArithmeticError) as error:
         return Check(text, is_strict, passed=False, why=str(error))
     if missing:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from loadgen.importers.artillery.patterns import compile_pattern
-from loadgen.importers.artillery.values import follow, is_true, json_text, number_of, parse_path, text_of
+from loadgen.importers.artillery.values import follow, is_true, number_of, parse_path, string_of, text_of
 from loadgen.importers.artillery.virtual_user import UNDEFINED, VirtualUser, VuFailed
 
 if TYPE_CHECKING:
@@ -51,8 +51,10 @@ def compile_expectations(
                 f"{at}: {kind} is no expectation, and not looked at; there are {', '.join(_MAKERS)}"
             )
             continue
-        checks.append((f"{kind}{SEPARATOR}{label}", maker(value, compiler)))
+        checks.append((f"{_name(kind, value)}{SEPARATOR}{label}", maker(value, compiler)))
     formatter = settings.get("formatter") or settings.get("outputFormat") or "pretty"
+    if formatter == "json":
+        compiler.note("config.plugins.expect: no lines of JSON are written; the checks are in the results")
     shows = formatter in ("pretty", "prettyError")
     ends = bool(settings.get("reportFailuresAsErrors"))
     only_names = str(settings.get("useOnlyRequestNames")).lower() == "true"
@@ -75,6 +77,12 @@ def compile_expectations(
             raise VuFailed(f"Failed expectations for request {told}")
 
     return expect
+
+
+def _name(kind: str, value: Any) -> str:
+    """As which it is counted."""
+    is_named = kind == "headerEquals" and isinstance(value, list) and value
+    return f"header {text_of(value[0])} values equals" if is_named else kind
 
 
 _shown: set[str] = set()
@@ -215,15 +223,7 @@ def _matches_regexp(value: Any, compiler: Compiler) -> Check:
     render = _rendered(value, compiler)
 
     def check(answer: Answer, vu: VirtualUser) -> bool:
-        body = _parsed(answer)
-        text = (
-            body
-            if isinstance(body, str)
-            else "[object Object]"
-            if isinstance(body, dict)
-            else json_text(body)
-        )
-        return compile_pattern(text_of(render(vu))).search(text) is not None
+        return compile_pattern(text_of(render(vu))).search(string_of(_parsed(answer))) is not None
 
     return check
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from loadgen.importers.artillery.answer import Answer
 from loadgen.importers.artillery.apdex import compile_apdex
 from loadgen.importers.artillery.captures import FAILED, compile_captures
+from loadgen.importers.artillery.codes import node_code
 from loadgen.importers.artillery.conditions import compile_conditions
 from loadgen.importers.artillery.expectations import compile_expectations
 from loadgen.importers.artillery.flow import Around, Engine, Params, Step, nothing
 from loadgen.importers.artillery.labels import endpoint_label
-from loadgen.importers.artillery.requests import Request, node_code
+from loadgen.importers.artillery.requests import Request
 from loadgen.importers.artillery.virtual_user import VirtualUser, VuFailed
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def _request_step(compiler: Compiler, spec: Mapping[str, Any], place: str, aroun
     for key in params:
         if key not in _KNOWN:
             compiler.note(f"{place}.{key} is not known, and without effect")
+    if params.get("http2"):
+        compiler.note(f"{place}.http2 is without effect: requests go by HTTP/1.1")
     return _compile(compiler, word.upper(), params, place, around)
 
 
@@ -87,30 +90,29 @@ def _compile(compiler: Compiler, method: str, params: Mapping[str, Any], place: 
     is_beside = around.is_parallel and not request.is_pooled
 
     async def send(vu: VirtualUser) -> None:
-        """The plain way, without hooks before it."""
+        """The plain way, without hooks."""
         response = await request.send(vu)
         if response.error is not None:
-            await fail(
-                vu, request.params(), VuFailed(response.error, node_code(response.error)), response.error
-            )
+            raise _failed(response.error)
         if looks:
-            await look(vu, None, Answer(response))
+            await look(vu, {}, Answer(response))
 
-    async def send_changed(vu: VirtualUser) -> None:
-        """What hooks have a say in."""
+    async def send_with_hooks(vu: VirtualUser) -> None:
+        """What hooks have a say in, or want to see."""
         asked = request.params()
         for hook in before:
             await hook(vu, asked)
         response = await request.send_as(vu, asked)
         if response.error is not None:
-            await fail(vu, asked, VuFailed(response.error, node_code(response.error)), response.error)
+            error = _failed(response.error)
+            for hook in on_error:
+                await hook(vu, error, asked)
+            raise error
         if looks:
             await look(vu, asked, Answer(response))
 
-    async def look(vu: VirtualUser, asked: Params | None, answer: Answer) -> None:
+    async def look(vu: VirtualUser, asked: Params, answer: Answer) -> None:
         taken = take is None or take(answer, vu)
-        if after_scenario or after_step:
-            asked = asked if asked is not None else request.params_for(vu, answer)
         for hook in after_scenario:
             await hook(vu, asked, answer)
         if expect is not None:
@@ -122,13 +124,8 @@ def _compile(compiler: Compiler, method: str, params: Mapping[str, Any], place: 
         if not taken:
             raise VuFailed(FAILED)
 
-    async def fail(vu: VirtualUser, asked: Params, error: VuFailed, kind: str) -> None:
-        error.kind = kind
-        for hook in on_error:
-            await hook(vu, error, asked)
-        raise error
-
-    step: Step = send_changed if before else send
+    has_hooks = before or after_scenario or after_step or on_error
+    step: Step = send_with_hooks if has_hooks else send
     if is_beside:
         step = _one_at_a_time(step)
     if may_run is None:
@@ -139,6 +136,13 @@ def _compile(compiler: Compiler, method: str, params: Mapping[str, Any], place: 
             await step(vu)
 
     return maybe
+
+
+def _failed(kind: str) -> VuFailed:
+    """Of a request that was not answered: it fails as what it is, under Node's code."""
+    error = VuFailed(kind, node_code(kind))
+    error.kind = kind
+    return error
 
 
 def _one_at_a_time(step: Step) -> Step:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from loadgen.importers.artillery.codes import node_code
 from loadgen.importers.artillery.expectations import SEPARATOR
 from loadgen.importers.artillery.labels import PLUGIN
 from loadgen.importers.artillery.virtual_user import RATES
@@ -31,7 +32,7 @@ _SOCKETS = frozenset(
         *("sockets left open", "sockets lost", "sockets opened"),
     }
 )
-_CLOSES = re.compile(r"close \d{4}")
+_ENDS = re.compile(r"close \d{4}|refused \d{3}")
 # Requests that follow a redirect count, but are no endpoint.
 _REDIRECTED = " (redirected)"
 
@@ -47,7 +48,7 @@ def metrics_of(snapshot: Snapshot, elapsed_s: float) -> Metrics:
     for kind, name, one, other, *_ in snapshot.tallies:
         if kind == "counter" and name.startswith(RATES):
             rates[name.removeprefix(RATES)] = round(one / elapsed_s) if elapsed_s > 0 else 0
-        elif kind == "counter" and not (name in _SOCKETS or _CLOSES.fullmatch(name)):
+        elif kind == "counter" and not (name in _SOCKETS or _ENDS.fullmatch(name)):
             counters[name] = _whole(one)
         elif kind == "check":
             _count_expectation(name, one, other, counters)
@@ -143,6 +144,8 @@ def _count_endpoints(
             continue
         head, _, rest = label.partition(" ")
         endpoint = rest if head.isupper() and rest else label
+        for kind, count in snapshot.label_errors(label).items():
+            _add(counters, f"plugins.{PLUGIN}.{endpoint}.errors.{node_code(kind)}", count)
         statuses = snapshot.label_statuses(label)
         for status, count in statuses.items():
             _add(counters, f"plugins.{PLUGIN}.{endpoint}.codes.{status}", count)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# What differs, outside of it all else is copied: an escape, a class, a named group, an end.
+# What differs, outside of it all else is copied: an escape, a class, a named group, an end, any sign.
 _PART = re.compile(
-    r"\\k<(?P<back>\w+)>|\\(?P<slash>/)|\\.|\[(?:\\.|[^\]\\])*\]|\(\?<(?P<name>[A-Za-z_$][\w$]*)>|\$",
+    r"\\k<(?P<back>\w+)>|\\(?P<slash>/)|\\.|\[(?:\\.|[^\]\\])*\]|\(\?<(?P<name>[A-Za-z_$][\w$]*)>|\$|\.",
     re.DOTALL,
 )
+_IN_CLASS = re.compile(r"\\.|[\[&~|]", re.DOTALL)
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0] if len(match[0]) == 2 else f"\\{match[0]}"
 
 
 @lru_cache(1024)
@@ -32,9 +37,12 @@ def compile_pattern(text: str, flags: str = "") -> re.Pattern[str]:
             return f"(?P<{match['name']}>"
         if part == "$":
             return "$" if "m" in flags else r"\Z"
+        if part == ".":
+            return "." if "s" in flags else r"[^\n\r\u2028\u2029]"
         if part == "[^]":
             return r"[\s\S]"
-        return part
+        # Signs that mean themselves in a class, and to Python may mean more one day.
+        return part if part[0] != "[" else f"[{_IN_CLASS.sub(_escaped, part[1:-1])}]"
 
     try:
         return re.compile(_PART.sub(translated, text), found)

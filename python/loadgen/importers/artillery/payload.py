@@ -155,10 +155,12 @@ def _read(path: Path, spec: Mapping[str, Any], place: str, compiler: Compiler) -
 
 
 def _cast(field: str) -> Any:
-    """A number where it looks like one: "007" is 7."""
+    """A number where it looks like one: "007" is 7, and of "0x10" the 0 is read."""
     if not field.strip():
         return field
     number = number_of(field)
     if not math.isfinite(number):
         return field
+    if field.strip()[:2].lower() in ("0x", "0o", "0b"):
+        return 0
     return int(number) if number.is_integer() and abs(number) < 1e21 else number

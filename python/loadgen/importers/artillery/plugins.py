@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loadgen.importers.artillery.flow import Compiler
 
-_HERE = ("expect", "ensure", "apdex", "metrics-by-endpoint", "fake-data", "publish-metrics")
+# Those that are here, and what of their settings is heard; fake-data sees to its own.
+_HERE: dict[str, tuple[str, ...] | None] = {
+    "expect": (
+        *("outputFormat", "formatter", "reportFailuresAsErrors", "useOnlyRequestNames", "expectDefault200"),
+    ),
+    "ensure": ("thresholds", "conditions", "min", "max", "median", "p95", "p99", "maxErrorRate"),
+    "apdex": ("threshold",),
+    "metrics-by-endpoint": ("useOnlyRequestNames", "stripQueryString", "suppressOutput"),
+    "fake-data": None,
+    "publish-metrics": None,
+}
+_REPORTED = {
+    "statsd": ("type", "host", "port"),
+    "open-telemetry": ("type", "metrics", "traces"),
+    "opentelemetry": ("type", "metrics", "traces"),
+}
 # What others publish to, we can say in another protocol.
 _INSTEAD = {
     "datadog": "dogstatsd=HOST:PORT, to its agent",
@@ -28,14 +43,26 @@ def look_at_plugins(config: Mapping[str, Any], compiler: Compiler) -> list[str]:
     if not isinstance(plugins, Mapping):
         compiler.wrong("config.plugins", f"expected plugins by their names, got {plugins!r}")
         return []
-    for name in plugins:
+    for name, settings in plugins.items():
         if name not in _HERE:
             compiler.note(f"config.plugins.{name} is not known here, and without effect")
+        else:
+            _look_at_settings(f"config.plugins.{name}", settings, _HERE[name], compiler)
+    for name in ("ensure", "apdex"):
+        _look_at_settings(f"config.{name}", config.get(name), _HERE[name], compiler)
     if config.get("engines"):
         others = [name for name in config["engines"] if name not in ("http", "ws", "socketio")]
         for name in others:
             compiler.note(f"config.engines.{name} is not known here, and without effect")
     return _published(plugins.get("publish-metrics"), compiler)
+
+
+def _look_at_settings(place: str, settings: Any, known: tuple[str, ...] | None, compiler: Compiler) -> None:
+    if known is None or not isinstance(settings, Mapping):
+        return
+    for key in settings:
+        if key not in known:
+            compiler.note(f"{place}.{key} is not known here, and without effect")
 
 
 def _published(reporters: Any, compiler: Compiler) -> list[str]:
@@ -44,10 +71,13 @@ def _published(reporters: Any, compiler: Compiler) -> list[str]:
     for index, reporter in enumerate(listed):
         place = f"config.plugins.publish-metrics[{index}]"
         kind = reporter.get("type") if isinstance(reporter, Mapping) else None
+        _look_at_settings(place, reporter, _REPORTED.get(str(kind)), compiler)
         if kind == "statsd":
             outputs.append(f"statsd={reporter.get('host') or '127.0.0.1'}:{reporter.get('port') or 8125}")
         elif kind in ("open-telemetry", "opentelemetry"):
-            endpoint = (reporter.get("metrics") or {}).get("endpoint")
+            metrics = reporter.get("metrics") or {}
+            _look_at_settings(f"{place}.metrics", metrics, ("endpoint",), compiler)
+            endpoint = metrics.get("endpoint")
             outputs.append(f"otel={endpoint}" if endpoint else "otel")
             if reporter.get("traces"):
                 compiler.note(

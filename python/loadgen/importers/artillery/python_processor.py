@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """What a function knows of its virtual user: `vars` are the variables themselves, not a copy."""
+    """What a function knows of its virtual user: `vars` are the variables themselves, not a copy.
+
+    Objects of `config.variables` are those of all users of a worker, as in Artillery.
+    """
 
     __slots__ = ("_vu", "user", "vars")
 
@@ -98,16 +101,38 @@ class PythonProcessor(Functions):
                 return await function(*given)
             if not _takes(function, len(given) + 1):
                 return function(*given)
+            return await self._call_back(vu, name, kind, function, given)
         except VuFailed:
             raise
         except Exception as trouble:
-            self.tell_once(vu, f"{name} in {self.path.name} failed: {type(trouble).__name__}: {trouble}")
-            raise VuFailed(f"{name}: {trouble}", str(trouble) or type(trouble).__name__) from trouble
-        return await self._call_back(vu, name, kind, function, given)
+            raise self._failed(vu, name, trouble) from trouble
+
+    def before_request(self, name: str) -> Callable[[VirtualUser, Params], Awaitable[None]]:
+        hook = super().before_request(name)
+
+        async def before_request(vu: VirtualUser, params: Params) -> None:
+            headers = params.get("headers")
+            await hook(vu, params)
+            # Those of the step go out beside what is put in their place, but not what is taken from them.
+            if params.get("headers") is not headers:
+                params["headers"] = {**(headers or {}), **(params.get("headers") or {})}
+
+        return before_request
 
     def if_true(self, name: str) -> Callable[[VirtualUser], object]:
         function = self._functions[name]
-        return lambda vu: function(vu.vars)
+
+        def if_true(vu: VirtualUser) -> object:
+            try:
+                return function(vu.vars)
+            except Exception as trouble:
+                raise self._failed(vu, name, trouble) from trouble
+
+        return if_true
+
+    def _failed(self, vu: VirtualUser, name: str, trouble: Exception) -> VuFailed:
+        self.tell_once(vu, f"{name} in {self.path.name} failed: {type(trouble).__name__}: {trouble}")
+        return VuFailed(f"{name}: {trouble}", str(trouble) or type(trouble).__name__)
 
     async def _call_back(
         self, vu: VirtualUser, name: str, kind: str, function: Callable[..., Any], given: list[Any]
@@ -124,11 +149,7 @@ class PythonProcessor(Functions):
                 else:
                     future.set_result(second)
 
-        try:
-            function(*given, done)
-        except Exception as trouble:
-            self.tell_once(vu, f"{name} in {self.path.name} failed: {type(trouble).__name__}: {trouble}")
-            raise VuFailed(f"{name}: {trouble}", str(trouble) or type(trouble).__name__) from trouble
+        function(*given, done)
         try:
             async with asyncio.timeout(self.patience_s):
                 return await future

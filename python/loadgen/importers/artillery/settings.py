@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loadgen.importers.artillery.beginning import surroundings_of
 from loadgen.importers.artillery.document import Document, merged, overridden
 from loadgen.importers.artillery.templates import render_with
 
@@ -62,15 +62,7 @@ def read_config(
         config = overridden(config, over.get("config") or {})
     if options.get("variables"):
         config["variables"] = {**(config.get("variables") or {}), **options["variables"]}
-    known = {
-        "$scenarioFile": str(path),
-        "$dirname": str(Path(options.get("config") or path).absolute().parent),
-        "$testId": options.get("test_id", ""),
-        "$processEnvironment": dict(os.environ),
-        "$env": dict(os.environ),
-        "$environment": options.get("environment"),
-        **options.get("variables", {}),
-    }
+    known = {**surroundings_of(path, options), **options.get("variables", {})}
     rendered: dict[str, Any] = render_with(config, known, functions)
     _tell_unknown(values, rendered, compiler)
     return rendered
@@ -100,6 +92,8 @@ def _tell_unknown(values: Mapping[str, Any], config: Mapping[str, Any], compiler
             compiler.note(_unknown(f"config.http.{key}", key, _HTTP))
     if isinstance(http, Mapping) and "maxSockets" in http:
         compiler.note("config.http.maxSockets is without effect, as in Artillery; `pool` limits connections")
+    if isinstance(http, Mapping) and "cookieJarOptions" in http:
+        compiler.note("config.http.cookieJarOptions is without effect: cookies are kept as browsers do")
 
 
 def _unknown(place: str, key: str, known: Any) -> str:

@@ -35,10 +35,12 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
     del place
     options = {**(compiler.config.get("socketio") or {}), **(scenario.get("socketio") or {})}
     for key in options:
-        if key not in _KNOWN:
+        if key not in _KNOWN and not key.startswith("reconnection"):
             compiler.note(f"config.socketio: {key} has no counterpart here, and is without effect")
     if options.get("transports") != ["websocket"]:
-        compiler.note("socketio: it connects by WebSocket at once, without polling first")
+        compiler.note("socketio: it connects by WebSocket at once, and never polls")
+    if options.get("reconnection") is not False:
+        compiler.note("socketio: a connection that is lost stays lost, and its virtual user fails")
     render = compiler.render({key: value for key, value in options.items() if key != "transports"})
     target = text_of(compiler.config.get("target") or "")
     patience_s = patience_of(compiler.config, "socketio")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -27,6 +28,9 @@ _UNIT_MS = {
     "m": 60_000.0,
     "s": 1_000.0,
 }
+# What `Number` reads: no underscores, and of words "Infinity" alone.
+_DECIMAL = re.compile(r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|Infinity)", re.ASCII)
+_BASED = re.compile(r"0(?:[xX][\da-fA-F]+|[oO][0-7]+|[bB][01]+)", re.ASCII)
 _PATH = re.compile(r"""\[\s*(?:"([^"]*)"|'([^']*)'|([^\]]*?))\s*\]|([^.\[\]]+)""")
 
 
@@ -56,7 +60,18 @@ def _number_text(value: float) -> str:
         return "Infinity" if value > 0 else "-Infinity"
     if value.is_integer() and abs(value) < 1e21:
         return str(int(value))
-    return repr(value).replace("e-0", "e-")
+    text = repr(value)
+    # A power of ten is written further down than here.
+    return f"{Decimal(text):f}" if 1e-6 <= abs(value) < 1e-4 else text.replace("e-0", "e-")
+
+
+def string_of(value: Any) -> str:
+    """As `String` has it, where a template has JSON: lists are joined, and objects have no text."""
+    if isinstance(value, Mapping):
+        return "[object Object]"
+    if isinstance(value, (list, tuple)):
+        return ",".join("" if one is None or one is UNDEFINED else string_of(one) for one in value)
+    return text_of(value)
 
 
 def json_text(value: Any) -> str:
@@ -94,11 +109,16 @@ def number_of(value: Any) -> float:
         text = value.strip()
         if not text:
             return 0.0
-        try:
-            return float(int(text, 0)) if text[:2].lower() in ("0x", "0o", "0b") else float(text)
-        except ValueError:
-            return math.nan
+        if _DECIMAL.fullmatch(text):
+            return float(text)
+        return float(int(text, 0)) if _BASED.fullmatch(text) else math.nan
     return math.nan
+
+
+def leading_int(value: Any) -> int | None:
+    """What `parseInt` reads: the whole number that a text begins with."""
+    match = re.match(r"\s*([-+]?\d+)", text_of(value), re.ASCII)
+    return int(match[1]) if match else None
 
 
 def is_true(value: Any) -> bool:
@@ -118,7 +138,7 @@ def are_equal(one: Any, other: Any) -> bool:
     if isinstance(one, (dict, list)) and isinstance(other, (dict, list)):
         return one is other
     if isinstance(one, (dict, list)) or isinstance(other, (dict, list)):
-        return text_of(one) == text_of(other)
+        return string_of(one) == string_of(other)
     return number_of(one) == number_of(other)
 
 
@@ -188,7 +208,10 @@ def follow(value: Any, names: Sequence[str]) -> Any:
 
 
 def set_path(holder: dict[str, Any], path: str, value: Any) -> None:
-    """Puts a value at a path, and makes what is missing on the way."""
+    """Puts a value at a path, and makes what is missing on the way.
+
+    What is on the way is copied: it may be the variable of many.
+    """
     names = parse_path(path)
     if len(names) < 2 or path in holder:
         holder[path] = value
@@ -196,9 +219,8 @@ def set_path(holder: dict[str, Any], path: str, value: Any) -> None:
     place: Any = holder
     for name, after in pairwise(names):
         inner = follow(place, [name])
-        if not isinstance(inner, (dict, list)):
-            inner = [] if after.isdecimal() else {}
-            _put(place, name, inner)
+        inner = inner.copy() if isinstance(inner, (dict, list)) else [] if after.isdecimal() else {}
+        _put(place, name, inner)
         place = inner
     _put(place, names[-1], value)
 

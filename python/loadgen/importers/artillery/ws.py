@@ -16,8 +16,9 @@ import msgspec
 
 from loadgen.errors import NoReply, SocketClosed
 from loadgen.importers.artillery.captures import FAILED, Message, compile_captures
+from loadgen.importers.artillery.codes import node_code
 from loadgen.importers.artillery.flow import Around, Engine, Step, nothing
-from loadgen.importers.artillery.requests import node_code
+from loadgen.importers.artillery.urls import as_node_writes, sendable
 from loadgen.importers.artillery.values import json_text, number_of, text_of
 from loadgen.importers.artillery.virtual_user import VirtualUser, VuFailed
 from loadgen.socket import NORMAL, Socket
@@ -100,14 +101,14 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
         more: dict[str, Any] = {}
         if options.get("handshakeTimeout"):
             more["timeout"] = number_of(options["handshakeTimeout"]) / 1e3
-        address = text_of(asked["target"])
+        address = as_node_writes(text_of(asked["target"]))
         opening = vu.user.ws(
             address,
             name=f"WS {urlsplit(address).path or '/'}",  # what is asked behind it makes no other endpoint
             subprotocols=[text_of(one) for one in asked.get("subprotocols") or ()],
             deflate=options.get("perMessageDeflate", True) is not False,  # as npm's client
             headers={key: value for key, value in headers.items() if key != "sec-websocket-protocol"},
-            **more,
+            **sendable(address, more),
         )
         try:
             socket = await opening.open()

@@ -11,7 +11,10 @@ from loadgen.importers.artillery.captures import compile_captures
 from loadgen.importers.artillery.virtual_user import UNDEFINED
 from tests.unit.importers.artillery.people import Reply, compiler, vu
 
-JSON = b'{"id": 7, "no": "", "nil": null, "items": [{"n": 1, "on": true}, {"n": 2}, {"n": 3, "on": true}]}'
+JSON = (
+    b'{"id": 7, "no": "", "word": "words", "nil": null,'
+    b' "items": [{"n": 1, "on": true}, {"n": 2, "l": [1, 2]}, {"n": 3, "on": true}]}'
+)
 HTML = b"<html><a class='x' href='/1'>a</a><a class='x' href='/2'>b</a><p></p></html>"
 XML = b"<r><item id='5'>one</item><item id='6'>two</item></r>"
 
@@ -37,15 +40,25 @@ def taken(body: bytes, capture: Any, seed: int = 1, **reply: Any) -> tuple[bool,
         ({"json": "$.items[?(@.n === 2)].n"}, 2),
         ({"json": "$.items[(@.length-1)].n"}, 3),
         ({"json": "$.items[*].n", "multiple": False}, [1, 2, 3]),
+        ({"json": "$.items[?(@.n == 2)].n", "multiple": False}, [2]),  # there might have been more
+        ({"json": "$.items[(@.length-1)].n", "multiple": False}, 3),
+        ({"json": "$.items[1].n", "multiple": False}, 2),
+        ({"json": "$.items[?(@.l.length > 1)].n"}, 2),
+        ({"json": "$.word.length"}, 5),
+        ({"json": "$.word[1]"}, "o"),
         ({"regexp": '"id": (\\d+)', "group": 1}, "7"),
         ({"regexp": "(?<what>i[dt])", "group": "what"}, "id"),
         ({"regexp": "ID", "flags": "i"}, "id"),
+        ({"header": "set-cookie"}, ["a=1; Path=/"]),
         ({"header": "x-token"}, "secret"),
         ({"regexp": "nope", "strict": False}, ""),
     ],
 )
 def test_what_is_taken(capture: Any, found: Any) -> None:
-    assert taken(JSON, capture, headers={"X-Token": "secret"}) == (True, found)
+    assert taken(JSON, capture, headers={"X-Token": "secret", "Set-Cookie": "a=1; Path=/"}) == (
+        True,
+        found,
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,6 +77,13 @@ def test_what_is_not_there_fails(capture: Any) -> None:
 
 def test_of_several_hits_one_is_drawn() -> None:
     assert {taken(JSON, {"json": "$.items[*].n"}, seed)[1] for seed in range(50)} == {1, 2, 3}
+
+
+def test_any_sign_is_none_that_ends_a_line() -> None:
+    lines = b"token=abc\r\nnext=d"
+    assert taken(lines, {"regexp": "token=(.*)", "group": 1}) == (True, "abc")
+    assert taken(lines, {"regexp": "token=(.*)", "group": 1, "flags": "s"}) == (True, "abc\r\nnext=d")
+    assert taken(lines, {"regexp": "[.[&&]|x="}) == (False, UNDEFINED)
 
 
 def test_what_is_no_json_fails() -> None:
@@ -97,6 +117,23 @@ def test_a_failed_one_leaves_all_as_it_was() -> None:
     user = vu({"a": "old"})
     assert take(Answer(cast("Any", Reply(JSON))), user) is False
     assert user.vars == {"a": "old"}
+
+
+def test_of_several_for_one_variable_the_last_counts() -> None:
+    def takes(*paths: str) -> tuple[bool, Any]:
+        spec = {"capture": [{"json": path, "as": "a"} for path in paths]}
+        take, user = compile_captures(spec, "here", compiler()), vu()
+        assert take is not None
+        return take(Answer(cast("Any", Reply(JSON))), user), user.vars.get("a", UNDEFINED)
+
+    assert takes("$.nope", "$.id") == (True, 7)
+    assert takes("$.id", "$.nope") == (False, UNDEFINED)
+
+
+def test_what_a_capture_says_besides_is_told() -> None:
+    one = compiler()
+    compile_captures({"capture": {"json": "$.id", "as": "a", "transform": "x"}}, "here", one)
+    assert list(one.notes) == ["here.capture.transform is not known, and without effect"]
 
 
 def test_strict_by_default_unless_said() -> None:

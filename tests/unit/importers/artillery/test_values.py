@@ -13,10 +13,12 @@ from loadgen.importers.artillery.values import (
     get_path,
     is_true,
     json_text,
+    leading_int,
     number_of,
     parse_path,
     seconds,
     set_path,
+    string_of,
     text_of,
 )
 from loadgen.importers.artillery.virtual_user import UNDEFINED
@@ -57,6 +59,12 @@ def test_lengths_of_time(written: Any, found: float | None) -> None:
         (5.0, "5"),
         (1.5, "1.5"),
         (math.nan, "NaN"),
+        (0.00005, "0.00005"),
+        (1e-6, "0.000001"),
+        (1.5e-7, "1.5e-7"),
+        (1e20, "100000000000000000000"),
+        (1e21, "1e+21"),
+        (-0.0, "0"),
         (-math.inf, "-Infinity"),
         ({"a": [1, None]}, '{"a":[1,null]}'),
         ("x", "x"),
@@ -72,11 +80,28 @@ def test_json_leaves_out_what_is_undefined() -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [("", 0), (" 7 ", 7), ("0x10", 16), ("1e3", 1000), (None, 0), (True, 1), ("7up", None)],
+    [
+        *(("", 0), (" 7 ", 7), ("0x10", 16), ("1e3", 1000), (None, 0), (True, 1), ("7up", None)),
+        *(("1_000", None), ("nan", None), ("inf", None), ("Infinity", math.inf), ("-0x10", None), ("5.", 5)),
+        *((".5", 0.5), (".", None), ("0b11", 3), ("\u0663", None)),
+    ],
 )
 def test_numbers(value: Any, number: float | None) -> None:
     found = number_of(value)
     assert math.isnan(found) if number is None else found == number
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("250ms", 250), (" -3.9", -3), (7.5, 7), ("x", None), (True, None), (UNDEFINED, None)],
+)
+def test_whole_numbers_that_texts_begin_with(value: Any, number: int | None) -> None:
+    assert leading_int(value) == number
+
+
+def test_texts_where_a_template_would_have_json() -> None:
+    assert string_of([1, [2, None], {"a": 1}, UNDEFINED]) == "1,2,,[object Object],"
+    assert (string_of(None), string_of(1.0), string_of("x")) == ("null", "1", "x")
 
 
 def test_conditions() -> None:
@@ -101,6 +126,14 @@ def test_paths() -> None:
     assert get_path(holder, "a.b.length") == 1
     assert get_path(holder, "t[1]") == "e"
     assert get_path(holder, "a.nope.b") is UNDEFINED
+
+
+def test_what_is_on_the_way_is_copied() -> None:
+    shared = {"list": [{"n": 1}], "same": {"m": 2}}
+    holder: dict[str, Any] = {"a": shared}
+    set_path(holder, "a.list[0].n", 5)
+    assert holder == {"a": {"list": [{"n": 5}], "same": {"m": 2}}}
+    assert shared == {"list": [{"n": 1}], "same": {"m": 2}}
 
 
 def test_values_are_put_at_paths() -> None:

@@ -133,6 +133,7 @@
     if (changes !== '') learn(user, changes);
     const context = user.context;
     const params = given === '' ? undefined : JSON.parse(given);
+    const headers = params === undefined ? undefined : params.headers;
     const hook = processor[name];
     let answer = null;
     let isDone = false;
@@ -146,6 +147,8 @@
         const differing = differences(user);
         if (differing !== '') parts.push(differing);
         if (params !== undefined) {
+          // Those of the step go out beside what is put in their place, but not what is taken from them.
+          if (params.headers !== headers) params.headers = { ...headers, ...params.headers };
           const now = ArrayBuffer.isView(params.body) ? JSON.stringify(params, portable) : JSON.stringify(params);
           if (now !== given) parts.push(`"params":${now}`);
         }
@@ -162,6 +165,7 @@
     }
 
     const decide = (value) => settle(undefined, Boolean(value));
+    const rejected = (error) => settle(error || new Error('rejected'));
     const values = [];
     if (kind === 'onError') values.push(Object.assign(new Error(body), { code: body }));
     if (params !== undefined) values.push(params);
@@ -175,13 +179,15 @@
     try {
       if (kind === 'ifTrue') {
         decide(hook(...values));
-      } else if (hook.constructor.name === 'Function') {
-        // The way Artillery tells the two styles apart.
-        const result = hook(...values, kind === 'whileTrue' ? decide : settle);
+      } else if (hook.constructor.name === 'Function' || kind === 'whileTrue' || kind === 'connect') {
+        // The way Artillery tells the two styles apart; to these two it gives a callback whatever they are.
+        const done = kind === 'whileTrue' ? decide : settle;
+        const result = hook(...values, done);
         // One that has no parameter for the callback can only mean its promise.
-        if (result instanceof Promise) result.then(() => hook.length <= values.length && settle(), settle);
+        const ended = (value) => hook.length <= values.length && done(kind === 'whileTrue' ? value : undefined);
+        if (result instanceof Promise) result.then(ended, rejected);
       } else {
-        hook(...values).then(kind === 'whileTrue' ? decide : () => settle(), (error) => settle(error || new Error('rejected')));
+        hook(...values).then(() => settle(), rejected);
       }
     } catch (error) {
       settle(error || new Error(`${name} threw nothing`));

@@ -56,7 +56,7 @@ def is_module(path: str, source: str) -> bool:
     """Whether a file is one of imports and exports: by its name, or by what stands in it."""
     if path.endswith(".mjs"):
         return True
-    return not path.endswith(".cjs") and any(_statements(source))
+    return not path.endswith(".cjs") and next(_statements(source), None) is not None
 
 
 def plain(source: str) -> str:
