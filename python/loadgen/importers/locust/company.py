@@ -13,7 +13,9 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from loadgen.errors import ScriptFailed
 from loadgen.importers.locust.driver import GreenletExit, dismiss, run_blocking
+from loadgen.importers.locust.events import EventHook
 from loadgen.importers.locust.flow import StopTest
 from loadgen.importers.locust.greenlets import Greenlet
 from loadgen.importers.locust.loading import start_logging
@@ -45,6 +47,7 @@ class Company:
         self._places = {one: place for place, one in enumerate(self.classes)}
         self._living: dict[Life, None] = {}
         self._awaited = 0  # users of this worker that make it complete
+        self._is_over = False  # users are told to end, and new ones do nothing
         self._standing_in = ExitStack()
 
     def split(self, users: int) -> Counter[type[User]]:
@@ -62,18 +65,27 @@ class Company:
         self._standing_in.enter_context(stand_in())
         start_logging(environment)
         environment.stats.attach(engine)
-        environment._take_mishap = mishaps.add
-        environment._end_run = lambda why: tell(engine, "script_end", text=f"the script asked for it: {why}")
+        environment._take_mishap = EventHook.take_mishap = mishaps.add
+
+        def end_run(why: str) -> None:
+            tell(engine, "script_end", text=f"the script asked for it: {why}")
+            self.finish()
+
+        environment._end_run = end_run
         for one in environment.user_classes:
             if environment.host is not None or one.host is None:
                 one.host = environment.host or base_url
         environment.host = environment.host or next((one.host for one in environment.user_classes), base_url)
         await run_blocking(self._fire_at_the_start)
+        if (failure := environment.events.init.failure) is not None:
+            raise ScriptFailed(mishaps.describe("listener of init", failure))
 
     async def live(self, user: LoadgenUser) -> None:
         """The whole life of one user. It may be broken off at any time; then it still leaves in order."""
         life = Life(self._environment, self._order[user.id], user, self._places)
         self._living[life] = None
+        if self._is_over:
+            life.kill()
         if len(self._living) == self._awaited:
             self._awaited = 0
             run_blocking(self._fire_spawning_complete)
@@ -84,13 +96,21 @@ class Company:
 
     def finish(self) -> None:
         """The load is over: whoever has nothing under way ends at once, the others after what they have."""
-        self._environment.runner.state = "stopping"
-        if not self._environment.stop_timeout:
+        if not self._is_over:
+            self._is_over = True
+            run_blocking(self._stop)
+
+    def _stop(self) -> None:
+        environment = self._environment
+        environment.events.test_stopping.fire(environment=environment)
+        environment.runner.state = "stopping"
+        if not environment.stop_timeout:
             for life in list(self._living):
                 life.stop()
 
     async def close(self, engine: Engine) -> None:
         """What is done after the last user has left."""
+        self.finish()
         await run_blocking(self._fire_at_the_end)
         self._standing_in.close()
         code = self._environment.process_exit_code
@@ -109,11 +129,18 @@ class Company:
 
     def _fire_at_the_end(self) -> None:
         environment, events = self._environment, self._environment.events
-        events.test_stopping.fire(environment=environment)
         events.test_stop.fire(environment=environment)
         environment.runner.state = "stopped"
         events.quitting.fire(environment=environment, reverse=True)
-        events.quit.fire(exit_code=environment.process_exit_code or 0)
+        events.quit.fire(exit_code=self._exit_code())
+
+    def _exit_code(self) -> int:
+        """How this worker would end by itself."""
+        environment = self._environment
+        if environment.process_exit_code is not None:
+            return environment.process_exit_code
+        is_well = not environment.stats.num_failures and not environment.runner.exceptions
+        return 0 if is_well else int(getattr(environment.parsed_options, "exit_code_on_error", 1))
 
 
 class Life:
@@ -146,7 +173,11 @@ class Life:
             except asyncio.CancelledError:
                 if self._ended.done():
                     break
-                self._greenlet.kill(block=False)
+                self.kill()
+
+    def kill(self) -> None:
+        """Ends it where it is, even before it has begun."""
+        self._greenlet.kill(block=False)
 
     def stop(self) -> None:
         """Ends it where it waits for anything but an answer; else when that has come."""

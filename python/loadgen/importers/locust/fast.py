@@ -10,17 +10,18 @@ from urllib.parse import urlsplit
 
 from loadgen.importers.locust.authorization import basic
 from loadgen.importers.locust.bodies import body_of_fast, encode_pairs
+from loadgen.importers.locust.cookies import CookieJar
 from loadgen.importers.locust.exceptions import failure_of
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 from loadgen.importers.locust.response import Response
-from loadgen.importers.locust.session import Asked, Session, check_url, requoted
+from loadgen.importers.locust.session import Asked, Session, check_url, origin_of, requoted, without
 
 # Responses and sessions are two halves of a client.
 
 HEADERS = {"User-Agent": "loadgen", "Accept-Encoding": "gzip, deflate, br"}
 TIMEOUT_S = 60.0
 _LOWEST_FAILURE = 400
-_OF_BODIES = ("content-length", "content-type", "transfer-encoding")
+_OF_BODIES = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding"})
 
 
 class HTTPConnectionClosed(ConnectionError):
@@ -59,11 +60,9 @@ class FastResponse(Response):
         return self._asked.url
 
     @property
-    def content(self) -> Any:
+    def data(self) -> Any:
         """The body; None where nothing came."""
-        return self._raw.content if self.status_code else None
-
-    data = content
+        return self.content
 
     @property
     def text(self) -> str | None:
@@ -86,9 +85,9 @@ class FastResponse(Response):
         return True
 
     def raise_for_status(self) -> None:
-        """Raises where its status is 400 or above, or nothing came."""
-        error = self.error
-        if error is not None:
+        """Raises where its status is 400 or above, or nothing came; or as its with-block has said."""
+        error = self.error if self._said is None else self._said
+        if isinstance(error, Exception):
             raise error
 
     @cached_property
@@ -139,7 +138,7 @@ class FastHttpSession(Session):
         self.max_redirects = options.get("max_redirects") or 30
         self.timeout_s = float(options.get("network_timeout") or TIMEOUT_S)
         self.default_headers = {**HEADERS, **(options.get("headers") or options.get("default_headers") or {})}
-        self.cookiejar = _Jar(self)
+        self.cookiejar = CookieJar(self._user, self.base_url)
         headers = tuple(self.default_headers.items())
         kind = (self.base_url, self.auth_header, headers, self.timeout_s)
         self._of_kind = self._all_known.setdefault(kind, {})
@@ -198,8 +197,10 @@ class FastHttpSession(Session):
         whole, credentials = check_url(
             url if url.lower().startswith(("http://", "https://")) else self.base_url + url
         )
-        json = options.get("json")
-        body = body_of_fast(options.get("data"), json, options.get("files"))
+        data, json = options.get("data"), options.get("json")
+        if data:
+            json = None
+        body = body_of_fast(data, json, options.get("files"))
         headers = CaseInsensitiveDict(self.default_headers)
         headers.update(
             {name: value for name, value in (options.get("headers") or {}).items() if value is not None}
@@ -218,7 +219,7 @@ class FastHttpSession(Session):
         elif credentials is not None:
             headers.setdefault("Authorization", basic(*credentials))
         elif self.auth_header is not None:
-            headers.setdefault("Authorization", self.auth_header)
+            headers["Authorization"] = self.auth_header
         # What it does not know is put into the query.
         params = dict(options.get("params") or {}) if not isinstance(options.get("params"), str) else {}
         query = [encode_pairs(options["params"])] if options.get("params") else []
@@ -231,10 +232,14 @@ class FastHttpSession(Session):
 
     def _next(self, response: Response, asked: Asked, url: str) -> Asked:
         status, method, headers, body = response.status_code, asked.method, asked.headers, asked.body
-        if status in (301, 302, 303) and method != "HEAD":
-            method, body = "GET", None
-            headers = [(name, value) for name, value in headers if name.lower() not in _OF_BODIES]
-        return Asked(method, requoted(check_url(url)[0]), asked.name, headers, body, asked.timeout)
+        whole = requoted(check_url(url)[0])
+        left = {"cookie", "cookie2"}
+        if status in (301, 302, 303):
+            left |= _OF_BODIES
+            method, body = method if method == "HEAD" else "GET", None
+        if origin_of(whole) != origin_of(response._first.url):
+            left.add("authorization")
+        return Asked(method, whole, asked.name, without(headers, left), body, asked.timeout)
 
     # Judging.
 
@@ -258,18 +263,6 @@ class FastHttpSession(Session):
 
 
 _OPTIONS = frozenset({"params", "data", "json", "headers", "files", "auth"})
-
-
-class _Jar:
-    """What files do with the jar of this client."""
-
-    def __init__(self, session: FastHttpSession) -> None:
-        self._session = session
-
-    def clear(self) -> None:
-        """Forgets all."""
-        if self._session._user is not None:
-            self._session._user.cookies.clear()
 
 
 def _with_query(url: str, query: list[str]) -> str:

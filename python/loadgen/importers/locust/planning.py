@@ -74,6 +74,8 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         reset_stats=parsed.reset_stats,
         stop_timeout=float(parsed.stop_timeout or 0),
         parsed_options=parsed,
+        locustfile=loaded.path.name,
+        profile=parsed.profile,
     )
     stages, notes = _stages(shape, parsed)
     most = max(stage.users or 0 for stage in stages)

@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
+from io import BytesIO
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import msgspec
 
+from loadgen.importers.locust.cookies import Jar
 from loadgen.importers.locust.exceptions import HTTPError, JSONDecodeError
 from loadgen.importers.locust.flow import CatchResponseError, LocustError, ResponseError
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
@@ -73,9 +75,9 @@ class Response:
         self.status_code = raw.status
 
     @property
-    def content(self) -> bytes:
-        """The body."""
-        return self._raw.content
+    def content(self) -> Any:
+        """The body; None where nothing came."""
+        return self._raw.content if self.status_code else None
 
     @property
     def url(self) -> str | None:
@@ -85,7 +87,7 @@ class Response:
     @property
     def text(self) -> str | None:
         """The body as text."""
-        return self.content.decode(self.encoding or "utf-8", "replace")
+        return (self.content or b"").decode(self.encoding or "utf-8", "replace")
 
     @cached_property
     def encoding(self) -> str | None:
@@ -122,7 +124,7 @@ class Response:
         return CaseInsensitiveDict((name, came[name]) for name, _ in came.pairs())
 
     @property
-    def cookies(self) -> dict[str, str]:
+    def cookies(self) -> Jar:
         """What this response sets."""
         return Jar(self._raw.cookies)
 
@@ -176,7 +178,11 @@ class Response:
         return self.ok
 
     def raise_for_status(self) -> None:
-        """Raises where its status is 400 or above, or nothing came."""
+        """Raises where its status is 400 or above, or nothing came; or as its with-block has said."""
+        if self._said is not None:
+            if isinstance(self._said, Exception):
+                raise self._said
+            return
         if self.status_code == 0:
             raise self._session._errors(self)[0]
         if self.status_code >= 400:
@@ -189,7 +195,7 @@ class Response:
 
     def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
         """The body in pieces."""
-        whole: Any = self.text if decode_unicode else self.content
+        whole: Any = self.text if decode_unicode else self.content or b""
         size = chunk_size or max(len(whole), 1)
         return (whole[start : start + size] for start in range(0, len(whole), size))
 
@@ -198,17 +204,15 @@ class Response:
     ) -> Iterator[Any]:
         """The body by lines."""
         del chunk_size
-        whole: Any = self.text if decode_unicode else self.content
+        whole: Any = self.text if decode_unicode else self.content or b""
         return iter(whole.split(delimiter) if delimiter else whole.splitlines())
 
     __iter__ = iter_content
 
-    @property
-    def raw(self) -> Any:
+    @cached_property
+    def raw(self) -> BytesIO:
         """The body as a file."""
-        from io import BytesIO
-
-        return BytesIO(self.content)
+        return BytesIO(self.content or b"")
 
     def close(self) -> None:
         """It was read to its end."""
@@ -259,7 +263,9 @@ class Response:
             raise LocustError(_NO_WITH)
 
     def __enter__(self) -> Self:
-        self._is_entered = self._waits
+        if not (self._waits or self._is_entered):
+            raise LocustError(_NO_WITH)
+        self._is_entered = True
         return self
 
     def __exit__(
@@ -281,15 +287,6 @@ class Response:
         # What is no judgement is the task's own. The request was sent and answered: it counts as it came.
         session._settle(self)
         return False
-
-
-class Jar(dict[str, str]):
-    """Cookies by name."""
-
-    def get_dict(self, domain: str | None = None, path: str | None = None) -> dict[str, str]:
-        """All of them."""
-        del domain, path
-        return dict(self)
 
 
 def _codec(name: str) -> str:

@@ -10,7 +10,7 @@ The engine counts a request by itself, unless a script is to judge it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from loadgen.importers.locust.exceptions import InvalidSchema, InvalidURL, Missi
 from loadgen.importers.locust.failures import FAILURES
 from loadgen.importers.locust.flow import LocustError
 from loadgen.importers.locust.response import REDIRECTS, Response
+from loadgen.url import PORTS
 
 if TYPE_CHECKING:
     from loadgen._engine import Response as EngineResponse
@@ -43,6 +44,7 @@ class Asked:
     __slots__ = (
         "body",
         "cookies",
+        "error",
         "headers",
         "label",
         "method",
@@ -73,6 +75,7 @@ class Asked:
         self.timeout = timeout
         self.cookies = cookies or []  # besides the user's own
         self.request: Request | None = None
+        self.error: Exception | None = None  # why it cannot be sent
 
 
 class Session:
@@ -130,7 +133,7 @@ class Session:
         asked = known.get(key)
         if asked is None:
             asked = self._prepare(method, url, name, {})
-            if (request := self._make(asked)) is not None and request.lasts:
+            if asked.error is None and (request := self._make(asked)) is not None and request.lasts:
                 if len(known) >= (OWN_REMEMBERED if self._shared() is None else REMEMBERED):
                     known.clear()
                 known[key] = asked
@@ -143,7 +146,7 @@ class Session:
     def _send(
         self, asked: Asked, catch: bool, context: Mapping[str, Any] | None = None, follow: bool | None = None
     ) -> Response:
-        request = asked.request or self._make(asked)
+        request = asked.request or (self._make(asked) if asked.error is None else None)
         if request is None:
             return self._never_sent(asked, catch, context)
         raw = wait_for(self._user._submit(request, catch))  # type: ignore[union-attr]
@@ -195,10 +198,15 @@ class Session:
                 return None
 
     def _never_sent(self, asked: Asked, catch: bool, context: Mapping[str, Any] | None) -> Response:
+        """A request that fails before it is sent: it cannot be, or its host has no address."""
         assert self._user is not None
-        raw = self._user._refuse(asked.method, asked.url, {"name": asked.label}, "name_not_resolved")
+        error = asked.error
+        kind = "name_not_resolved" if error is None else "script_error"
+        raw = self._user._refuse(asked.method, asked.url, {"name": asked.label}, kind)
         response = self.response_class(raw, asked, self)
         response._context = context or {}
+        if error is not None:
+            response._broken = error, error
         if catch:
             response._waits = True
         else:
@@ -230,10 +238,10 @@ class Session:
                 raw: EngineResponse = wait_for(user._submit(request, catch, response._raw))
                 response = self.response_class(raw, hop, self)
                 response._context = history[0]._context
+                response.history = history
         except BaseException:
             user._engine.settle(response._raw)
             raise
-        response.history = history
         if not catch:
             user._engine.settle(response._raw, None if response.status_code else False)
         return response
@@ -281,11 +289,11 @@ class Session:
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:
         """All requests of a block are counted under a name."""
-        before, self.request_name = self.request_name, name
+        self.request_name = name
         try:
             yield
         finally:
-            self.request_name = before
+            self.request_name = None
 
     def context(self) -> Mapping[str, Any]:
         """What the user says beside each of its requests."""
@@ -342,6 +350,17 @@ def _is_encoded(path: str) -> bool:
     return all(
         len(part) > 1 and all(digit in "0123456789abcdefABCDEF" for digit in part[:2]) for part in parts
     )
+
+
+def origin_of(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
+
+
+def without(headers: list[tuple[str, str]], names: Collection[str]) -> list[tuple[str, str]]:
+    """Those that have none of these names, in small letters."""
+    return [(name, value) for name, value in headers if name.lower() not in names]
 
 
 def _as_text(location: str) -> str:
