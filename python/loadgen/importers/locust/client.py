@@ -145,7 +145,7 @@ class HttpSession(Session):
 
     def get(self, url: str, **options: Any) -> Response:
         """Sends a GET."""
-        if not options and self._known is not None and self.request_name is None:
+        if not (options or self._is_hooked or self._known is None or self.request_name):
             asked = self._known.get(url)
             if asked is not None:
                 return self._send(asked, False)

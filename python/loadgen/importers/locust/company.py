@@ -98,6 +98,8 @@ class Company:
         """The load is over: whoever has nothing under way ends at once, the others after what they have."""
         if not self._is_over:
             self._is_over = True
+            for life in self._living:
+                life.begin_no_more()
             run_blocking(self._stop)
 
     def _stop(self) -> None:
@@ -175,6 +177,10 @@ class Life:
                     break
                 self.kill()
 
+    def begin_no_more(self) -> None:
+        """It ends after its task."""
+        self._turns.stops = True
+
     def kill(self) -> None:
         """Ends it where it is, even before it has begun."""
         self._greenlet.kill(block=False)
@@ -219,7 +225,7 @@ class _Growing:
 
     def __getitem__(self, number: int) -> type[User]:
         self._known += islice(self._order, max(0, number + 1 - len(self._known)))
-        # All classes are fixed, and more users come than they want: the order begins again.
+        # All classes are fixed, and some users came again: the order begins anew.
         return self._known[number % len(self._known)]
 
 

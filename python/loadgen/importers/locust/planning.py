@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
     classes = loaded.chosen(parsed.user_classes or ())
     _configure(classes, parsed.config_users or ())
     _adapt(classes, parsed)
+    classes = _wanted(classes, loaded.path)
     shape = _shape(loaded)
     environment = Environment(
         user_classes=classes,
@@ -77,7 +79,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         locustfile=loaded.path.name,
         profile=parsed.profile,
     )
-    stages, notes = _stages(shape, parsed)
+    stages, notes = _stages(shape, parsed, _most(classes))
     most = max(stage.users or 0 for stage in stages)
     company = Company(environment, most)
     wide = find_wide([Path(str(module.__file__)) for module in loaded.modules], classes)
@@ -137,15 +139,31 @@ def _shape(loaded: Loaded) -> LoadTestShape | None:
     return loaded.shapes[0]() if loaded.shapes else None
 
 
-def _stages(shape: LoadTestShape | None, parsed: argparse.Namespace) -> tuple[list[Stage], tuple[str, ...]]:
-    users = int(parsed.num_users or parsed.users or 1)
+def _wanted(classes: Sequence[type[User]], path: Path) -> tuple[type[User], ...]:
+    """Those that any user is of."""
+    wanted = tuple(one for one in classes if one.weight > 0 or one.fixed_count > 0)
+    if not wanted:
+        raise UsageError(f"{shown(path)}: no user class has a weight above 0")
+    return wanted
+
+
+def _most(classes: Sequence[type[User]]) -> float:
+    """Users that there can be: where all counts are fixed no more come than they say."""
+    is_fixed = all(one.fixed_count for one in classes)
+    return sum(one.fixed_count for one in classes) if is_fixed else math.inf
+
+
+def _stages(
+    shape: LoadTestShape | None, parsed: argparse.Namespace, most: float
+) -> tuple[list[Stage], tuple[str, ...]]:
+    users = int(min(parsed.num_users or parsed.users or 1, most))
     rate = float(parsed.spawn_rate or 1)
     if shape is None:
         notes = () if parsed.run_time else ("no -t: the run goes on until it is stopped",)
         return spawning(0, users, rate, float(parsed.run_time or LONGEST_S)), notes
     common = shape.use_common_options
     longest_s = float(parsed.run_time) if common and parsed.run_time else float(LONGEST_S)
-    stages, shape_notes = stages_of(shape, longest_s)
+    stages, shape_notes = stages_of(shape, longest_s, most)
     unheard = (
         []
         if common

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -42,12 +43,15 @@ class LoadTestShape:
         raise NotImplementedError(f"{type(self).__name__} has no tick()")
 
 
-def stages_of(shape: LoadTestShape, longest_s: float = LONGEST_S) -> tuple[list[Stage], tuple[str, ...]]:
+def stages_of(
+    shape: LoadTestShape, longest_s: float = LONGEST_S, most: float = math.inf
+) -> tuple[list[Stage], tuple[str, ...]]:
     """Stages of users from the first tick to the last, and what of the shape cannot be kept."""
     stages: list[Stage] = []
     notes: list[str] = []
     users = 0
-    for second, until, target, rate in _spans(_ticks(shape, longest_s, notes)):
+    for second, until, wanted, rate in _spans(_ticks(shape, longest_s, notes)):
+        target = int(min(wanted, most))
         stages += spawning(users, target, rate, until - second)
         users = stages[-1].users or 0
     if not stages:
