@@ -520,3 +520,23 @@ def test_what_a_block_has_said_holds_for_the_response(
         "GET /missing": (1, 0),
         "DELETE /empty": (1, 0),
     }
+
+
+def test_a_proxy_that_requests_name_holds_for_the_run(
+    locustfiles: Locustfiles, server: RecordedRequests
+) -> None:
+    proxies = f'{{"http": "{server.url}", "https": "{server.url}"}}'
+    run = locustfiles.do(
+        "HttpUser", f'print(self.client.get("/there", proxies={proxies}).status_code)', "http://nowhere.test"
+    )
+    assert "200" in run.printed
+    assert [request.headers["host"] for request in server.requests] == ["nowhere.test"]
+    assert "holds for the whole run" in run.result.stdout + run.result.stderr
+
+
+def test_certificates_that_requests_name_are_the_plans(
+    locustfiles: Locustfiles, server: RecordedRequests
+) -> None:
+    run = locustfiles.do("HttpUser", 'self.client.get("/", verify="nowhere.pem")', server.url)
+    assert run.exit_code == 2, run.result
+    assert "nowhere.pem" in run.result.stderr

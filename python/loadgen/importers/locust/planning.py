@@ -88,7 +88,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         stages=stages,
         drain=environment.stop_timeout or ANSWERS_S,
         name=loaded.path.stem,
-        insecure=wide.insecure,
+        **wide.fields,
     )
     return Script(
         path=loaded.path,
