@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from loadgen.errors import ScriptFailed
@@ -20,15 +18,16 @@ from loadgen.importers.locust.flow import StopTest
 from loadgen.importers.locust.greenlets import Greenlet
 from loadgen.importers.locust.loading import start_logging
 from loadgen.importers.locust.modules import stand_in
-from loadgen.importers.locust.order import class_order
+from loadgen.importers.locust.order import Comings, Dispatch
 from loadgen.importers.locust.turns import Turns
 from loadgen.user import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from loadgen._engine import Engine
     from loadgen.importers.locust.environment import Environment
+    from loadgen.importers.locust.order import Step
     from loadgen.importers.locust.users import User
     from loadgen.mishaps import Mishaps
     from loadgen.user import User as LoadgenUser
@@ -39,10 +38,11 @@ _logger = logging.getLogger("locust.main")
 class Company:
     """Made when the file is loaded; `open` comes before everything else."""
 
-    def __init__(self, environment: Environment, users: int) -> None:
+    def __init__(self, environment: Environment, steps: Sequence[Step]) -> None:
         self._environment = environment
-        self._users = users  # of all workers, at the most
-        self._order = _Growing(_order_of(environment))
+        self._steps = steps
+        self._users = max(step.users for step in steps)  # of all workers, at the most
+        self._workers = 1
         self.classes = tuple(environment.user_classes)
         self._places = {one: place for place, one in enumerate(self.classes)}
         self._living: dict[Life, None] = {}
@@ -50,9 +50,12 @@ class Company:
         self._is_over = False  # users are told to end, and new ones do nothing
         self._standing_in = ExitStack()
 
-    def split(self, users: int) -> Counter[type[User]]:
-        """Of which class so many users are."""
-        return Counter(self._order[number] for number in range(users))
+    @property
+    def absent(self) -> list[type[User]]:
+        """Classes that no user is of."""
+        dispatch = dispatch_of(self.classes)
+        came = {name for step in self._steps for _, name in dispatch.go_to(step)}
+        return [one for one in self.classes if one.__name__ not in came]
 
     # What the troupe asks.
 
@@ -60,6 +63,8 @@ class Company:
         """What is done before the first user comes."""
         environment = self._environment
         self._awaited = (self._users + workers - 1 - index) // workers
+        self._workers = workers
+        self._order = Comings(dispatch_of(self.classes), self._steps, index, workers)
         environment.runner.target_user_count = self._users
         environment.runner.worker_index = index
         self._standing_in.enter_context(stand_in())
@@ -82,7 +87,8 @@ class Company:
 
     async def live(self, user: LoadgenUser) -> None:
         """The whole life of one user. It may be broken off at any time; then it still leaves in order."""
-        life = Life(self._environment, self._order[user.id], user, self._places)
+        kind = self._environment.user_classes_by_name[self._order[user.id // self._workers]]
+        life = Life(self._environment, kind, user, self._places)
         self._living[life] = None
         if self._is_over:
             life.kill()
@@ -143,6 +149,12 @@ class Company:
             return environment.process_exit_code
         is_well = not environment.stats.num_failures and not environment.runner.exceptions
         return 0 if is_well else int(getattr(environment.parsed_options, "exit_code_on_error", 1))
+
+
+def dispatch_of(classes: Sequence[type[User]]) -> Dispatch:
+    """Who comes, by what the classes say."""
+    weights = {one.__name__: float(one.weight) for one in classes if not one.fixed_count}
+    return Dispatch(weights, {one.__name__: one.fixed_count for one in classes if one.fixed_count})
 
 
 class Life:
@@ -214,23 +226,3 @@ class Life:
             self._environment.runner.users.discard(self._user)
         if not self._ended.done():
             self._ended.set_result(None)
-
-
-class _Growing:
-    """An endless list of classes, of which as much is known as was asked for."""
-
-    def __init__(self, order: Iterator[type[User]]) -> None:
-        self._order = order
-        self._known: list[type[User]] = []
-
-    def __getitem__(self, number: int) -> type[User]:
-        self._known += islice(self._order, max(0, number + 1 - len(self._known)))
-        # All classes are fixed, and some users came again: the order begins anew.
-        return self._known[number % len(self._known)]
-
-
-def _order_of(environment: Environment) -> Iterator[type[User]]:
-    by_name = dict(sorted(environment.user_classes_by_name.items()))
-    weights = {name: float(one.weight) for name, one in by_name.items() if not one.fixed_count}
-    fixed = {name: one.fixed_count for name, one in by_name.items() if one.fixed_count}
-    return (by_name[name] for name in class_order(weights, fixed))

@@ -11,10 +11,11 @@ from typing import Any
 
 from loadgen.errors import UsageError
 from loadgen.importers import TOOL
-from loadgen.importers.locust.company import Company
+from loadgen.importers.locust.company import Company, dispatch_of
 from loadgen.importers.locust.environment import Environment, configure
 from loadgen.importers.locust.failures import FAILURES
 from loadgen.importers.locust.loading import Loaded
+from loadgen.importers.locust.order import Step
 from loadgen.importers.locust.shape import LONGEST_S, LoadTestShape, spawning, stages_of
 from loadgen.importers.locust.tags import keep_tagged
 from loadgen.importers.locust.users import User
@@ -79,9 +80,8 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         locustfile=loaded.path.name,
         profile=parsed.profile,
     )
-    stages, notes = _stages(shape, parsed, _most(classes))
-    most = max(stage.users or 0 for stage in stages)
-    company = Company(environment, most)
+    stages, steps, notes = _stages(shape, parsed, classes)
+    company = Company(environment, steps)
     wide = find_wide([Path(str(module.__file__)) for module in loaded.modules], classes)
     plan = Plan(
         base_url=_base_url(parsed.host, classes),
@@ -99,7 +99,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         feeds={},
         plan=plan,
         options={TOOL: "locust", **options},
-        notes=(*notes, *wide.notes, *_notes(company, most, environment)),
+        notes=(*notes, *wide.notes, *_notes(company, environment)),
         company=company,
         tell=FAILURES.take,
     )
@@ -154,16 +154,17 @@ def _most(classes: Sequence[type[User]]) -> float:
 
 
 def _stages(
-    shape: LoadTestShape | None, parsed: argparse.Namespace, most: float
-) -> tuple[list[Stage], tuple[str, ...]]:
+    shape: LoadTestShape | None, parsed: argparse.Namespace, classes: Sequence[type[User]]
+) -> tuple[list[Stage], list[Step], tuple[str, ...]]:
+    most = _most(classes)
     users = int(min(parsed.num_users or parsed.users or 1, most))
     rate = float(parsed.spawn_rate or 1)
     if shape is None:
         notes = () if parsed.run_time else ("no -t: the run goes on until it is stopped",)
-        return spawning(0, users, rate, float(parsed.run_time or LONGEST_S)), notes
+        return spawning(0, users, rate, float(parsed.run_time or LONGEST_S)), [Step(users)], notes
     common = shape.use_common_options
     longest_s = float(parsed.run_time) if common and parsed.run_time else float(LONGEST_S)
-    stages, shape_notes = stages_of(shape, longest_s, most)
+    stages, steps, shape_notes = stages_of(shape, dispatch_of(classes), longest_s, most)
     unheard = (
         []
         if common
@@ -179,7 +180,7 @@ def _stages(
             *shape_notes,
             f"not heard: {', '.join(unheard)}, because {name} says how many users there are",
         )
-    return stages, shape_notes
+    return stages, steps, shape_notes
 
 
 def _base_url(host: str | None, classes: Sequence[type[User]]) -> str | None:
@@ -194,14 +195,9 @@ def _scenario(one: type[User]) -> Scenario:
     return Scenario(turn, ScenarioWish(name=one.__name__, weight=1))
 
 
-def _notes(company: Company, most: int, environment: Environment) -> list[str]:
+def _notes(company: Company, environment: Environment) -> list[str]:
     """What of the file is not as Locust has it."""
-    taken = company.split(most)
-    notes = [
-        f"{one.__name__} has none of {most} users: raise -u or its weight"
-        for one in company.classes
-        if not taken.get(one)
-    ]
+    notes = [f"{one.__name__} has no user: raise -u or its weight" for one in company.absent]
     idle = [one for one in company.classes if not one.tasks and one.run is User.run]
     notes += [f"{one.__name__} has no tasks" for one in idle]
     if environment.reset_stats:
