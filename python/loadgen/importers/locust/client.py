@@ -275,7 +275,7 @@ class HttpSession(Session):
 
 
 # Of the run, and not of a request: the importer says so before it begins.
-_RUN_WIDE = frozenset({"verify", "cert", "proxies", "stream"})
+_RUN_WIDE = frozenset({"verify", "cert", "proxies"})
 _OPTIONS = frozenset({"params", "data", "json", "headers", "cookies", "files", "auth", "timeout"})
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
-from io import BytesIO
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -15,6 +13,7 @@ from loadgen.importers.locust.exceptions import failure_of
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 from loadgen.importers.locust.response import Response
 from loadgen.importers.locust.session import Asked, Session, check_url, origin_of, requoted, without
+from loadgen.importers.locust.streamed import in_chunks, in_lines, in_text
 
 # Responses and sessions are two halves of a client.
 
@@ -69,7 +68,7 @@ class FastResponse(Response):
         """The body as text; None where nothing came."""
         if not self.status_code:
             return None
-        return self._raw.content.decode(self.encoding or "utf-8", "replace")
+        return str(self.content.decode(self.encoding or "utf-8", "replace"))
 
     @property
     def error(self) -> Exception | None:
@@ -90,29 +89,38 @@ class FastResponse(Response):
         if isinstance(error, Exception):
             raise error
 
-    @cached_property
-    def stream(self) -> BytesIO:
+    @property
+    def stream(self) -> Any:
         """The body as a file."""
-        return BytesIO(self._raw.content)
+        return self.raw
 
     def read(self, size: int = -1) -> bytes:
         """So many bytes of the body, from where the last were read."""
-        return self.stream.read(size)
+        return self.raw.read(size)
 
     def readline(self) -> bytes:
         """A line of it."""
-        return self.stream.readline()
+        return self.raw.readline()
 
-    def iter_lines(self, *_: Any, **__: Any) -> Iterator[Any]:
+    def iter_content(self, chunk_size: int | None = 1024, decode_content: bool = True) -> Iterator[Any]:
+        """The body in pieces: as text, where they are."""
+        for chunk in in_chunks(self._pieces(), chunk_size):
+            try:
+                yield chunk.decode() if decode_content else chunk
+            except UnicodeDecodeError:
+                yield chunk
+
+    def iter_lines(self, *_: Any, **__: Any) -> Iterator[str]:
         """The body by lines."""
-        return iter((self.text or "").splitlines())
+        return in_lines(in_text(self._pieces(), self.encoding or "utf-8"))
 
     def release(self) -> None:
-        """It was read to its end."""
+        """No more of it is wanted."""
+        self.close()
 
     def isclosed(self) -> bool:
-        """It was read to its end."""
-        return True
+        """Whether nothing more will come."""
+        return self._body is None or self._body.is_over
 
 
 class FastHttpSession(Session):
@@ -185,13 +193,15 @@ class FastHttpSession(Session):
         return self._ask(method, url, {"name": name, **options})  # type: ignore[return-value]
 
     def iter_lines(self, url: str, method: str = "GET", **options: Any) -> Iterator[str]:
-        """A response by lines."""
-        return self.request(method, url, **options).iter_lines()
+        """A response by lines, as they come."""
+        response = self.request(method, url, stream=True, **options)
+        response.raise_for_status()
+        yield from response.iter_lines()
 
     # Preparing.
 
     def _meant(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in options.items() if value is not None and name != "stream"}
+        return {name: value for name, value in options.items() if value is not None}
 
     def _prepare(self, method: str, url: str, name: str | None, options: dict[str, Any]) -> Asked:
         whole, credentials = check_url(

@@ -22,6 +22,7 @@ from loadgen.importers.locust.exceptions import InvalidSchema, InvalidURL, Missi
 from loadgen.importers.locust.failures import FAILURES
 from loadgen.importers.locust.flow import LocustError
 from loadgen.importers.locust.response import REDIRECTS, Response
+from loadgen.importers.locust.streamed import Body
 from loadgen.url import PORTS
 
 if TYPE_CHECKING:
@@ -123,8 +124,9 @@ class Session:
         catch = options.pop("catch_response", False)
         context = options.pop("context", None)
         follow = options.pop("allow_redirects", None)
+        streams = bool(options.pop("stream", False))
         if options and (options := self._meant(options)):
-            return self._send(self._prepare(method, url, name, options), catch, context, follow)
+            return self._send(self._prepare(method, url, name, options), catch, context, follow, streams)
         known = self._known
         if known is None:
             shared = self._shared()
@@ -137,27 +139,34 @@ class Session:
                 if len(known) >= (OWN_REMEMBERED if self._shared() is None else REMEMBERED):
                     known.clear()
                 known[key] = asked
-        return self._send(asked, catch, context, follow)
+        return self._send(asked, catch, context, follow, streams)
 
     def _meant(self, options: dict[str, Any]) -> dict[str, Any]:
         """Those that are for this request."""
         return options
 
     def _send(
-        self, asked: Asked, catch: bool, context: Mapping[str, Any] | None = None, follow: bool | None = None
+        self,
+        asked: Asked,
+        catch: bool,
+        context: Mapping[str, Any] | None = None,
+        follow: bool | None = None,
+        streams: bool = False,
     ) -> Response:
         request = asked.request or (self._make(asked) if asked.error is None else None)
         if request is None:
             return self._never_sent(asked, catch, context)
-        raw = wait_for(self._user._submit(request, catch))  # type: ignore[union-attr]
-        response = self.response_class(raw, asked, self)
+        if streams:
+            response = self._open(request, asked, catch)
+        else:
+            raw = wait_for(self._user._submit(request, catch))  # type: ignore[union-attr]
+            response = self.response_class(raw, asked, self)
         if context:
             response._context = context
-        status = raw.status
+        status = response.status_code
         if status in REDIRECTS:
-            response = self._follow(
-                response, catch, self._follows(asked.method) if follow is None else follow
-            )
+            follows = self._follows(asked.method) if follow is None else follow
+            response = self._follow(response, catch, follows, streams)
             status = response.status_code
         if catch:
             response._waits = True
@@ -170,6 +179,20 @@ class Session:
                 self._fire(response, error)
         elif self._event._handlers:
             self._fire(response, None)
+        return response
+
+    def _open(
+        self, request: Request, asked: Asked, catch: bool, after: EngineResponse | None = None
+    ) -> Response:
+        """A response whose head has come. Its request ends when its body was read, or is let go."""
+        user = self._user
+        assert user is not None
+        stream = user._submit_stream(request, catch, after)
+        body = Body(user._engine, stream)
+        head = stream.head
+        assert head is not None
+        response = self.response_class(wait_for(head), asked, self)
+        response._body = body
         return response
 
     def _follows(self, method: str) -> bool:
@@ -215,7 +238,7 @@ class Session:
 
     # Following.
 
-    def _follow(self, response: Response, catch: bool, follow: bool) -> Response:
+    def _follow(self, response: Response, catch: bool, follow: bool, streams: bool = False) -> Response:
         """The response at the end of a chain of redirects: all of it is one request."""
         user = self._user
         assert user is not None
@@ -235,15 +258,18 @@ class Session:
                     response._break(failure_of("name_not_resolved"))
                     break
                 history.append(response)
-                raw: EngineResponse = wait_for(user._submit(request, catch, response._raw))
-                response = self.response_class(raw, hop, self)
+                if streams:
+                    response = self._open(request, hop, catch, response._outcome)
+                else:
+                    raw: EngineResponse = wait_for(user._submit(request, catch, response._raw))
+                    response = self.response_class(raw, hop, self)
                 response._context = history[0]._context
                 response.history = history
         except BaseException:
-            user._engine.settle(response._raw)
+            user._engine.settle(response._outcome)
             raise
-        if not catch:
-            user._engine.settle(response._raw, None if response.status_code else False)
+        if not catch and response._raw.status in REDIRECTS:  # others were recorded as they ended
+            user._engine.settle(response._outcome, None if response.status_code else False)
         return response
 
     def _too_many(self, first: Response) -> tuple[Exception, Exception]:
@@ -263,7 +289,7 @@ class Session:
                 took_ms = float(meta["response_time"])
         label = f"{method} {name}"
         self._user._engine.settle(  # type: ignore[union-attr]
-            response._raw, error is None, None if label == first.label else label, took_ms
+            response._outcome, error is None, None if label == first.label else label, took_ms
         )
         if error is not None:
             FAILURES.add(method, name, error)
@@ -272,7 +298,7 @@ class Session:
 
     def _settle(self, response: Response) -> None:
         """Counts it as it came, and says so to nobody."""
-        self._user._engine.settle(response._raw)  # type: ignore[union-attr]
+        self._user._engine.settle(response._outcome)  # type: ignore[union-attr]
 
     def _tell(self, response: Response, error: Exception | None) -> None:
         first = response._first

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 _VERBS = frozenset({"get", "options", "head", "post", "put", "patch", "delete", "request", "rest", "rest_"})
 _NOTES = {
     "digest": "HTTPDigestAuth is not there for Locust files, and raises when it is used",
-    "stream": "stream=True: a response is read to its end before the call returns",
+    "stream": "stream=True: such a request takes until its body was read or let go, not until its head came",
 }
 # What is said where a value is made while the file runs, or is another one elsewhere in it.
 _REMEDIES = {
