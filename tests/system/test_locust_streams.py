@@ -22,7 +22,7 @@ def test_an_endless_body_is_read_as_far_as_one_likes(
     run = locustfiles.do(
         kind,
         """
-        with self.client.get("/events?count=9999&every=9", stream=True, catch_response=True, name="feed") as r:
+        with self.client.get("/events?count=999&every=9", name="feed", stream=True, catch_response=True) as r:
             lines = r.iter_lines()
             print(r.status_code, [bool(next(lines)) for _ in range(2)])
             r.failure("enough")

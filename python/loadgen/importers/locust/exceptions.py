@@ -172,11 +172,17 @@ def stand_ins() -> dict[str, ModuleType]:
         setattr(auth, name, getattr(authorization, name))
     package.exceptions, package.auth = errors, auth  # type: ignore[attr-defined]
     package.codes = SimpleNamespace(  # type: ignore[attr-defined]
-        ok=200, **{status.name.lower(): status.value for status in HTTPStatus}
+        **{status.name.lower(): status.value for status in HTTPStatus}
     )
     for verb in ("get", "options", "head", "post", "put", "patch", "delete", "request", "session", "Session"):
         setattr(package, verb, _refuse)
-    return {"requests": package, "requests.exceptions": errors, "requests.auth": auth}
+    warnings = _Module("urllib3.exceptions")
+    warnings.InsecureRequestWarning = type("InsecureRequestWarning", (Warning,), {})  # type: ignore[attr-defined]
+    urllib3 = _Module("urllib3")
+    urllib3.exceptions, urllib3.disable_warnings = warnings, _nothing  # type: ignore[attr-defined]
+    package.packages = SimpleNamespace(urllib3=urllib3)  # type: ignore[attr-defined]
+    made = [package, errors, auth, urllib3, warnings]
+    return {module.__name__: module for module in made}
 
 
 class _Module(ModuleType):
@@ -187,6 +193,10 @@ class _Module(ModuleType):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.__path__ = []
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """There are no warnings of certificates to turn off."""
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:
