@@ -31,6 +31,7 @@ ANSWERS = {
     "/cookie": Answer(headers=(("Set-Cookie", "sid=abc; Path=/"),)),
     "/gone": Answer(hangs_up=True),
     "/lines": Answer(body=b"one\ntwo\nthree"),
+    "/empty": Answer(204, body=b""),
 }
 
 
@@ -365,3 +366,185 @@ def test_rest(locustfiles: Locustfiles, server: RecordedRequests, kind: str) -> 
     assert "JSON" in run.failures["/lines"]
     assert run.labels["GET /json?_=..."] == (1, 0)
     assert server.requests[0].headers["accept"] == "application/json"
+
+
+def test_what_cannot_be_sent_is_a_request_that_failed(
+    locustfiles: Locustfiles, server: RecordedRequests
+) -> None:
+    run = locustfiles.do(
+        "HttpUser",
+        """
+        c = self.client
+        for r in (
+            c.get("/number", headers={"X": 1}),
+            c.get("/line", headers={"X": "a\\nb"}),
+            c.post("/nan", json={"a": float("nan")}),
+        ):
+            print(r.status_code, r.content, type(r.error).__name__)
+        """,
+        server.url,
+    )
+    assert run.errors == []
+    assert run.printed[:3] == ["0 None InvalidHeader"] * 2 + ["0 None InvalidJSONError"]
+    assert server.lines == []
+    assert run.labels == {"GET /number": (1, 1), "GET /line": (1, 1), "POST /nan": (1, 1)}
+    assert run.failures["/number"].startswith("InvalidHeader")
+
+
+def test_what_a_request_says_goes_before_what_all_say(
+    locustfiles: Locustfiles, server: RecordedRequests
+) -> None:
+    run = locustfiles.do(
+        "HttpUser",
+        """
+        c, heard = self.client, []
+        c.params = {"a": 1, "b": 2}
+        c.get("/own", params={"a": 3, "b": None})
+        c.get("/all")
+        c.params = {}
+        c.hooks["response"].append(lambda r, **rest: heard.append("all"))
+        c.get("/hooked", hooks={"response": lambda r, **rest: heard.append("own")})
+        c.get("/hooked")
+        c.get("/gone")
+        print(*heard)
+        with c.rename_request("renamed"):
+            with c.rename_request("within"):
+                pass
+            c.get("/json")
+        """,
+        server.url,
+    )
+    assert run.printed[0] == "own all"
+    assert server.lines[:2] == ["GET /own?a=3", "GET /all?a=1&b=2"]
+    assert "GET /json" in run.labels
+
+
+def test_bodies_that_are_empty_or_strange(locustfiles: Locustfiles, server: RecordedRequests) -> None:
+    locustfiles.do(
+        "HttpUser",
+        """
+        c = self.client
+        c.post("/a", data="", json={"a": 1})
+        c.post("/a", data={}, json={})
+        c.post("/a", data=bytearray(b"abc"))
+        c.post("/a", data={"l": [1, 2]}, files={"none": None, "f": ('quo"te.txt', b"DATA", "text/plain")})
+        """,
+        server.url,
+    )
+    said, empty, array, parts = server.requests
+    assert json.loads(said.body) == {"a": 1}
+    assert empty.body == b"{}"
+    assert array.body == b"abc"
+    assert parts.body.count(b"Content-Disposition") == 3
+    assert b'name="f"; filename="quo%22te.txt"\r\nContent-Type: text/plain\r\n\r\nDATA' in parts.body
+
+
+def test_data_goes_before_json_for_the_fast_client(
+    locustfiles: Locustfiles, server: RecordedRequests
+) -> None:
+    locustfiles.do("FastHttpUser", 'self.client.post("/a", data="text", json={"a": 1})', server.url)
+    assert server.requests[0].body == b"text"
+    assert server.requests[0].headers["content-type"].startswith("text/plain")
+
+
+def test_cookies_are_those_of_the_standard_library(
+    locustfiles: Locustfiles, server: RecordedRequests
+) -> None:
+    run = locustfiles.do(
+        "HttpUser",
+        """
+        c = self.client
+        r = c.get("/cookie")
+        print([(one.name, one.value) for one in r.cookies], [(one.name, one.value) for one in c.cookies])
+        print(dict(c.cookies), "sid" in c.cookies, len(c.cookies), c.cookies.keys())
+        c.get("/own", headers={"Cookie": "mine=1"})
+        c.get("/hop", headers={"Cookie": "mine=1"})
+        c.cookies = {"set": "2"}
+        c.get("/set")
+        """,
+        server.url,
+    )
+    assert run.errors == []
+    assert run.printed[:2] == [
+        "[('sid', 'abc')] [('sid', 'abc')]",
+        "{'sid': 'abc'} True 1 ['sid']",
+    ]
+    sent = [request.headers.get("cookie") for request in server.requests[1:]]
+    # A header that a request gives itself is sent in place of the jar's; a redirect leaves it behind.
+    assert sent[:2] == ["mine=1", "mine=1"]
+    assert sorted(str(sent[2]).split("; ")) == ["hop=1", "sid=abc"]
+    assert sent[3] == "set=2"
+
+
+@BOTH
+def test_who_asks_is_told_to_nobody_else(
+    locustfiles: Locustfiles, server: RecordedRequests, kind: str
+) -> None:
+    elsewhere = server.url.replace("127.0.0.1", "localhost")
+    with RecordedRequests({"/away": Answer(302, (("Location", f"{elsewhere}/there"),)), **ANSWERS}) as first:
+        locustfiles.do(
+            kind,
+            """
+            self.client.get("/away", auth=("u", "p"))
+            self.client.get("/hop", auth=("u", "p"))
+            """,
+            first.url,
+        )
+        assert ["authorization" in request.headers for request in first.requests] == [True] * 3
+    assert server.lines == ["GET /there"]
+    assert "authorization" not in server.requests[0].headers
+
+
+@BOTH
+def test_what_a_block_has_said_holds_for_the_response(
+    locustfiles: Locustfiles, server: RecordedRequests, kind: str
+) -> None:
+    run = locustfiles.do(
+        kind,
+        """
+        c = self.client
+        with c.get("/json", catch_response=True) as r:
+            r.failure("bad")
+            try:
+                r.raise_for_status()
+            except Exception as error:
+                print(repr(error))
+        with c.get("/missing", catch_response=True) as r:
+            r.success()
+            print(r.raise_for_status())
+        try:
+            with c.get("/json"):
+                print("entered")
+        except Exception as error:
+            print(type(error).__name__)
+        with self.rest("DELETE", "/empty") as r:
+            print(r.status_code, r.js)
+        """,
+        server.url,
+    )
+    assert run.printed[:4] == ["CatchResponseError('bad')", "None", "LocustError", "204 None"]
+    assert run.labels == {
+        "GET /json": (2, 1),
+        "GET /missing": (1, 0),
+        "DELETE /empty": (1, 0),
+    }
+
+
+def test_a_proxy_that_requests_name_holds_for_the_run(
+    locustfiles: Locustfiles, server: RecordedRequests
+) -> None:
+    proxies = f'{{"http": "{server.url}", "https": "{server.url}"}}'
+    run = locustfiles.do(
+        "HttpUser", f'print(self.client.get("/there", proxies={proxies}).status_code)', "http://nowhere.test"
+    )
+    assert "200" in run.printed
+    assert [request.headers["host"] for request in server.requests] == ["nowhere.test"]
+    assert "holds for the whole run" in run.result.stdout + run.result.stderr
+
+
+def test_certificates_that_requests_name_are_the_plans(
+    locustfiles: Locustfiles, server: RecordedRequests
+) -> None:
+    run = locustfiles.do("HttpUser", 'self.client.get("/", verify="nowhere.pem")', server.url)
+    assert run.exit_code == 2, run.result
+    assert "nowhere.pem" in run.result.stderr

@@ -89,7 +89,8 @@ def test_four_files_as_locust_writes_them(locustfiles: Locustfiles, target: Targ
         FILE, "-H", target.url, "-t", "2s", "-u", "4", "-r", "4", "--csv", "l", "--csv-full-history"
     )
     stats = {(row["Type"], row["Name"]): row for row in run.table("l_stats.csv")}
-    assert list(stats) == [("GET", "/bytes/10"), ("GET", "missing"), ("POST", "/echo"), ("", "Aggregated")]
+    # By name, and then by method.
+    assert list(stats) == [("GET", "/bytes/10"), ("POST", "/echo"), ("GET", "missing"), ("", "Aggregated")]
     for (method, name), row in stats.items():
         if method:
             assert (int(row["Request Count"]), int(row["Failure Count"])) == run.labels[f"{method} {name}"]

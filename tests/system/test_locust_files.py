@@ -362,6 +362,46 @@ def test_a_shape_says_how_many_users_there_are(scripts: Scripts, logged: Logged)
     told.assert_says("not heard: -t, because Steps says how many users there are")
 
 
+SHAPE_OF_CLASSES = """\
+from locust import LoadTestShape, User, constant, task
+
+
+class A(User):
+    wait_time = constant(100)
+
+    def on_start(self):
+        print("came", type(self).__name__)
+
+    @task
+    def rest(self):
+        pass
+
+
+class B(A):
+    pass
+
+
+class C(A):
+    pass
+
+
+class Steps(LoadTestShape):
+    def tick(self):
+        at = self.get_run_time()
+        classes = [A, B] if at < 2 else [C]
+        users = 4 if at < 1 else 1 if at < 2 else self.get_current_user_count() + 3
+        return None if at >= 3 else (users, 10, classes)
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_shape_says_of_which_classes_they_are(scripts: Scripts, logged: Logged, workers: str) -> None:
+    told = play(scripts, SHAPE_OF_CLASSES, logged.url, "--processes", workers)
+    came = [event["text"].split()[1] for event in told.events if event.get("text", "").startswith("came ")]
+    assert Counter(came) == {"A": 2, "B": 2, "C": 3}
+    assert came[-3:] == ["C"] * 3
+
+
 GEVENT = """\
 import gevent
 from gevent.lock import BoundedSemaphore

@@ -54,13 +54,18 @@ _OURS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--seed",), {"metavar": "N", "help": "Makes what loadgen draws repeatable."}),
     (("--pacing",), {"metavar": "HOW", "help": "eco, hybrid or spin."}),
     (("--insecure",), {"action": "store_true", "help": "Take any certificate."}),
+    (("--cacert",), {"metavar": "FILE", "help": "Certificates to trust in place of the system's."}),
+    (("--cert",), {"metavar": "FILE", "help": "The client's own certificate."}),
+    (("--key",), {"metavar": "FILE", "help": "Its key, where that is in another file."}),
     (("--proxy",), {"metavar": "URL", "help": "http://, socks5:// or socks5h://HOST:PORT."}),
     (("-c", "--connections"), {"metavar": "N", "help": "Connections at most."}),
     (("--baseline",), {"metavar": "RUN", "help": "Compare with this run folder at the end."}),
     (("--no-live",), {"action": "store_true", "help": "Plain lines instead of the live view."}),
     (("-q", "--quiet"), {"action": "store_true", "help": "Nothing but the closing table."}),
 ]
-_FIELDS = ("thresholds", "name", "seed", "pacing", "insecure", "proxy", "connections")
+_FIELDS = (
+    *("thresholds", "name", "seed", "pacing", "insecure", "cacert", "cert", "key", "proxy", "connections"),
+)
 
 
 class _Unread(click.Command):

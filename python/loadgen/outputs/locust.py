@@ -62,6 +62,7 @@ class LocustCsv(Output):
         self._history = [csv_line(HISTORY)]
         self._of_locust, self._full = of_locust, full_history
         self._windows: dict[str, deque[tuple[float, int, int]]] = {}  # at, requests, failures
+        self._totals: deque[tuple[float, Snapshot]] = deque()  # of the window
         self._seen: dict[tuple[str, str], tuple[float, float]] = {}  # label, error: first and last
         self._counted: dict[tuple[str, str], int] = {}
         self._last: Snapshot | None = None
@@ -79,14 +80,17 @@ class LocustCsv(Output):
         """A row of the history."""
         total = self._last = progress.total
         now = round(self._started_at + progress.elapsed_s)
-        for label in _requests(total) if self._full else ():
+        self._totals.append((progress.elapsed_s, total))
+        while len(self._totals) > 1 and self._totals[1][0] <= progress.elapsed_s - WINDOW_S:
+            self._totals.popleft()
+        for label in self._sorted(total) if self._full else ():
             self._add_history(progress, now, label)
         self._add_history(progress, now, None)
         if not self._of_locust:
             self._note_failures(total, now)
 
     def _add_history(self, progress: Progress, now: int, label: str | None) -> None:
-        total, interval = progress.total, progress.interval
+        total = progress.total
         counters = total.counters if label is None else total.label_counters(label)
         requests, failures = counters["ok"] + counters["failed"], counters["failed"]
         # Of a name that has just come up there was nothing before, however long the run has lasted.
@@ -100,9 +104,22 @@ class LocustCsv(Output):
         users = progress.now.get("users") or progress.now.get("active_users") or 0
         cells: list[object] = [now, users, *(("", "Aggregated") if label is None else self._names(label))]
         cells += [(requests - requests_before) / length_s, (failures - failures_before) / length_s]
-        cells += self._percentiles(interval.histogram("response", label))
+        cells += self._percentiles(self._shown(progress).histogram("response", label))
         cells += [requests, failures, *self._times(total.histogram("response", label)), _size(counters)]
         self._history.append(csv_line(cells))
+
+    def _shown(self, progress: Progress) -> Snapshot:
+        """Of what the history has percentiles: of Locust's, all so far, or beside each name the window's."""
+        if not self._of_locust:
+            return progress.interval
+        at_s, before = self._totals[0]
+        is_window = self._full and at_s < progress.elapsed_s
+        return progress.total.since(before) if is_window else progress.total
+
+    def _sorted(self, total: Snapshot) -> list[str]:
+        """Labels in the order of rows: of Locust's, by name and then by method."""
+        labels = _requests(total)
+        return sorted(labels, key=lambda label: self._names(label)[::-1]) if self._of_locust else labels
 
     def _note_failures(self, total: Snapshot, now: float) -> None:
         """When each kind of failure was seen first and last."""
@@ -126,8 +143,7 @@ class LocustCsv(Output):
         total = self._last
         if total is None:
             return
-        labels = sorted(_requests(total), key=self._names) if self._of_locust else _requests(total)
-        for label in labels:
+        for label in self._sorted(total):
             counters = total.label_counters(label)
             if counters["ok"] + counters["failed"] or not self._of_locust:
                 yield self._row(*self._names(label), counters, total.histogram("response", label), duration_s)
@@ -172,8 +188,10 @@ class LocustCsv(Output):
         if not self._of_locust:
             return _times(histogram)
         times = times_of(histogram)
-        median = percentiles_of(times, [50.0])[0] if times else 0
-        return [median, *(_ms(value) for value in (histogram.mean_ns, histogram.min_ns, histogram.max_ns))]
+        least_ns, most_ns = histogram.min_ns or 0, histogram.max_ns or 0
+        # It is rounded, and they are not.
+        median_ns = min(max(percentiles_of(times, [50.0])[0] * 1e6, least_ns), most_ns) if times else 0
+        return [_ms(value) for value in (median_ns, histogram.mean_ns, least_ns, most_ns)]
 
 
 def _requests(total: Snapshot) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,14 +27,14 @@ def times_of(histogram: Histogram) -> dict[int, int]:
 
 
 def percentiles_of(times: Mapping[int, int], percents: Sequence[float]) -> list[int]:
-    """Of what ended: requests that never did have no time there."""
+    """Of what ended: requests that never did have no time there. Between two, the upper one."""
     count = sum(times.values())
-    ranks = [min(math.ceil(percent / 100 * count), count) for percent in percents]
-    found, seen, ordered = [], 0, sorted(times.items())
-    places = iter(ordered)
+    found, seen = [], 0
+    places = iter(sorted(times.items()))
     ms = 0
-    for rank in ranks:
-        while seen < max(rank, 1):
+    for percent in percents:
+        below = int(count * round(percent / 100, 6))
+        while seen < min(below + 1, count):
             ms, many = next(places)
             seen += many
         found.append(ms)

@@ -13,6 +13,7 @@ use crate::client::{Client, method_named};
 use crate::engine::Engine;
 use crate::request::{Prepared, site_of};
 use crate::response::Response;
+use crate::stream::Stream;
 use crate::waiters::Recorded;
 
 #[pyclass(module = "loadgen._engine", frozen)]
@@ -82,15 +83,45 @@ impl Client {
         later: bool,
         after: Option<&Bound<'py, Response>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (this, request) = (slf.get(), request.get());
-        let engine = this.engine.get();
-        this.made.fetch_add(1, Relaxed);
+        slf.get().send(slf.py(), request.get(), later, after, None)
+    }
+
+    /// The same, but its answer is taken while it comes.
+    #[pyo3(signature = (request, later, after = None))]
+    fn _submit_stream<'py>(
+        slf: &Bound<'py, Self>,
+        request: &Bound<'py, Request>,
+        later: bool,
+        after: Option<&Bound<'py, Response>>,
+    ) -> PyResult<Bound<'py, Stream>> {
+        let (py, this, request) = (slf.py(), slf.get(), request.get());
+        let keeps_cookies = this.engine.get().core()?.requests.keeps_cookies;
+        let cookies = keeps_cookies.then(|| this.cookies.clone_ref(py));
+        let Prepared { method, url, .. } = &request.prepared;
+        let stream = Stream::new(this.engine.clone_ref(py), method, url.clone_ref(py), cookies, None);
+        let stream = Bound::new(py, stream)?;
+        this.send(py, request, later, after, Some(&stream))?;
+        Ok(stream)
+    }
+}
+
+impl Client {
+    #[inline]
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Request,
+        later: bool,
+        after: Option<&Bound<'py, Response>>,
+        stream: Option<&Bound<'py, Stream>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let engine = self.engine.get();
+        self.made.fetch_add(1, Relaxed);
         let recorded = if later { Recorded::Later } else { Recorded::UnlessRedirected };
         let before = after.and_then(|after| engine.core().ok()?.pending.take(&after.get().pending)).map(Box::new);
-        let jar = this.cookies.get();
-        let py = slf.py();
+        let jar = self.cookies.get();
         let submit = |prepared: &Prepared| {
-            engine.submit_as(py, this.place, prepared, request.timeout_ns, &this.cookies, None, recorded, before)
+            engine.submit_as(py, self.place, prepared, request.timeout_ns, &self.cookies, stream, recorded, before)
         };
         if request.takes_cookies && (jar.may_have_any() || !request.cookies.is_empty()) {
             let mut prepared = request.prepared.clone_ref(py);

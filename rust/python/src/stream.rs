@@ -86,6 +86,8 @@ struct State {
     waiting: Option<Py<PyAny>>,
     is_over: bool,
     error: Option<&'static str>,
+    /// How it ended.
+    ended: Option<Py<Response>>,
     is_left: bool,
 }
 
@@ -220,15 +222,17 @@ impl Stream {
 
     /// Nothing more comes.
     pub(crate) fn end(&self, py: Python<'_>, response: Response) -> PyResult<()> {
+        let response = Bound::new(py, response)?;
         {
             let mut state = self.state();
-            (state.is_over, state.error) = (true, response.error_kind());
+            (state.is_over, state.error) = (true, response.get().error_kind());
+            state.ended = Some(response.clone().unbind());
         }
         self.rouse(py)?;
         let head = self.state().head.take();
         match head {
             // It never had a head.
-            Some(future) => Engine::resolve(py, &future, Bound::new(py, response)?.into_any()),
+            Some(future) => Engine::resolve(py, &future, response.into_any()),
             None => Ok(()),
         }
     }
@@ -279,6 +283,12 @@ impl Stream {
     fn is_drained(&self) -> bool {
         let state = self.state();
         state.is_left || state.is_over && state.unread.is_empty() && state.decoder.is_none()
+    }
+
+    /// What its request came to, once it is over: for `settle`.
+    #[getter]
+    fn ended(&self, py: Python<'_>) -> Option<Py<Response>> {
+        self.state().ended.as_ref().map(|ended| ended.clone_ref(py))
     }
 
     /// What broke it off.

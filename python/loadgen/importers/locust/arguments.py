@@ -88,7 +88,11 @@ class LocustArgumentParser(argparse.ArgumentParser):
         before = [*self._configured(given), *self._from_variables()]
         if partly:
             return self.parse_known_intermixed_args([*before, *given])[0]
-        return self.parse_intermixed_args([*before, *given])
+        found = self.parse_intermixed_args([*before, *given])
+        for variable, action in self.variables.items():
+            if not (action.option_strings or getattr(found, action.dest)):
+                setattr(found, action.dest, os.environ.get(variable, "").split())
+        return found
 
     def _from_variables(self) -> Iterator[str]:
         for variable, action in self.variables.items():
@@ -108,7 +112,9 @@ class LocustArgumentParser(argparse.ArgumentParser):
             if file.is_file():
                 for key, value in _read_config(file):
                     action = self._option_string_actions.get(f"--{key}")
-                    if action is not None:
+                    if action is None:  # of the file's own, or a mistake
+                        yield f"--{key}={value}"
+                    else:
                         yield from self._as_flags(action, value, f"{file}: {key}")
 
     def _as_flags(self, action: argparse.Action, value: Any, place: str) -> Iterator[str]:

@@ -9,6 +9,8 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from loadgen.importers.locust.exceptions import InvalidJSONError
+
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -24,11 +26,14 @@ def body_of_requests(data: Any, json: Any, files: Any) -> Body:
     """As `requests` has it."""
     if files:
         return _multipart(data, files)
-    if data is None or (not data and not isinstance(data, str | bytes)):
-        if json is None:
-            return Body(None)
-        return Body(json_module.dumps(json, allow_nan=False).encode(), "application/json")
-    if isinstance(data, str | bytes):
+    if not data and json is not None:
+        try:
+            return Body(json_module.dumps(json, allow_nan=False).encode(), "application/json")
+        except ValueError as error:
+            raise InvalidJSONError(error) from None
+    if not data and not hasattr(data, "read"):
+        return Body(None)
+    if isinstance(data, str | bytes | bytearray | memoryview):
         return Body(_bytes(data))
     if hasattr(data, "read"):
         return Body(_bytes(data.read()))
@@ -83,18 +88,31 @@ def _multipart(data: Any, files: Any) -> Body:
     parts: list[tuple[str, Mapping[str, str], bytes]] = []
     for name, values in fields:
         many = [values] if isinstance(values, str | bytes) or not hasattr(values, "__iter__") else values
-        parts += [(f'form-data; name="{name}"', {}, _bytes(_said(one))) for one in many if one is not None]
+        parts += [(_disposition(name), {}, _bytes(_said(one))) for one in many if one is not None]
     for name, given in files.items() if isinstance(files, Mapping) else files:
+        if given is None:
+            continue
         file_name, content, kind, more = _file(name, given)
         headers = {"Content-Type": kind} if kind else {}
-        named = "" if file_name is None else f'; filename="{file_name}"'
-        parts.append((f'form-data; name="{name}"{named}', {**headers, **more}, content))
+        parts.append((_disposition(name, file_name), {**headers, **(more or {})}, content))
     pieces = []
     for disposition, more_headers, content in parts:
         lines = "".join(f"{header}: {value}\r\n" for header, value in more_headers.items())
-        pieces.append(f"--{boundary}\r\nContent-Disposition: {disposition}\r\n{lines}\r\n".encode() + content)
+        head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\n{lines}\r\n"
+        pieces.append(head.encode("utf-8", "surrogateescape") + content)
     body = b"\r\n".join(pieces) + f"\r\n--{boundary}--\r\n".encode()
     return Body(body, f"multipart/form-data; boundary={boundary}")
+
+
+def _disposition(name: str | bytes, file_name: str | bytes | None = None) -> str:
+    """Of a part, as browsers write it: what would end a name there is encoded."""
+    named = "" if file_name is None else f'; filename="{_escaped(file_name)}"'
+    return f'form-data; name="{_escaped(name)}"{named}'
+
+
+def _escaped(name: str | bytes) -> str:
+    text = name.decode() if isinstance(name, bytes) else name
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _file(name: str, given: Any) -> tuple[str | None, bytes, str | None, Mapping[str, str]]:

@@ -10,10 +10,25 @@ from urllib.parse import urlsplit
 from loadgen.importers.locust.authorization import authorize
 from loadgen.importers.locust.bodies import Body, body_of_requests, encode_pairs
 from loadgen.importers.locust.cookies import CookieJar, pairs_of
-from loadgen.importers.locust.exceptions import HTTPError, InvalidHeader, TooManyRedirects, timed_out
+from loadgen.importers.locust.exceptions import (
+    HTTPError,
+    InvalidHeader,
+    InvalidJSONError,
+    TooManyRedirects,
+    timed_out,
+)
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 from loadgen.importers.locust.response import Response
-from loadgen.importers.locust.session import FOREVER_S, REMEMBERED, Asked, Session, check_url, requoted
+from loadgen.importers.locust.session import (
+    FOREVER_S,
+    REMEMBERED,
+    Asked,
+    Session,
+    check_url,
+    origin_of,
+    requoted,
+    without,
+)
 
 # Responses and sessions are two halves of a client.
 
@@ -26,7 +41,6 @@ HEADERS = {
 }
 _OF_BODIES = ("content-length", "content-type", "transfer-encoding")
 _LOWEST_FAILURE = 400
-_PORTS = {"http": 80, "https": 443}
 
 
 class HttpSession(Session):
@@ -54,7 +68,7 @@ class HttpSession(Session):
             self.base_url, self.auth = check_url(self.base_url)
         else:
             self._is_own = False
-        self.cookies = CookieJar(self._user, self.base_url)
+        self._cookies = CookieJar(self._user, self.base_url)
         self.verify: Any = True
         self.cert: Any = None
         self.proxies: dict[str, str] = {}
@@ -98,6 +112,17 @@ class HttpSession(Session):
         self._forget()
 
     @property
+    def cookies(self) -> CookieJar:
+        """Of every request to where they belong."""
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        pairs = pairs_of(cookies)  # first: they may be its own
+        self._cookies.clear()
+        self._cookies.update(pairs)
+
+    @property
     def hooks(self) -> dict[str, Any]:
         """What is called with each response."""
         self._is_hooked = True  # it may be changed where it lies
@@ -120,7 +145,7 @@ class HttpSession(Session):
 
     def get(self, url: str, **options: Any) -> Response:
         """Sends a GET."""
-        if not options and self._known is not None and self.request_name is None:
+        if not (options or self._is_hooked or self._known is None or self.request_name):
             asked = self._known.get(url)
             if asked is not None:
                 return self._send(asked, False)
@@ -159,10 +184,11 @@ class HttpSession(Session):
     def _request(self, method: str, url: str, options: dict[str, Any]) -> Response:
         if not self._is_hooked and "hooks" not in options:
             return self._ask(method, url, options)
-        given = options.pop("hooks", None) or {}
+        given = _hooks_of(options.pop("hooks", None) or {})
         response = self._ask(method, url, options)
-        for hook in _hooks_of(self._hooks) + _hooks_of(given):
-            response = hook(response) or response
+        for hook in (given or _hooks_of(self._hooks)) if response.status_code else ():
+            answer = hook(response)
+            response = response if answer is None else answer
         return response
 
     # Preparing.
@@ -180,10 +206,9 @@ class HttpSession(Session):
         whole, credentials = check_url(
             url if url.lower().startswith(("http://", "https://")) else self.base_url + url
         )
-        whole = _with_query(whole, self._params, options.get("params"))
+        whole = _with_query(whole, _merged(self._params, options.get("params")))
         headers = self._headers.copy()
         headers.update(options.get("headers") or {})
-        body = body_of_requests(options.get("data"), options.get("json"), options.get("files"))
         kept = {name: value for name, value in headers.items() if value is not None}
         auth = options.get("auth") or self._auth or credentials
         asked = Asked(
@@ -191,11 +216,16 @@ class HttpSession(Session):
             whole,
             _path_url(whole) if name is None else name,
             [],
-            _content(method, body),
+            None,
             _timeout_s(options.get("timeout")),
             pairs_of(options.get("cookies")),
         )
-        asked.headers = _headers(kept, body, auth, asked)
+        try:
+            body = body_of_requests(options.get("data"), options.get("json"), options.get("files"))
+            asked.body = _content(method, body)
+            asked.headers = _headers(kept, body, auth, asked)
+        except (InvalidHeader, InvalidJSONError) as error:  # counts as a request that failed
+            asked.error = error
         return asked
 
     def _next(self, response: Response, asked: Asked, url: str) -> Asked:
@@ -204,12 +234,13 @@ class HttpSession(Session):
         if (status in (302, 303) and method != "HEAD") or (status == 301 and method == "POST"):
             method = "GET"
         whole = requoted(check_url(url)[0])
-        headers, body = asked.headers, asked.body
+        left, body = {"cookie"}, asked.body
         if status not in (307, 308):
-            headers = [(name, value) for name, value in headers if name.lower() not in _OF_BODIES]
+            left.update(_OF_BODIES)
             body = None
         if _leaves(asked.url, whole):
-            headers = [(name, value) for name, value in headers if name.lower() != "authorization"]
+            left.add("authorization")
+        headers = without(asked.headers, left)
         return Asked(method, whole, asked.name, headers, body, asked.timeout, asked.cookies)
 
     # Judging.
@@ -217,8 +248,8 @@ class HttpSession(Session):
     def _errors(self, response: Response) -> tuple[Exception, Exception]:
         if response._raw.error != "timeout":
             return super()._errors(response)
-        parts = urlsplit(response._asked.url)
-        return timed_out(parts.hostname, parts.port or _PORTS[parts.scheme], response._asked.timeout)
+        _, host, port = origin_of(response._asked.url)
+        return timed_out(host, port, response._asked.timeout)
 
     def _counted(self, response: Response) -> Exception | None:
         if response.status_code == 0:
@@ -244,7 +275,7 @@ class HttpSession(Session):
 
 
 # Of the run, and not of a request: the importer says so before it begins.
-_RUN_WIDE = frozenset({"verify", "cert", "proxies", "stream"})
+_RUN_WIDE = frozenset({"verify", "cert", "proxies"})
 _OPTIONS = frozenset({"params", "data", "json", "headers", "cookies", "files", "auth", "timeout"})
 
 
@@ -301,6 +332,11 @@ def _value(name: str, value: Any) -> str:
         raise InvalidHeader(
             f"Header part ({value!r}) from ({name!r}, {value!r}) must be of type str or bytes"
         )
+    if value[:1].isspace() or "\r" in value or "\n" in value:
+        raise InvalidHeader(
+            "Invalid leading whitespace, reserved character(s), or return character(s) in header "
+            f"value: {value!r}"
+        )
     return value
 
 
@@ -311,12 +347,22 @@ def _timeout_s(given: Any) -> float:
     return FOREVER_S if given is None else float(given)
 
 
-def _with_query(url: str, *given: Any) -> str:
+def _merged(common: Any, own: Any) -> Any:
+    """What a request says goes before what all say; where it says None, none is sent."""
+    if not own:
+        own = {}
+    elif not isinstance(own, Mapping) or not isinstance(common, Mapping):
+        return own
+    if not isinstance(common, Mapping):
+        return own or common
+    return {name: value for name, value in {**common, **own}.items() if value is not None}
+
+
+def _with_query(url: str, params: Any) -> str:
     url, mark, fragment = url.partition("#")
-    for params in given:
-        query = encode_pairs(params) if params else ""
-        if query:
-            url += ("&" if "?" in url else "?") + query
+    query = encode_pairs(params) if params else ""
+    if query:
+        url += ("&" if "?" in url else "?") + query
     return requoted(url) + mark + fragment
 
 
@@ -333,5 +379,4 @@ def _leaves(before: str, after: str) -> bool:
         return True
     if old.scheme == "http" and old.port in (80, None) and new.scheme == "https" and new.port in (443, None):
         return False
-    ports = [parts.port or _PORTS.get(parts.scheme) for parts in (old, new)]
-    return ports[0] != ports[1] or old.scheme != new.scheme
+    return origin_of(before) != origin_of(after)

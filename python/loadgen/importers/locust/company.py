@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from loadgen.errors import ScriptFailed
 from loadgen.importers.locust.driver import GreenletExit, dismiss, run_blocking
+from loadgen.importers.locust.events import EventHook
 from loadgen.importers.locust.flow import StopTest
 from loadgen.importers.locust.greenlets import Greenlet
 from loadgen.importers.locust.loading import start_logging
 from loadgen.importers.locust.modules import stand_in
-from loadgen.importers.locust.order import class_order
+from loadgen.importers.locust.order import Comings, Dispatch
 from loadgen.importers.locust.turns import Turns
 from loadgen.user import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from loadgen._engine import Engine
     from loadgen.importers.locust.environment import Environment
+    from loadgen.importers.locust.order import Step
     from loadgen.importers.locust.users import User
     from loadgen.mishaps import Mishaps
     from loadgen.user import User as LoadgenUser
@@ -37,19 +38,24 @@ _logger = logging.getLogger("locust.main")
 class Company:
     """Made when the file is loaded; `open` comes before everything else."""
 
-    def __init__(self, environment: Environment, users: int) -> None:
+    def __init__(self, environment: Environment, steps: Sequence[Step]) -> None:
         self._environment = environment
-        self._users = users  # of all workers, at the most
-        self._order = _Growing(_order_of(environment))
+        self._steps = steps
+        self._users = max(step.users for step in steps)  # of all workers, at the most
+        self._workers = 1
         self.classes = tuple(environment.user_classes)
         self._places = {one: place for place, one in enumerate(self.classes)}
         self._living: dict[Life, None] = {}
         self._awaited = 0  # users of this worker that make it complete
+        self._is_over = False  # users are told to end, and new ones do nothing
         self._standing_in = ExitStack()
 
-    def split(self, users: int) -> Counter[type[User]]:
-        """Of which class so many users are."""
-        return Counter(self._order[number] for number in range(users))
+    @property
+    def absent(self) -> list[type[User]]:
+        """Classes that no user is of."""
+        dispatch = dispatch_of(self.classes)
+        came = {name for step in self._steps for _, name in dispatch.go_to(step)}
+        return [one for one in self.classes if one.__name__ not in came]
 
     # What the troupe asks.
 
@@ -57,23 +63,35 @@ class Company:
         """What is done before the first user comes."""
         environment = self._environment
         self._awaited = (self._users + workers - 1 - index) // workers
+        self._workers = workers
+        self._order = Comings(dispatch_of(self.classes), self._steps, index, workers)
         environment.runner.target_user_count = self._users
         environment.runner.worker_index = index
         self._standing_in.enter_context(stand_in())
         start_logging(environment)
         environment.stats.attach(engine)
-        environment._take_mishap = mishaps.add
-        environment._end_run = lambda why: tell(engine, "script_end", text=f"the script asked for it: {why}")
+        environment._take_mishap = EventHook.take_mishap = mishaps.add
+
+        def end_run(why: str) -> None:
+            tell(engine, "script_end", text=f"the script asked for it: {why}")
+            self.finish()
+
+        environment._end_run = end_run
         for one in environment.user_classes:
             if environment.host is not None or one.host is None:
                 one.host = environment.host or base_url
         environment.host = environment.host or next((one.host for one in environment.user_classes), base_url)
         await run_blocking(self._fire_at_the_start)
+        if (failure := environment.events.init.failure) is not None:
+            raise ScriptFailed(mishaps.describe("listener of init", failure))
 
     async def live(self, user: LoadgenUser) -> None:
         """The whole life of one user. It may be broken off at any time; then it still leaves in order."""
-        life = Life(self._environment, self._order[user.id], user, self._places)
+        kind = self._environment.user_classes_by_name[self._order[user.id // self._workers]]
+        life = Life(self._environment, kind, user, self._places)
         self._living[life] = None
+        if self._is_over:
+            life.kill()
         if len(self._living) == self._awaited:
             self._awaited = 0
             run_blocking(self._fire_spawning_complete)
@@ -84,13 +102,23 @@ class Company:
 
     def finish(self) -> None:
         """The load is over: whoever has nothing under way ends at once, the others after what they have."""
-        self._environment.runner.state = "stopping"
-        if not self._environment.stop_timeout:
+        if not self._is_over:
+            self._is_over = True
+            for life in self._living:
+                life.begin_no_more()
+            run_blocking(self._stop)
+
+    def _stop(self) -> None:
+        environment = self._environment
+        environment.events.test_stopping.fire(environment=environment)
+        environment.runner.state = "stopping"
+        if not environment.stop_timeout:
             for life in list(self._living):
                 life.stop()
 
     async def close(self, engine: Engine) -> None:
         """What is done after the last user has left."""
+        self.finish()
         await run_blocking(self._fire_at_the_end)
         self._standing_in.close()
         code = self._environment.process_exit_code
@@ -109,11 +137,24 @@ class Company:
 
     def _fire_at_the_end(self) -> None:
         environment, events = self._environment, self._environment.events
-        events.test_stopping.fire(environment=environment)
         events.test_stop.fire(environment=environment)
         environment.runner.state = "stopped"
         events.quitting.fire(environment=environment, reverse=True)
-        events.quit.fire(exit_code=environment.process_exit_code or 0)
+        events.quit.fire(exit_code=self._exit_code())
+
+    def _exit_code(self) -> int:
+        """How this worker would end by itself."""
+        environment = self._environment
+        if environment.process_exit_code is not None:
+            return environment.process_exit_code
+        is_well = not environment.stats.num_failures and not environment.runner.exceptions
+        return 0 if is_well else int(getattr(environment.parsed_options, "exit_code_on_error", 1))
+
+
+def dispatch_of(classes: Sequence[type[User]]) -> Dispatch:
+    """Who comes, by what the classes say."""
+    weights = {one.__name__: float(one.weight) for one in classes if not one.fixed_count}
+    return Dispatch(weights, {one.__name__: one.fixed_count for one in classes if one.fixed_count})
 
 
 class Life:
@@ -146,7 +187,15 @@ class Life:
             except asyncio.CancelledError:
                 if self._ended.done():
                     break
-                self._greenlet.kill(block=False)
+                self.kill()
+
+    def begin_no_more(self) -> None:
+        """It ends after its task."""
+        self._turns.stops = True
+
+    def kill(self) -> None:
+        """Ends it where it is, even before it has begun."""
+        self._greenlet.kill(block=False)
 
     def stop(self) -> None:
         """Ends it where it waits for anything but an answer; else when that has come."""
@@ -177,23 +226,3 @@ class Life:
             self._environment.runner.users.discard(self._user)
         if not self._ended.done():
             self._ended.set_result(None)
-
-
-class _Growing:
-    """An endless list of classes, of which as much is known as was asked for."""
-
-    def __init__(self, order: Iterator[type[User]]) -> None:
-        self._order = order
-        self._known: list[type[User]] = []
-
-    def __getitem__(self, number: int) -> type[User]:
-        self._known += islice(self._order, max(0, number + 1 - len(self._known)))
-        # All classes are fixed, and more users come than they want: the order begins again.
-        return self._known[number % len(self._known)]
-
-
-def _order_of(environment: Environment) -> Iterator[type[User]]:
-    by_name = dict(sorted(environment.user_classes_by_name.items()))
-    weights = {name: float(one.weight) for name, one in by_name.items() if not one.fixed_count}
-    fixed = {name: one.fixed_count for name, one in by_name.items() if one.fixed_count}
-    return (by_name[name] for name in class_order(weights, fixed))

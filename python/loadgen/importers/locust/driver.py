@@ -68,12 +68,11 @@ def sleep(seconds: float = 0) -> None:
     if hub is None:
         _sleep_for_real(seconds)
         return
-    if seconds < 0:
-        raise ValueError("sleep length must be non-negative")
     loop = asyncio.get_running_loop()
     token = object()
     wake = current.switch
-    timer = loop.call_later(seconds, wake, token) if seconds else loop.call_soon(wake, token)
+    # gevent's takes what is below 0 too.
+    timer = loop.call_later(seconds, wake, token) if seconds > 0 else loop.call_soon(wake, token)
     _idle.add(current)
     try:
         while hub.switch() is not token:

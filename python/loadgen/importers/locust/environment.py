@@ -33,8 +33,12 @@ class Environment:
         stop_timeout: float | None = None,
         catch_exceptions: bool = True,
         parsed_options: argparse.Namespace | None = None,
+        locustfile: str | None = None,
+        profile: str | None = None,
         **_: Any,
     ) -> None:
+        self.locustfile = locustfile
+        self.profile = profile
         self.user_classes = list(user_classes)
         self.shape_class = shape_class
         self.tags = list(tags) if tags else None

@@ -1,4 +1,4 @@
-"""Locust's events: who listens, and what they are told. One that fails is logged, and the others hear."""
+"""Locust's events: who listens, and what they are told. One that fails is counted, and the others hear."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from loadgen.importers.locust.flow import InterruptTaskSet, RescheduleTask, Stop
 T = TypeVar("T", bound="Callable[..., Any]")
 
 _logger = logging.getLogger("locust.event")
+
+
+def _nothing(_where: str, _error: BaseException) -> None:
+    """Nobody counts what goes wrong yet."""
+
+
 # What a listener says to its user, and not of itself.
 _MEANT = (StopUser, StopTest, RescheduleTask, InterruptTaskSet)
 _NAMES = (
@@ -39,8 +45,12 @@ _NAMES = (
 class EventHook:
     """One event."""
 
+    # Where failures of listeners are counted: told by who plays the run.
+    take_mishap: Callable[[str, BaseException], None] = staticmethod(_nothing)
+
     def __init__(self) -> None:
         self._handlers: list[Callable[..., Any]] = []
+        self.failure: Exception | None = None  # the last of a listener's
 
     def __bool__(self) -> bool:
         return bool(self._handlers)
@@ -61,8 +71,11 @@ class EventHook:
                 handler(**arguments)
             except _MEANT:
                 raise
-            except Exception:
-                _logger.exception("a listener failed: %s", getattr(handler, "__qualname__", handler))
+            except Exception as error:
+                self.failure = error
+                name = getattr(handler, "__qualname__", handler)
+                _logger.exception("a listener failed: %s", name)
+                self.take_mishap(f"listener {name}", error)
 
     @contextmanager
     def measure(

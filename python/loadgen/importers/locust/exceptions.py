@@ -7,9 +7,10 @@ modules with these stand in for it while a file is loaded.
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from http.client import RemoteDisconnected
 from importlib.util import find_spec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 IS_INSTALLED = find_spec("requests") is not None
@@ -163,19 +164,39 @@ def stand_ins() -> dict[str, ModuleType]:
         return {}
     from loadgen.importers.locust import authorization
 
-    package, errors, auth = (
-        ModuleType(name) for name in ("requests", "requests.exceptions", "requests.auth")
-    )
+    package, errors, auth = (_Module(name) for name in ("requests", "requests.exceptions", "requests.auth"))
     for name in NAMES:
         setattr(errors, name, globals()[name])
         setattr(package, name, globals()[name])
     for name in authorization.NAMES:
         setattr(auth, name, getattr(authorization, name))
     package.exceptions, package.auth = errors, auth  # type: ignore[attr-defined]
-    package.__path__ = []
-    for verb in ("get", "options", "head", "post", "put", "patch", "delete", "request", "Session"):
+    package.codes = SimpleNamespace(  # type: ignore[attr-defined]
+        **{status.name.lower(): status.value for status in HTTPStatus}
+    )
+    for verb in ("get", "options", "head", "post", "put", "patch", "delete", "request", "session", "Session"):
         setattr(package, verb, _refuse)
-    return {"requests": package, "requests.exceptions": errors, "requests.auth": auth}
+    warnings = _Module("urllib3.exceptions")
+    warnings.InsecureRequestWarning = type("InsecureRequestWarning", (Warning,), {})  # type: ignore[attr-defined]
+    urllib3 = _Module("urllib3")
+    urllib3.exceptions, urllib3.disable_warnings = warnings, _nothing  # type: ignore[attr-defined]
+    package.packages = SimpleNamespace(urllib3=urllib3)  # type: ignore[attr-defined]
+    made = [package, errors, auth, urllib3, warnings]
+    return {module.__name__: module for module in made}
+
+
+class _Module(ModuleType):
+    """One of them."""
+
+    __path__: list[str]
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__ = []
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """There are no warnings of certificates to turn off."""
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:

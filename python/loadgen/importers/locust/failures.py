@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 # Longest text of an error that is told, and kinds that are told apart.
 TEXT = 500
 KINDS = 1000
+# Of an object, which would make a kind of its own of each.
+_ADDRESS = re.compile(r"object at 0x[0-9a-fA-F]+")
 REST = "further errors, of more kinds than are listed"
 
 
@@ -41,7 +44,7 @@ class Failures:
 def describe(error: BaseException | str) -> str:
     """As Locust's tables have it."""
     text = error if isinstance(error, str) else repr(error)
-    return " ".join(text.split())[:TEXT]
+    return " ".join(_ADDRESS.sub("object at 0x....", text).split())[:TEXT]
 
 
 # Those of this worker.

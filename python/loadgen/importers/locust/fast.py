@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
-from io import BytesIO
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from loadgen.importers.locust.authorization import basic
 from loadgen.importers.locust.bodies import body_of_fast, encode_pairs
+from loadgen.importers.locust.cookies import CookieJar
 from loadgen.importers.locust.exceptions import failure_of
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
 from loadgen.importers.locust.response import Response
-from loadgen.importers.locust.session import Asked, Session, check_url, requoted
+from loadgen.importers.locust.session import Asked, Session, check_url, origin_of, requoted, without
+from loadgen.importers.locust.streamed import in_chunks, in_lines, in_text
 
 # Responses and sessions are two halves of a client.
 
 HEADERS = {"User-Agent": "loadgen", "Accept-Encoding": "gzip, deflate, br"}
 TIMEOUT_S = 60.0
 _LOWEST_FAILURE = 400
-_OF_BODIES = ("content-length", "content-type", "transfer-encoding")
+_OF_BODIES = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding"})
 
 
 class HTTPConnectionClosed(ConnectionError):
@@ -59,18 +59,16 @@ class FastResponse(Response):
         return self._asked.url
 
     @property
-    def content(self) -> Any:
+    def data(self) -> Any:
         """The body; None where nothing came."""
-        return self._raw.content if self.status_code else None
-
-    data = content
+        return self.content
 
     @property
     def text(self) -> str | None:
         """The body as text; None where nothing came."""
         if not self.status_code:
             return None
-        return self._raw.content.decode(self.encoding or "utf-8", "replace")
+        return str(self.content.decode(self.encoding or "utf-8", "replace"))
 
     @property
     def error(self) -> Exception | None:
@@ -86,34 +84,43 @@ class FastResponse(Response):
         return True
 
     def raise_for_status(self) -> None:
-        """Raises where its status is 400 or above, or nothing came."""
-        error = self.error
-        if error is not None:
+        """Raises where its status is 400 or above, or nothing came; or as its with-block has said."""
+        error = self.error if self._said is None else self._said
+        if isinstance(error, Exception):
             raise error
 
-    @cached_property
-    def stream(self) -> BytesIO:
+    @property
+    def stream(self) -> Any:
         """The body as a file."""
-        return BytesIO(self._raw.content)
+        return self.raw
 
     def read(self, size: int = -1) -> bytes:
         """So many bytes of the body, from where the last were read."""
-        return self.stream.read(size)
+        return self.raw.read(size)
 
     def readline(self) -> bytes:
         """A line of it."""
-        return self.stream.readline()
+        return self.raw.readline()
 
-    def iter_lines(self, *_: Any, **__: Any) -> Iterator[Any]:
+    def iter_content(self, chunk_size: int | None = 1024, decode_content: bool = True) -> Iterator[Any]:
+        """The body in pieces: as text, where they are."""
+        for chunk in in_chunks(self._pieces(), chunk_size):
+            try:
+                yield chunk.decode() if decode_content else chunk
+            except UnicodeDecodeError:
+                yield chunk
+
+    def iter_lines(self, *_: Any, **__: Any) -> Iterator[str]:
         """The body by lines."""
-        return iter((self.text or "").splitlines())
+        return in_lines(in_text(self._pieces(), self.encoding or "utf-8"))
 
     def release(self) -> None:
-        """It was read to its end."""
+        """No more of it is wanted."""
+        self.close()
 
     def isclosed(self) -> bool:
-        """It was read to its end."""
-        return True
+        """Whether nothing more will come."""
+        return self._body is None or self._body.is_over
 
 
 class FastHttpSession(Session):
@@ -139,7 +146,7 @@ class FastHttpSession(Session):
         self.max_redirects = options.get("max_redirects") or 30
         self.timeout_s = float(options.get("network_timeout") or TIMEOUT_S)
         self.default_headers = {**HEADERS, **(options.get("headers") or options.get("default_headers") or {})}
-        self.cookiejar = _Jar(self)
+        self.cookiejar = CookieJar(self._user, self.base_url)
         headers = tuple(self.default_headers.items())
         kind = (self.base_url, self.auth_header, headers, self.timeout_s)
         self._of_kind = self._all_known.setdefault(kind, {})
@@ -186,20 +193,24 @@ class FastHttpSession(Session):
         return self._ask(method, url, {"name": name, **options})  # type: ignore[return-value]
 
     def iter_lines(self, url: str, method: str = "GET", **options: Any) -> Iterator[str]:
-        """A response by lines."""
-        return self.request(method, url, **options).iter_lines()
+        """A response by lines, as they come."""
+        response = self.request(method, url, stream=True, **options)
+        response.raise_for_status()
+        yield from response.iter_lines()
 
     # Preparing.
 
     def _meant(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in options.items() if value is not None and name != "stream"}
+        return {name: value for name, value in options.items() if value is not None}
 
     def _prepare(self, method: str, url: str, name: str | None, options: dict[str, Any]) -> Asked:
         whole, credentials = check_url(
             url if url.lower().startswith(("http://", "https://")) else self.base_url + url
         )
-        json = options.get("json")
-        body = body_of_fast(options.get("data"), json, options.get("files"))
+        data, json = options.get("data"), options.get("json")
+        if data:
+            json = None
+        body = body_of_fast(data, json, options.get("files"))
         headers = CaseInsensitiveDict(self.default_headers)
         headers.update(
             {name: value for name, value in (options.get("headers") or {}).items() if value is not None}
@@ -218,7 +229,7 @@ class FastHttpSession(Session):
         elif credentials is not None:
             headers.setdefault("Authorization", basic(*credentials))
         elif self.auth_header is not None:
-            headers.setdefault("Authorization", self.auth_header)
+            headers["Authorization"] = self.auth_header
         # What it does not know is put into the query.
         params = dict(options.get("params") or {}) if not isinstance(options.get("params"), str) else {}
         query = [encode_pairs(options["params"])] if options.get("params") else []
@@ -231,10 +242,14 @@ class FastHttpSession(Session):
 
     def _next(self, response: Response, asked: Asked, url: str) -> Asked:
         status, method, headers, body = response.status_code, asked.method, asked.headers, asked.body
-        if status in (301, 302, 303) and method != "HEAD":
-            method, body = "GET", None
-            headers = [(name, value) for name, value in headers if name.lower() not in _OF_BODIES]
-        return Asked(method, requoted(check_url(url)[0]), asked.name, headers, body, asked.timeout)
+        whole = requoted(check_url(url)[0])
+        left = {"cookie", "cookie2"}
+        if status in (301, 302, 303):
+            left |= _OF_BODIES
+            method, body = method if method == "HEAD" else "GET", None
+        if origin_of(whole) != origin_of(response._first.url):
+            left.add("authorization")
+        return Asked(method, whole, asked.name, without(headers, left), body, asked.timeout)
 
     # Judging.
 
@@ -258,18 +273,6 @@ class FastHttpSession(Session):
 
 
 _OPTIONS = frozenset({"params", "data", "json", "headers", "files", "auth"})
-
-
-class _Jar:
-    """What files do with the jar of this client."""
-
-    def __init__(self, session: FastHttpSession) -> None:
-        self._session = session
-
-    def clear(self) -> None:
-        """Forgets all."""
-        if self._session._user is not None:
-            self._session._user.cookies.clear()
 
 
 def _with_query(url: str, query: list[str]) -> str:

@@ -39,10 +39,11 @@ class MarkovTaskSetMeta(TaskSetMeta):
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> MarkovTaskSetMeta:  # noqa: PYI034 - mypy knows no Self here
         marked = (value for value in namespace.values() if _TRANSITIONS in getattr(value, "__dict__", {}))
         tasks = list(dict.fromkeys(marked))  # `current` is another name of one of them
-        if bases != (TaskSet,):
+        if bases != (TaskSet,) and not namespace.get("abstract"):
             _check(name, tasks, namespace)
         made: Any = super().__new__(cls, name, bases, namespace)
         made.tasks = tasks
+        made.current = namespace.get("current") or next(iter(tasks), None)
         return cast("MarkovTaskSetMeta", made)
 
 
@@ -59,7 +60,7 @@ def _check(name: str, tasks: Sequence[Task], namespace: Mapping[str, Any]) -> No
 
 
 class MarkovTaskSet(TaskSet, metaclass=MarkovTaskSetMeta):
-    """Tasks that lead from one to another. The first is `current`, or any."""
+    """Tasks that lead from one to another, from `current` on, or from the one that is written first."""
 
     current: Any = None
 
@@ -67,12 +68,11 @@ class MarkovTaskSet(TaskSet, metaclass=MarkovTaskSetMeta):
         super().__init__(parent)
         if not self.tasks:
             raise LocustError(f"{type(self).__name__} has no tasks with @transition")
-        self.current = type(self).current or random.choice(self.tasks)  # noqa: S311 - a load, not a secret
 
     def get_next_task(self) -> Task:
         """The current one, after which another is."""
         found: Task = self.current
         ways: Mapping[str, int] = getattr(found, _TRANSITIONS)
-        name = random.choices(list(ways), list(ways.values()))[0]  # noqa: S311 - as above
-        self.current = getattr(type(self), name)
+        name = random.choices(list(ways), list(ways.values()))[0]  # noqa: S311 - a load, not a secret
+        self.current = getattr(self, name)
         return found

@@ -29,6 +29,7 @@ from loadgen.importers.locust import (
     waits,
 )
 from loadgen.importers.locust.debug import run_single_user
+from loadgen.importers.locust.exceptions import stand_ins
 from loadgen.importers.locust.patches import patched
 
 _TOPS = ("locust", "gevent")
@@ -53,7 +54,7 @@ _FLOW = _public(
     ),
     *("MissingWaitTimeError", "CatchResponseError", "ResponseError", "RunnerAlreadyExistsError"),
 )
-_WAITS = _public(waits, "between", "constant", "constant_pacing", "constant_throughput")
+_WAITS = _public(waits, "between", "constant", "constant_pacing", "constant_throughput", "poisson")
 _TASKS = _public(tasks, "TaskSet", "DefaultTaskSet", "TaskSetMeta", "task") | {"tag": tags.tag}
 _MARKOV = _public(markov, "MarkovTaskSet", "transition", "transitions")
 _USERS = _public(users, "User", "HttpUser", "FastHttpUser")
@@ -160,6 +161,8 @@ def stand_in() -> Iterator[None]:
         parent, _, last = name.rpartition(".")
         if parent:
             setattr(made[parent], last, module)
+    made.update(stand_ins())
+    sys.modules.update(made)
     finder = _Finder()
     sys.meta_path.insert(0, finder)
     try:

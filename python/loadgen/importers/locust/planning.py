@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from loadgen.errors import UsageError
 from loadgen.importers import TOOL
-from loadgen.importers.locust.company import Company
+from loadgen.importers.locust.company import Company, dispatch_of
 from loadgen.importers.locust.environment import Environment, configure
 from loadgen.importers.locust.failures import FAILURES
 from loadgen.importers.locust.loading import Loaded
+from loadgen.importers.locust.order import Step
 from loadgen.importers.locust.shape import LONGEST_S, LoadTestShape, spawning, stages_of
 from loadgen.importers.locust.tags import keep_tagged
 from loadgen.importers.locust.users import User
@@ -64,6 +66,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
     classes = loaded.chosen(parsed.user_classes or ())
     _configure(classes, parsed.config_users or ())
     _adapt(classes, parsed)
+    classes = _wanted(classes, loaded.path)
     shape = _shape(loaded)
     environment = Environment(
         user_classes=classes,
@@ -74,17 +77,18 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         reset_stats=parsed.reset_stats,
         stop_timeout=float(parsed.stop_timeout or 0),
         parsed_options=parsed,
+        locustfile=loaded.path.name,
+        profile=parsed.profile,
     )
-    stages, notes = _stages(shape, parsed)
-    most = max(stage.users or 0 for stage in stages)
-    company = Company(environment, most)
+    stages, steps, notes = _stages(shape, parsed, classes)
+    company = Company(environment, steps)
     wide = find_wide([Path(str(module.__file__)) for module in loaded.modules], classes)
     plan = Plan(
         base_url=_base_url(parsed.host, classes),
         stages=stages,
         drain=environment.stop_timeout or ANSWERS_S,
         name=loaded.path.stem,
-        insecure=wide.insecure,
+        **wide.fields,
     )
     return Script(
         path=loaded.path,
@@ -95,7 +99,7 @@ def make_script(loaded: Loaded, options: Mapping[str, Any]) -> Script:
         feeds={},
         plan=plan,
         options={TOOL: "locust", **options},
-        notes=(*notes, *wide.notes, *_notes(company, most, environment)),
+        notes=(*notes, *wide.notes, *_notes(company, environment)),
         company=company,
         tell=FAILURES.take,
     )
@@ -135,15 +139,32 @@ def _shape(loaded: Loaded) -> LoadTestShape | None:
     return loaded.shapes[0]() if loaded.shapes else None
 
 
-def _stages(shape: LoadTestShape | None, parsed: argparse.Namespace) -> tuple[list[Stage], tuple[str, ...]]:
-    users = int(parsed.num_users or parsed.users or 1)
+def _wanted(classes: Sequence[type[User]], path: Path) -> tuple[type[User], ...]:
+    """Those that any user is of."""
+    wanted = tuple(one for one in classes if one.weight > 0 or one.fixed_count > 0)
+    if not wanted:
+        raise UsageError(f"{shown(path)}: no user class has a weight above 0")
+    return wanted
+
+
+def _most(classes: Sequence[type[User]]) -> float:
+    """Users that there can be: where all counts are fixed no more come than they say."""
+    is_fixed = all(one.fixed_count for one in classes)
+    return sum(one.fixed_count for one in classes) if is_fixed else math.inf
+
+
+def _stages(
+    shape: LoadTestShape | None, parsed: argparse.Namespace, classes: Sequence[type[User]]
+) -> tuple[list[Stage], list[Step], tuple[str, ...]]:
+    most = _most(classes)
+    users = int(min(parsed.num_users or parsed.users or 1, most))
     rate = float(parsed.spawn_rate or 1)
     if shape is None:
         notes = () if parsed.run_time else ("no -t: the run goes on until it is stopped",)
-        return spawning(0, users, rate, float(parsed.run_time or LONGEST_S)), notes
+        return spawning(0, users, rate, float(parsed.run_time or LONGEST_S)), [Step(users)], notes
     common = shape.use_common_options
     longest_s = float(parsed.run_time) if common and parsed.run_time else float(LONGEST_S)
-    stages, shape_notes = stages_of(shape, longest_s)
+    stages, steps, shape_notes = stages_of(shape, dispatch_of(classes), longest_s, most)
     unheard = (
         []
         if common
@@ -159,7 +180,7 @@ def _stages(shape: LoadTestShape | None, parsed: argparse.Namespace) -> tuple[li
             *shape_notes,
             f"not heard: {', '.join(unheard)}, because {name} says how many users there are",
         )
-    return stages, shape_notes
+    return stages, steps, shape_notes
 
 
 def _base_url(host: str | None, classes: Sequence[type[User]]) -> str | None:
@@ -174,14 +195,9 @@ def _scenario(one: type[User]) -> Scenario:
     return Scenario(turn, ScenarioWish(name=one.__name__, weight=1))
 
 
-def _notes(company: Company, most: int, environment: Environment) -> list[str]:
+def _notes(company: Company, environment: Environment) -> list[str]:
     """What of the file is not as Locust has it."""
-    taken = company.split(most)
-    notes = [
-        f"{one.__name__} has none of {most} users: raise -u or its weight"
-        for one in company.classes
-        if not taken.get(one)
-    ]
+    notes = [f"{one.__name__} has no user: raise -u or its weight" for one in company.absent]
     idle = [one for one in company.classes if not one.tasks and one.run is User.run]
     notes += [f"{one.__name__} has no tasks" for one in idle]
     if environment.reset_stats:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json as json_module
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
+from io import BytesIO
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import msgspec
 
+from loadgen.importers.locust.cookies import Jar
 from loadgen.importers.locust.exceptions import HTTPError, JSONDecodeError
 from loadgen.importers.locust.flow import CatchResponseError, LocustError, ResponseError
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
+from loadgen.importers.locust.streamed import Body, in_chunks, in_lines, in_text
 
 if TYPE_CHECKING:
     from loadgen._engine import Response as EngineResponse
@@ -63,6 +66,8 @@ class Response:
     _waits = False
     _is_entered = False
     _said: bool | Exception | None = None
+    # Where it is read while it comes.
+    _body: Body | None = None
     # Why nothing came in the end, though something did come: what is raised, and what counts.
     _broken: tuple[Exception, Exception] | None = None
 
@@ -73,9 +78,11 @@ class Response:
         self.status_code = raw.status
 
     @property
-    def content(self) -> bytes:
-        """The body."""
-        return self._raw.content
+    def content(self) -> Any:
+        """The body; None where nothing came."""
+        if not self.status_code:
+            return None
+        return self._raw.content if self._body is None else self._body.whole
 
     @property
     def url(self) -> str | None:
@@ -85,7 +92,7 @@ class Response:
     @property
     def text(self) -> str | None:
         """The body as text."""
-        return self.content.decode(self.encoding or "utf-8", "replace")
+        return (self.content or b"").decode(self.encoding or "utf-8", "replace")
 
     @cached_property
     def encoding(self) -> str | None:
@@ -103,13 +110,14 @@ class Response:
 
     def json(self, **options: Any) -> Any:
         """The body, read as JSON."""
+        content = self.content or b""
         if not options:
             try:
-                return msgspec.json.decode(self._raw.content)
+                return msgspec.json.decode(content)
             except msgspec.DecodeError:
                 pass  # it is stricter: whether it is JSON, and what is wrong, says the other
         try:
-            return json_module.loads(self._raw.content, **options)
+            return json_module.loads(content, **options)
         except ValueError as error:
             document = error.doc if isinstance(error, json_module.JSONDecodeError) else ""
             place = error.pos if isinstance(error, json_module.JSONDecodeError) else 0
@@ -122,7 +130,7 @@ class Response:
         return CaseInsensitiveDict((name, came[name]) for name, _ in came.pairs())
 
     @property
-    def cookies(self) -> dict[str, str]:
+    def cookies(self) -> Jar:
         """What this response sets."""
         return Jar(self._raw.cookies)
 
@@ -176,7 +184,11 @@ class Response:
         return self.ok
 
     def raise_for_status(self) -> None:
-        """Raises where its status is 400 or above, or nothing came."""
+        """Raises where its status is 400 or above, or nothing came; or as its with-block has said."""
+        if self._said is not None:
+            if isinstance(self._said, Exception):
+                raise self._said
+            return
         if self.status_code == 0:
             raise self._session._errors(self)[0]
         if self.status_code >= 400:
@@ -188,30 +200,42 @@ class Response:
         return f"{status} {side} Error: {self.reason} for url: {where}"
 
     def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
-        """The body in pieces."""
-        whole: Any = self.text if decode_unicode else self.content
-        size = chunk_size or max(len(whole), 1)
-        return (whole[start : start + size] for start in range(0, len(whole), size))
+        """The body in pieces, of which none is longer than that."""
+        chunks = in_chunks(self._pieces(), chunk_size)
+        return in_text(chunks, self.encoding) if decode_unicode and self.encoding else chunks
 
     def iter_lines(
         self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: Any = None
     ) -> Iterator[Any]:
         """The body by lines."""
-        del chunk_size
-        whole: Any = self.text if decode_unicode else self.content
-        return iter(whole.split(delimiter) if delimiter else whole.splitlines())
+        del chunk_size  # a line is there when its end is
+        pieces: Iterable[Any] = self._pieces()
+        return in_lines(
+            in_text(pieces, self.encoding) if decode_unicode and self.encoding else pieces, delimiter
+        )
+
+    def _pieces(self) -> Iterable[bytes]:
+        """As they come, or the whole as one."""
+        if self._body is None or "whole" in vars(self._body):
+            return [self.content] if self.content else []
+        return self._body.pieces()
 
     __iter__ = iter_content
 
-    @property
-    def raw(self) -> Any:
+    @cached_property
+    def raw(self) -> BytesIO | Body:
         """The body as a file."""
-        from io import BytesIO
-
-        return BytesIO(self.content)
+        return self._body or BytesIO(self.content or b"")
 
     def close(self) -> None:
-        """It was read to its end."""
+        """No more of it is wanted."""
+        if self._body is not None:
+            self._body.close()
+
+    @property
+    def _outcome(self) -> EngineResponse:
+        """By what the engine knows it. Where it is read while it comes the rest is let go."""
+        return self._raw if self._body is None else self._body.outcome()
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code}]>"
@@ -235,8 +259,15 @@ class Response:
             "exception": None,
             "start_time": time.time() - took_ms / 1e3,
             "url": first.url,
-            "response_length": len(self.content) if self.status_code else 0,
+            "response_length": self._length,
         }
+
+    @property
+    def _length(self) -> int:
+        if self._body is None:
+            return len(self.content or b"")
+        length = self._raw.headers.get("content-length", "")
+        return int(length) if length.isdigit() else 0
 
     @property
     def _first(self) -> Asked:
@@ -259,7 +290,9 @@ class Response:
             raise LocustError(_NO_WITH)
 
     def __enter__(self) -> Self:
-        self._is_entered = self._waits
+        if not (self._waits or self._is_entered):
+            raise LocustError(_NO_WITH)
+        self._is_entered = True
         return self
 
     def __exit__(
@@ -281,15 +314,6 @@ class Response:
         # What is no judgement is the task's own. The request was sent and answered: it counts as it came.
         session._settle(self)
         return False
-
-
-class Jar(dict[str, str]):
-    """Cookies by name."""
-
-    def get_dict(self, domain: str | None = None, path: str | None = None) -> dict[str, str]:
-        """All of them."""
-        del domain, path
-        return dict(self)
 
 
 def _codec(name: str) -> str:

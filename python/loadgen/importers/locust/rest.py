@@ -26,9 +26,9 @@ class Rest:
         both = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
         with self.client.request(method, url, catch_response=True, headers=both, **options) as response:
             response.js = None
-            if not response.content:
-                response.failure(str(response.error or f"no content, status {response.status_code}"))
-            else:
+            if response.content is None:
+                response.failure(str(response.error))
+            elif response.content:
                 try:
                     response.js = response.json()
                 except ValueError as error:

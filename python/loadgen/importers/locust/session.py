@@ -10,7 +10,7 @@ The engine counts a request by itself, unless a script is to judge it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from loadgen.importers.locust.exceptions import InvalidSchema, InvalidURL, Missi
 from loadgen.importers.locust.failures import FAILURES
 from loadgen.importers.locust.flow import LocustError
 from loadgen.importers.locust.response import REDIRECTS, Response
+from loadgen.importers.locust.streamed import Body
+from loadgen.url import PORTS
 
 if TYPE_CHECKING:
     from loadgen._engine import Response as EngineResponse
@@ -43,6 +45,7 @@ class Asked:
     __slots__ = (
         "body",
         "cookies",
+        "error",
         "headers",
         "label",
         "method",
@@ -73,6 +76,7 @@ class Asked:
         self.timeout = timeout
         self.cookies = cookies or []  # besides the user's own
         self.request: Request | None = None
+        self.error: Exception | None = None  # why it cannot be sent
 
 
 class Session:
@@ -120,8 +124,9 @@ class Session:
         catch = options.pop("catch_response", False)
         context = options.pop("context", None)
         follow = options.pop("allow_redirects", None)
+        streams = bool(options.pop("stream", False))
         if options and (options := self._meant(options)):
-            return self._send(self._prepare(method, url, name, options), catch, context, follow)
+            return self._send(self._prepare(method, url, name, options), catch, context, follow, streams)
         known = self._known
         if known is None:
             shared = self._shared()
@@ -130,31 +135,38 @@ class Session:
         asked = known.get(key)
         if asked is None:
             asked = self._prepare(method, url, name, {})
-            if (request := self._make(asked)) is not None and request.lasts:
+            if asked.error is None and (request := self._make(asked)) is not None and request.lasts:
                 if len(known) >= (OWN_REMEMBERED if self._shared() is None else REMEMBERED):
                     known.clear()
                 known[key] = asked
-        return self._send(asked, catch, context, follow)
+        return self._send(asked, catch, context, follow, streams)
 
     def _meant(self, options: dict[str, Any]) -> dict[str, Any]:
         """Those that are for this request."""
         return options
 
     def _send(
-        self, asked: Asked, catch: bool, context: Mapping[str, Any] | None = None, follow: bool | None = None
+        self,
+        asked: Asked,
+        catch: bool,
+        context: Mapping[str, Any] | None = None,
+        follow: bool | None = None,
+        streams: bool = False,
     ) -> Response:
-        request = asked.request or self._make(asked)
+        request = asked.request or (self._make(asked) if asked.error is None else None)
         if request is None:
             return self._never_sent(asked, catch, context)
-        raw = wait_for(self._user._submit(request, catch))  # type: ignore[union-attr]
-        response = self.response_class(raw, asked, self)
+        if streams:
+            response = self._open(request, asked, catch)
+        else:
+            raw = wait_for(self._user._submit(request, catch))  # type: ignore[union-attr]
+            response = self.response_class(raw, asked, self)
         if context:
             response._context = context
-        status = raw.status
+        status = response.status_code
         if status in REDIRECTS:
-            response = self._follow(
-                response, catch, self._follows(asked.method) if follow is None else follow
-            )
+            follows = self._follows(asked.method) if follow is None else follow
+            response = self._follow(response, catch, follows, streams)
             status = response.status_code
         if catch:
             response._waits = True
@@ -167,6 +179,20 @@ class Session:
                 self._fire(response, error)
         elif self._event._handlers:
             self._fire(response, None)
+        return response
+
+    def _open(
+        self, request: Request, asked: Asked, catch: bool, after: EngineResponse | None = None
+    ) -> Response:
+        """A response whose head has come. Its request ends when its body was read, or is let go."""
+        user = self._user
+        assert user is not None
+        stream = user._submit_stream(request, catch, after)
+        body = Body(user._engine, stream)
+        head = stream.head
+        assert head is not None
+        response = self.response_class(wait_for(head), asked, self)
+        response._body = body
         return response
 
     def _follows(self, method: str) -> bool:
@@ -195,10 +221,15 @@ class Session:
                 return None
 
     def _never_sent(self, asked: Asked, catch: bool, context: Mapping[str, Any] | None) -> Response:
+        """A request that fails before it is sent: it cannot be, or its host has no address."""
         assert self._user is not None
-        raw = self._user._refuse(asked.method, asked.url, {"name": asked.label}, "name_not_resolved")
+        error = asked.error
+        kind = "name_not_resolved" if error is None else "script_error"
+        raw = self._user._refuse(asked.method, asked.url, {"name": asked.label}, kind)
         response = self.response_class(raw, asked, self)
         response._context = context or {}
+        if error is not None:
+            response._broken = error, error
         if catch:
             response._waits = True
         else:
@@ -207,7 +238,7 @@ class Session:
 
     # Following.
 
-    def _follow(self, response: Response, catch: bool, follow: bool) -> Response:
+    def _follow(self, response: Response, catch: bool, follow: bool, streams: bool = False) -> Response:
         """The response at the end of a chain of redirects: all of it is one request."""
         user = self._user
         assert user is not None
@@ -227,15 +258,18 @@ class Session:
                     response._break(failure_of("name_not_resolved"))
                     break
                 history.append(response)
-                raw: EngineResponse = wait_for(user._submit(request, catch, response._raw))
-                response = self.response_class(raw, hop, self)
+                if streams:
+                    response = self._open(request, hop, catch, response._outcome)
+                else:
+                    raw: EngineResponse = wait_for(user._submit(request, catch, response._raw))
+                    response = self.response_class(raw, hop, self)
                 response._context = history[0]._context
+                response.history = history
         except BaseException:
-            user._engine.settle(response._raw)
+            user._engine.settle(response._outcome)
             raise
-        response.history = history
-        if not catch:
-            user._engine.settle(response._raw, None if response.status_code else False)
+        if not catch and response._raw.status in REDIRECTS:  # others were recorded as they ended
+            user._engine.settle(response._outcome, None if response.status_code else False)
         return response
 
     def _too_many(self, first: Response) -> tuple[Exception, Exception]:
@@ -255,7 +289,7 @@ class Session:
                 took_ms = float(meta["response_time"])
         label = f"{method} {name}"
         self._user._engine.settle(  # type: ignore[union-attr]
-            response._raw, error is None, None if label == first.label else label, took_ms
+            response._outcome, error is None, None if label == first.label else label, took_ms
         )
         if error is not None:
             FAILURES.add(method, name, error)
@@ -264,7 +298,7 @@ class Session:
 
     def _settle(self, response: Response) -> None:
         """Counts it as it came, and says so to nobody."""
-        self._user._engine.settle(response._raw)  # type: ignore[union-attr]
+        self._user._engine.settle(response._outcome)  # type: ignore[union-attr]
 
     def _tell(self, response: Response, error: Exception | None) -> None:
         first = response._first
@@ -281,11 +315,11 @@ class Session:
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:
         """All requests of a block are counted under a name."""
-        before, self.request_name = self.request_name, name
+        self.request_name = name
         try:
             yield
         finally:
-            self.request_name = before
+            self.request_name = None
 
     def context(self) -> Mapping[str, Any]:
         """What the user says beside each of its requests."""
@@ -342,6 +376,17 @@ def _is_encoded(path: str) -> bool:
     return all(
         len(part) > 1 and all(digit in "0123456789abcdefABCDEF" for digit in part[:2]) for part in parts
     )
+
+
+def origin_of(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
+
+
+def without(headers: list[tuple[str, str]], names: Collection[str]) -> list[tuple[str, str]]:
+    """Those that have none of these names, in small letters."""
+    return [(name, value) for name, value in headers if name.lower() not in names]
 
 
 def _as_text(location: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from loadgen.errors import UsageError
+from loadgen.importers.locust.order import Dispatch, Step
 from loadgen.shapes import Stage
 
 # A shape that has not ended by then is cut off there.
@@ -23,7 +26,6 @@ class LoadTestShape:
     def __init__(self) -> None:
         self._began = time.perf_counter()
         self._virtual_s: float | None = None
-        self._virtual_users = 0
 
     def reset_time(self) -> None:
         """The run begins now."""
@@ -35,24 +37,28 @@ class LoadTestShape:
 
     def get_current_user_count(self) -> int:
         """Users that there are."""
-        return self._virtual_users
+        return int(self.runner.user_count)
 
     def tick(self) -> Any:
         """What there is to be from now on."""
         raise NotImplementedError(f"{type(self).__name__} has no tick()")
 
 
-def stages_of(shape: LoadTestShape, longest_s: float = LONGEST_S) -> tuple[list[Stage], tuple[str, ...]]:
-    """Stages of users from the first tick to the last, and what of the shape cannot be kept."""
+def stages_of(
+    shape: LoadTestShape, dispatch: Dispatch, longest_s: float = LONGEST_S, most: float = math.inf
+) -> tuple[list[Stage], list[Step], tuple[str, ...]]:
+    """Stages of users from the first tick to the last, of which classes they are, and what cannot be kept."""
     stages: list[Stage] = []
+    steps: list[Step] = []
     notes: list[str] = []
     users = 0
-    for second, until, target, rate in _spans(_ticks(shape, longest_s, notes)):
-        stages += spawning(users, target, rate, until - second)
+    for second, until, tick in _spans(_ticks(shape, dispatch, longest_s, notes)):
+        stages += spawning(users, int(min(tick.users, most)), tick.rate, until - second)
         users = stages[-1].users or 0
+        steps.append(Step(users, tick.names))
     if not stages:
         raise UsageError(f"{type(shape).__name__}: its first tick() ends the run")
-    return stages, tuple(notes)
+    return stages, steps, tuple(notes)
 
 
 def spawning(users: int, target: int, rate: float, length_s: float) -> list[Stage]:
@@ -71,11 +77,38 @@ def spawning(users: int, target: int, rate: float, length_s: float) -> list[Stag
     return [*stages, Stage(duration=length_s - ramp_s, users=reached)]
 
 
-def _ticks(shape: LoadTestShape, longest_s: float, notes: list[str]) -> Iterator[tuple[int, float]]:
-    """(users, spawn rate) of every second."""
+class _Tick(NamedTuple):
+    users: int
+    rate: float
+    names: frozenset[str] | None  # of classes; None: as before
+
+
+class _Foreseen:
+    """What a shape may read of the runner: how many users there will be. What they do nobody knows yet."""
+
+    state = "running"
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
+        self.target_user_count = 0
+
+    @property
+    def user_count(self) -> int:
+        """All of them."""
+        return len(self._dispatch.present)
+
+    @property
+    def user_classes_count(self) -> dict[str, int]:
+        """By class."""
+        return Counter(self._dispatch.present)
+
+
+def _ticks(shape: LoadTestShape, dispatch: Dispatch, longest_s: float, notes: list[str]) -> Iterator[_Tick]:
+    """What it says of every second."""
     name = type(shape).__name__
     clocks = _Clocks()
     second = 0
+    shape.runner = foreseen = _Foreseen(dispatch)
     while second < longest_s:
         shape._virtual_s = float(second)
         try:
@@ -84,20 +117,25 @@ def _ticks(shape: LoadTestShape, longest_s: float, notes: list[str]) -> Iterator
         except Exception as error:
             raise UsageError(
                 f"{name}.tick() at {second} s: {type(error).__name__}: {error}",
-                hint="It is asked before the run, for every second of it: it can read get_run_time() and "
-                "get_current_user_count(), but neither the runner nor its statistics.",
+                hint="It is asked before the run, for every second of it: it can read get_run_time() and how "
+                "many users there are, but no statistics.",
             ) from error
         if told is None:
             return
-        users, rate, *classes = told
+        users, rate, *rest = told
         if rate <= 0 or users < 0:
             raise UsageError(
                 f"{name}.tick() at {second} s: expected users and a spawn rate above 0, got {told}"
             )
-        if classes and classes[0] and not notes:
-            notes.append(f"{name} names user classes in its ticks: all classes take part, by weight")
-        shape._virtual_users = _after_a_second(shape._virtual_users, int(users), float(rate))
-        yield int(users), float(rate)
+        names = frozenset(one.__name__ for one in rest[0]) if rest and rest[0] is not None else None
+        if names is not None and (unknown := names - dispatch.names):
+            raise UsageError(
+                f"{name}.tick() at {second} s: {', '.join(sorted(unknown))} is not among the users"
+            )
+        foreseen.target_user_count = int(users)
+        there = len(dispatch.present)
+        dispatch.go_to(Step(_after_a_second(there, int(users), float(rate)), names))
+        yield _Tick(int(users), float(rate), names)
         second += 1
     if longest_s == LONGEST_S:
         notes.append(f"{name} does not end by itself: it is cut off after {LONGEST_S // 3600} h")
@@ -126,16 +164,16 @@ class _Clocks:
         vars(time).update(self._true)
 
 
-def _spans(ticks: Iterator[tuple[int, float]]) -> Iterator[tuple[int, int, int, float]]:
-    """(from second, until second, users, rate) of ticks that say the same."""
+def _spans(ticks: Iterator[_Tick]) -> Iterator[tuple[int, int, _Tick]]:
+    """From which second until which ticks say the same."""
     begun, last, second = 0, None, -1
     for second, told in enumerate(ticks):
         if last is not None and told != last:
-            yield begun, second, *last
+            yield begun, second, last
             begun = second
         last = told
     if last is not None:
-        yield begun, second + 1, *last
+        yield begun, second + 1, last
 
 
 def _after_a_second(users: int, target: int, rate: float) -> int:

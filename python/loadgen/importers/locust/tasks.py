@@ -6,9 +6,11 @@ run:  on_start ─▶ next task ─▶ its turn begins ─▶ the task ─▶ wa
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, overload
 
 from loadgen.importers.locust.driver import GreenletExit, sleep
@@ -30,6 +32,7 @@ T = TypeVar("T", bound="Callable[..., Any]")
 # A function of its task set, or a task set within it.
 Task = Callable[..., Any]
 
+_logger = logging.getLogger("locust.user.task")
 _WEIGHT = "locust_task_weight"
 
 
@@ -49,24 +52,30 @@ def task(weight: T | int = 1, /) -> T | Callable[[T], T]:
     return decorate(weight) if callable(weight) else decorate
 
 
-def collect_tasks(bases: Iterable[type], namespace: Mapping[str, Any]) -> list[Task]:
-    """The tasks of a class, each as often as its weight: those of its bases, its `tasks`, its methods."""
+def collect_tasks(
+    bases: Iterable[type], namespace: Mapping[str, Any], *, in_order: bool = False
+) -> list[Task]:
+    """The tasks of a class, each as often as its weight: those of its bases, its `tasks`, its methods.
+
+    `in_order`: its `tasks` stand among the methods where they are written, and not before them.
+    """
     tasks: list[Task] = []
     for base in bases:
         tasks += getattr(base, "tasks", None) or []
-    own = namespace.get("tasks")
-    if own is not None:
-        pairs = own.items() if isinstance(own, Mapping) else own
-        for one in pairs:
-            tasks += [one[0]] * int(one[1]) if isinstance(one, tuple) else [one]
-    for value in namespace.values():
-        tasks += [value] * getattr(value, _WEIGHT, 0) if _is_marked(value) else []
+    for name in namespace if in_order else sorted(namespace, key=lambda name: name != "tasks"):
+        value = namespace[name]
+        if name == "tasks":
+            tasks += _listed(value)
+        elif _WEIGHT in dir(value):  # also of a class that inherits from a task: it is one itself
+            tasks += [value] * getattr(value, _WEIGHT)
     return tasks
 
 
-def _is_marked(value: Any) -> bool:
-    # A nested class that is a task must not make tasks of those that inherit from it.
-    return _WEIGHT in getattr(value, "__dict__", {})
+def _listed(tasks: Any) -> list[Task]:
+    found: list[Task] = []
+    for one in tasks.items() if isinstance(tasks, Mapping) else tasks or ():
+        found += [one[0]] * int(one[1]) if isinstance(one, tuple) else [one]
+    return found
 
 
 def draw(tasks: Sequence[Task]) -> Task:
@@ -101,12 +110,10 @@ class TaskSet(metaclass=TaskSetMeta):
         if self.max_wait is None:
             self.max_wait = self._user.max_wait
         self._turns = self._user._turns
+        self._paced_at = monotonic()  # of constant_pacing
         own = type(self)
         self._rests_as_its_user = (
-            own.wait is TaskSet.wait
-            and own.wait_time is TaskSet.wait_time
-            and self.max_wait is None
-            and self._user.wait_time is not None
+            own.wait is TaskSet.wait and own.wait_time is TaskSet.wait_time and bool(self._user.wait_time)
         )
 
     @property
@@ -138,10 +145,8 @@ class TaskSet(metaclass=TaskSetMeta):
             raise _rescheduled(interruption) from interruption
         while True:
             try:
-                if not self._task_queue:
-                    self.schedule_task(self.get_next_task())
                 try:
-                    self.execute_next_task()
+                    self._take_turn()
                 except RescheduleTaskImmediately:
                     pass
                 except RescheduleTask:
@@ -158,21 +163,30 @@ class TaskSet(metaclass=TaskSetMeta):
                 self._user._fail(error)
                 self._rest()
 
-    def execute_next_task(self) -> None:
-        """The first of those that are scheduled, as a turn of its user's."""
+    def _take_turn(self) -> None:
+        """The next task, which is a turn of its user's; finding none is one that fails."""
         turns = self._turns
         if not turns.is_on:
             turns.begin()
         try:
-            self.execute_task(self._task_queue.popleft())
+            if not self._task_queue:
+                self.schedule_task(self.get_next_task())
+            self.execute_next_task()
         except Exception as error:
             turns.end(isinstance(error, WAYS))
             raise
         turns.ok = True
         turns.is_on = False
 
+    def execute_next_task(self) -> None:
+        """The first of those that are scheduled."""
+        self.execute_task(self._task_queue.popleft())
+
     def execute_task(self, task: Task) -> None:
-        """A function of this task set, or a task set within it."""
+        """A function of this task set, a method that is bound to it, or a task set within it."""
+        if getattr(task, "__self__", None) is self:
+            task()
+            return
         done = task(self)
         if isinstance(done, TaskSet):
             done.run()
@@ -192,12 +206,11 @@ class TaskSet(metaclass=TaskSetMeta):
 
     def wait_time(self) -> float:
         """Its own, or its user's."""
-        if self.max_wait is not None and self.min_wait is not None:  # of old files, in ms
-            return random.randint(int(self.min_wait), int(self.max_wait)) / 1000  # noqa: S311
-        wait_time = self._user.wait_time
-        if wait_time is None:
+        if self._user.wait_time:
+            return float(self._user.wait_time())
+        if self.max_wait is None or self.min_wait is None:  # of old files, in ms
             raise MissingWaitTimeError(f"{_named(self._user)} has no wait_time")
-        return float(wait_time())
+        return random.randint(int(self.min_wait), int(self.max_wait)) / 1000  # noqa: S311
 
     def wait(self) -> None:
         """Waits as long as there is to be between two tasks."""
@@ -206,9 +219,9 @@ class TaskSet(metaclass=TaskSetMeta):
     def _rest(self) -> None:
         """The wait before the next turn, which the engine keeps; a script's own is its own affair."""
         if self._rests_as_its_user:
-            self._turns.rest = self._user.wait_time()
+            self._turns.rest = float(self._user.wait_time())
         elif type(self).wait is TaskSet.wait:
-            self._turns.rest = self.wait_time()
+            self._turns.rest = float(self.wait_time())
         else:
             self.wait()
 
@@ -220,10 +233,10 @@ class TaskSet(metaclass=TaskSetMeta):
         """Its end, whatever comes of it."""
         try:
             self.on_stop()
-        except (StopUser, GreenletExit):
+        except (StopUser, StopTest, GreenletExit):
             raise
-        except Exception as error:  # noqa: BLE001 - as above
-            self._user._log("on_stop", error)
+        except Exception:  # the way of its user is what it was
+            _logger.exception("on_stop of %s failed", _named(self))
 
 
 class DefaultTaskSet(TaskSet):
@@ -243,7 +256,17 @@ class DefaultTaskSet(TaskSet):
             done.run()
 
 
-class SequentialTaskSet(TaskSet):
+class SequentialTaskSetMeta(TaskSetMeta):
+    """Collects the tasks of a class in the order in which they are written."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> SequentialTaskSetMeta:
+        tasks = collect_tasks(bases, namespace, in_order=True)
+        made: Any = super().__new__(cls, name, bases, namespace)
+        made.tasks = tasks
+        return cast("SequentialTaskSetMeta", made)
+
+
+class SequentialTaskSet(TaskSet, metaclass=SequentialTaskSetMeta):
     """Tasks that a user does in the order in which they are written, and then again."""
 
     def __init__(self, parent: Any) -> None:

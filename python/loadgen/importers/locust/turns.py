@@ -28,6 +28,11 @@ class Turns:
         self.rest = 0.0  # seconds before the next one
         self.stops = False  # the user has been told to end after its task
 
+    @property
+    def rests(self) -> bool:
+        """Whether the user waits for its next turn, one having ended."""
+        return self.ok is not None and not self.is_on
+
     def begin(self) -> None:
         """Waits for the next turn. Where there is none, the user ends here."""
         if self.stops:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from loadgen.importers.locust.driver import GreenletExit, sleep
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from loadgen.importers.locust.environment import Environment
     from loadgen.importers.locust.turns import Turns
     from loadgen.user import User as LoadgenUser
-
-_logger = logging.getLogger("locust.user")
 
 
 class UserMeta(type):
@@ -45,12 +43,13 @@ class User(metaclass=UserMeta):
     # Of the engine's, set before it is made: its constructor is the script's own.
     _loadgen: LoadgenUser
     _turns: Turns
+    _greenlet: Greenlet | None = None
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
+        self._paced_at = monotonic()  # of constant_pacing
         self.group = Group()
         self._taskset_instance: DefaultTaskSet | None = None
-        self._greenlet: Greenlet | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name == "client":
@@ -69,7 +68,13 @@ class User(metaclass=UserMeta):
         """Its life, in a greenlet of its own."""
         self._taskset_instance = DefaultTaskSet(self)
         try:
-            self.on_start()
+            try:
+                self.on_start()
+            except (StopUser, StopTest):
+                raise
+            except Exception as error:
+                self._tell(error)
+                raise
             self._taskset_instance.run()
         except (GreenletExit, StopUser):
             self.on_stop()
@@ -82,13 +87,13 @@ class User(metaclass=UserMeta):
         sleep(self.wait_time())
 
     def stop(self, force: bool = False) -> bool:
-        """Ends it: now with `force`, or else after its task. Whether it has ended already."""
+        """Ends it: after its task, or at once where it waits for one or with `force`. Whether at once."""
         if self._greenlet is None or self._greenlet.dead:
             return True
-        if force or self._greenlet.is_current():
+        if force or self._turns.rests:
             self._greenlet.kill(block=False)
-        else:
-            self._turns.stops = True
+            return True
+        self._turns.stops = True
         return False
 
     def context(self) -> dict[str, Any]:
@@ -102,8 +107,8 @@ class User(metaclass=UserMeta):
 
     @classmethod
     def fullname(cls) -> str:
-        """Its name."""
-        return cls.__name__
+        """Its name, with that of its module."""
+        return f"{cls.__module__}.{cls.__qualname__}".replace(".<locals>", "")
 
     @classmethod
     def json(cls) -> dict[str, Any]:
@@ -117,14 +122,15 @@ class User(metaclass=UserMeta):
 
     def _fail(self, error: Exception) -> None:
         """A task has raised what it should not have: told, and the user goes on, unless it is not to."""
-        self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
+        self._tell(error)
         self.environment._take_mishap(type(self).__name__, error)
         if not self.environment.catch_exceptions:
             raise error
 
-    def _log(self, where: str, error: Exception) -> None:
-        _logger.error("%s of %s: %s", where, type(self).__name__, traceback.format_exc())
-        self.environment._take_mishap(f"{type(self).__name__}, {where}", error)
+    def _tell(self, error: Exception) -> None:
+        trace = error.__traceback__
+        self.environment.events.user_error.fire(user_instance=self, exception=error, tb=trace)
+        self.environment.runner.log_exception("local", str(error), "".join(traceback.format_tb(trace)))
 
 
 class HttpUser(Rest, User):

@@ -23,14 +23,13 @@ def constant(wait_time: float) -> WaitTime:
 def constant_pacing(wait_time: float) -> WaitTime:
     """What is left of this time since the last wait was over, so that tasks begin this far apart.
 
-    Who is late catches up on nothing: the next task begins at once, and the pace counts from there.
+    The first time it counts from when the user was made. Who is late catches up on nothing: the next task
+    begins at once, and the pace counts from there.
     """
 
     def pace(user: Any) -> float:
         now = monotonic()
-        since = getattr(user, "_paced_at", None)
-        # Before the first there was no wait: the task has taken no time that we know of.
-        left = wait_time if since is None else max(0.0, since + wait_time - now)
+        left: float = max(0.0, user._paced_at + wait_time - now)
         user._paced_at = now + left
         return left
 
@@ -39,4 +38,16 @@ def constant_pacing(wait_time: float) -> WaitTime:
 
 def constant_throughput(task_runs_per_second: float) -> WaitTime:
     """At most so many tasks a second of each user."""
-    return constant_pacing(1 / task_runs_per_second)
+    return constant_pacing(1 / _checked("constant_throughput", task_runs_per_second))
+
+
+def poisson(rate: float) -> WaitTime:
+    """Times drawn so that tasks come at this rate a second, each independent of those before it."""
+    _checked("poisson", rate)
+    return lambda _: random.expovariate(rate)
+
+
+def _checked(name: str, rate: float) -> float:
+    if not rate > 0:
+        raise ValueError(f"{name}() wants a rate above 0, got {rate}")
+    return rate

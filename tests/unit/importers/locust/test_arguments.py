@@ -132,3 +132,16 @@ def test_times(text: str, seconds: int) -> None:
 def test_a_time_that_is_none() -> None:
     with pytest.raises(ValueError, match="expected a time"):
         parse_timespan("1x")
+
+
+def test_classes_may_be_named_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCUST_USER_CLASSES", "A B")
+    assert make_parser().read([]).user_classes == ["A", "B"]
+    assert make_parser().read(["C"]).user_classes == ["C"]
+
+
+def test_a_key_that_is_no_option_is_a_mistake(alone: Path) -> None:
+    (alone / "locust.conf").write_text("user = 2\n")
+    assert make_parser().read([], partly=True).num_users is None
+    with pytest.raises(UsageError, match="--user=2"):
+        make_parser().read([])

@@ -4,8 +4,14 @@ from typing import Any
 import pytest
 
 from loadgen.errors import UsageError
-from loadgen.importers.locust.shape import LoadTestShape, spawning, stages_of
+from loadgen.importers.locust.order import Dispatch, Step
+from loadgen.importers.locust.shape import LONGEST_S, LoadTestShape, spawning, stages_of
 from loadgen.shapes import Stage
+
+
+def foreseen(shape: LoadTestShape, longest_s: float = LONGEST_S) -> tuple[list[Stage], tuple[str, ...]]:
+    stages, _, notes = stages_of(shape, Dispatch({"A": 1, "B": 1}, {}), longest_s)
+    return stages, notes
 
 
 def test_a_rate_adds_its_first_users_at_once() -> None:
@@ -32,7 +38,7 @@ class Steps(LoadTestShape):
 
 
 def test_ticks_that_say_the_same_are_one_stretch() -> None:
-    stages, notes = stages_of(Steps())
+    stages, notes = foreseen(Steps())
     assert stages == [
         Stage(0, users=5),
         Stage(3, users=5),
@@ -54,13 +60,13 @@ class Counter(LoadTestShape):
 
 
 def test_a_shape_may_look_at_how_many_users_there_are() -> None:
-    stages, _ = stages_of(Counter())
+    stages, _ = foreseen(Counter())
     assert stages[-1].users == 6
 
 
 def test_a_shape_that_reads_the_results_is_refused_with_the_remedy() -> None:
     with pytest.raises(UsageError, match=r"Reader\.tick\(\) at 0 s") as refused:
-        stages_of(Reader())
+        foreseen(Reader())
     assert refused.value.hint is not None
     assert "before the run" in refused.value.hint
 
@@ -75,7 +81,7 @@ class Clocked(LoadTestShape):
 
 
 def test_a_shape_may_look_at_a_clock_of_its_own() -> None:
-    stages, _ = stages_of(Clocked())
+    stages, _ = foreseen(Clocked())
     assert sum(float(stage.duration) for stage in stages) == 3
 
 
@@ -85,7 +91,38 @@ class Endless(LoadTestShape):
 
 
 def test_an_endless_shape_is_cut_off_and_that_is_said() -> None:
-    stages, notes = stages_of(Endless(), 5)
+    stages, notes = foreseen(Endless(), 5)
     assert sum(float(stage.duration) for stage in stages) == 5
     assert notes == ()
-    assert "does not end by itself" in stages_of(Endless())[1][0]
+    assert "does not end by itself" in foreseen(Endless())[1][0]
+
+
+class A:
+    pass
+
+
+class Named(LoadTestShape):
+    """Adds users of A until the runner has five."""
+
+    def tick(self) -> Any:
+        assert self.runner.target_user_count <= 6
+        counts = self.runner.user_classes_count
+        if counts.get("A", 0) >= 5:
+            return None
+        return (self.runner.user_count + 2, 2, [A])
+
+
+def test_a_shape_may_name_classes_and_count_users_by_class() -> None:
+    stages, steps, _ = stages_of(Named(), Dispatch({"A": 1, "B": 1}, {}))
+    assert stages[-1].users == 6
+    assert steps == [Step(2, {"A"}), Step(4, {"A"}), Step(6, {"A"})]
+
+
+class Unknown(LoadTestShape):
+    def tick(self) -> Any:
+        return (1, 1, [type("Nobody", (), {})])
+
+
+def test_a_class_that_takes_no_part_is_refused() -> None:
+    with pytest.raises(UsageError, match="Nobody is not among the users"):
+        foreseen(Unknown())
