@@ -30,13 +30,14 @@ same machine.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -68,6 +69,7 @@ class LineFile:
     """A file that grows by whole lines: what does not fit is taken back, and then no more is written."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         # Unbuffered, so that what is written survives whatever happens to us; never over another run's.
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         self._length = 0
@@ -95,11 +97,15 @@ class LineFile:
 class RunFolder:
     """Everything that a run leaves behind, in one place."""
 
-    def __init__(self, path: Path, hlog: LineFile, timeline: LineFile, events: LineFile) -> None:
+    def __init__(
+        self, path: Path, hlog: LineFile, timeline: LineFile, events: LineFile, *, is_new: bool = False
+    ) -> None:
         self.path = path
         self.failure: str | None = None
         self.missing_report: str | None = None  # why there is none
         self._total: Snapshot | None = None  # the last one
+        self._is_new = is_new
+        self._holds_something = False
         self._hlog = hlog
         self._timeline = timeline
         self._events = events
@@ -111,6 +117,7 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path) -> RunFolder:
         """Make the folder and open its files. Raises RunFolderError where that cannot be."""
+        is_new = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
             for name in _OURS:
@@ -121,11 +128,8 @@ class RunFolder:
                     )
             files = [LineFile(path / name) for name in ("latency.hlog", "timeline.jsonl", "events.jsonl")]
         except OSError as error:
-            raise RunFolderError(
-                f"the run folder {path} cannot be written: {error.strerror or error}",
-                hint="Choose another place with --out.",
-            ) from None
-        return cls(path, *files)
+            raise _unwritable(path, error) from None
+        return cls(path, *files, is_new=is_new)
 
     def begin(self, opening: Opening) -> None:
         """The plan, without secrets, the machine, and the head of the log."""
@@ -202,13 +206,18 @@ class RunFolder:
             self.missing_report = str(error)
 
     def close(self) -> None:
-        """After the end, or where a run ended before it had a result."""
-        self._hlog.close()
-        self._timeline.close()
-        self._events.close()
+        """After the end, or where a run ended before it had a result. One that never began leaves nothing."""
+        for file in (self._hlog, self._timeline, self._events):
+            file.close()
+            if not self._holds_something:
+                file.path.unlink(missing_ok=True)
+        if self._is_new and not self._holds_something:
+            with contextlib.suppress(OSError):  # somebody has put something into it
+                self.path.rmdir()
 
     def _attempt(self, write: Callable[[], None]) -> None:
         """Each file fails by itself: a log that fills the disk must not cost the summary."""
+        self._holds_something = True
         try:
             write()
         except OSError as error:
@@ -276,13 +285,40 @@ def open_in_place(path: Path, *, create: bool = False) -> FileIO:
     return FileIO(descriptor, "wb")
 
 
-def default_path(name: str, now: float | None = None) -> Path:
-    """`runs/<time>-<name>`, with a number where two runs begin in one second."""
+@contextlib.contextmanager
+def default_folder(name: str, now: float | None = None) -> Iterator[Path]:
+    """`runs/<time>-<name>`, made here and with a number where it is taken, so that no other run has it too.
+
+    Where nothing was written into it, it goes again.
+    """
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S", time.localtime(now))
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "run"
     path = Path("runs") / f"{stamp}-{slug}"
-    number = 2
-    while path.exists():
-        path = path.with_name(f"{stamp}-{slug}-{number}")
+    number = 1
+    while not _is_made(path):
         number += 1
-    return path
+        path = path.with_name(f"{stamp}-{slug}-{number}")
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(OSError):  # of what is not empty
+            path.rmdir()
+            path.parent.rmdir()
+
+
+def _is_made(path: Path) -> bool:
+    """False where somebody has it already."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return True
+
+
+def _unwritable(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"the run folder {path} cannot be written: {error.strerror or error}",
+        hint="Choose another place with --out.",
+    )

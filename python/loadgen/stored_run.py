@@ -164,6 +164,10 @@ def find_runs(path: Path) -> list[Path]:
         return [path]
     try:
         found = sorted(one for one in path.iterdir() if (one / "plan.json").exists())
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no folder {path}", hint="A run leaves one below runs, or where --out says."
+        ) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
     if not found:
