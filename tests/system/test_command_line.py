@@ -217,7 +217,9 @@ def test_a_stream_that_is_closed_is_none_that_is_needed(target: Target, tmp_path
     assert json.loads((tmp_path / "run/summary.json").read_text())["requests"]["ok"] == 9
 
 
-def test_an_interrupt_while_the_command_is_loaded_shows_no_traceback(loadgen: Loadgen, tmp_path: Path) -> None:
+def test_an_interrupt_while_the_command_is_loaded_shows_no_traceback(
+    loadgen: Loadgen, tmp_path: Path
+) -> None:
     (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
     result = loadgen("doctor", environment={"PYTHONPATH": str(tmp_path)})
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", ""), result

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 _EPILOG = """\b
 Examples:
-  loadgen find-max http://127.0.0.1:8000/items --slo "p99 < 200ms"
+  loadgen find-max http://127.0.0.1:8000/delay/5 --slo "p99 < 200ms"
   loadgen find-max http://127.0.0.1:8000/ --slo "p99 < 200ms, errors < 1%"
   loadgen find-max URL --slo "p95 < 80ms" --from 10 --up-to 5000
   loadgen find-max URL --slo "p99 < 200ms" --precision 5%
