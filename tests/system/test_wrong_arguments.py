@@ -101,6 +101,8 @@ OTHERS: dict[str, tuple[tuple[str, ...], str, str]] = {
         "loadgen run scenario.py",
     ),
     "a socket in place of a URL": (("blast", "ws://127.0.0.1/"), "URL", "loadgen ws"),
+    "a file that is no text": (("init", "\udcff.py"), "\\udcff.py", "not UTF-8"),
+    "a few requests to no text": (("quick", "http://127.0.0.1/\udcff"), "\\udcff", "not UTF-8"),
     "a URL that is no text": (("blast", "http://127.0.0.1/\udcff"), "URL", "not UTF-8"),
 }
 

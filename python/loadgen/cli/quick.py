@@ -12,7 +12,7 @@ import click
 
 from loadgen.cli.options import Parsed, option
 from loadgen.errors import UsageError
-from loadgen.units import parse_count, quoted
+from loadgen.units import is_utf8, parse_count, quoted
 
 _COUNT = Parsed(parse_count)
 GREETING = "hello from loadgen!"
@@ -58,6 +58,8 @@ def script_of(url: str, count: int, num: int) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.netloc:
         raise UsageError(f"expected a URL such as http://host/path or ws://host/path, got {quoted(url)}")
+    if not is_utf8(url):
+        raise UsageError(f"{quoted(url)} is not UTF-8")
     is_socket = parts.scheme.startswith("ws")
     step: dict[str, Any] = {"send": GREETING} if is_socket else {"get": {"url": url}}
     flow = [{"loop": [step], "count": num}]
