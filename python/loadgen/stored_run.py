@@ -165,14 +165,17 @@ def find_runs(path: Path) -> list[Path]:
     try:
         found = sorted(one for one in path.iterdir() if (one / "plan.json").exists())
     except FileNotFoundError:
-        raise UsageError(
-            f"there is no folder {path}", hint="A run leaves one below runs, or where --out says."
-        ) from None
+        raise no_folder(path) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
     if not found:
         raise UsageError(f"{path} holds no run", hint="Name a run folder, such as runs/<time>-<name>.")
     return found
+
+
+def no_folder(path: Path) -> UsageError:
+    """For who names one that is not there."""
+    return UsageError(f"there is no folder {path}", hint="A run leaves one below runs, or where --out says.")
 
 
 def finished_runs(path: Path) -> tuple[list[StoredRun], int]:

@@ -95,6 +95,7 @@ OTHERS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "a test of k6's": (("run", "test.js"), "test.js", "loadgen init"),
     "a Locust file that is not there": (("locust",), "locustfile.py", "-f names another"),
     "past runs that are not there": (("history",), "no folder runs", "--out"),
+    "a run that is not there": (("report", "runs/monday"), "no folder runs/monday", "--out"),
     "a script in place of a URL": (
         ("blast", "scenario.py"),
         "scenario.py is a file",
