@@ -158,7 +158,7 @@ def _report(answer: Found, values: dict[str, Any], folder: Path) -> int:
     document, table = search_json(answer, values["slo"]), render_search(answer, values["slo"], folder)
     exit_code = int(answer.exit_code)
     path: str | None = values["summary_json"]
-    places = [folder / "find-max.json"] if folder.is_dir() else []
+    places = [folder / "find-max.json"] if folder.is_dir() and any(folder.iterdir()) else []
     for place in [*places, *([Path(path)] if path not in (None, "-") else [])]:
         try:
             write_whole(place, document)
