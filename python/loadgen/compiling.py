@@ -35,7 +35,7 @@ from loadgen.plan_request import (
     wire_of,
 )
 from loadgen.plan_script import script_fields
-from loadgen.targets import read_targets
+from loadgen.targets import WantedRequest, read_targets
 from loadgen.threshold_grammar import parse_threshold
 from loadgen.thresholds import Threshold
 from loadgen.units import counted, quoted
@@ -58,7 +58,9 @@ def compile_plan(plan: Plan, *, whole: bool) -> EnginePlan:
     check_values(plan, check)
     if check.mistakes:  # nothing can be read into what is not even of the right kind
         raise PlanError(check.mistakes)
-    wanted = [] if plan.targets is None or plan.script is not None else read_targets(plan.targets)
+    wanted: list[WantedRequest] = []
+    if plan.targets is not None and plan.script is None:
+        wanted = read_targets(plan.targets, check.named("targets"))
     if whole:
         check_kind(plan, check)
     headers = read_headers(plan, check)

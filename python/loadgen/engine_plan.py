@@ -22,7 +22,8 @@ from loadgen.discreet import (
     without_secrets_in,
     without_secrets_within,
 )
-from loadgen.units import counted, format_duration, format_rate
+from loadgen.errors import UsageError
+from loadgen.units import counted, format_duration, format_rate, quoted
 from loadgen.wire import USUAL, Wire, secretless
 
 Pacing = Literal["eco", "hybrid", "spin"]
@@ -337,7 +338,13 @@ class EnginePlan(
 
     def encode(self) -> bytes:
         """One line of JSON."""
-        return msgspec.json.encode(self)
+        try:
+            return msgspec.json.encode(self)
+        except UnicodeEncodeError as error:  # bytes that are no text came from a shell
+            raise UsageError(
+                f"{quoted(error.object)} is not UTF-8",
+                hint="Where it is in your terminal, choose a locale with UTF-8, such as LC_ALL=C.UTF-8.",
+            ) from None
 
     @property
     def target_url(self) -> str:

@@ -110,10 +110,13 @@ class Blocking:
         self._tell_now = tell_now
         self._found: dict[tuple[str, int], list[int]] = {}  # place: [count, longest]
         self._last = 0
+        self._queued_ns = 0  # up to the last look
+        self._queued_since: tuple[int, int] = (0, 0)  # since when code runs, and what of that it was queued
 
     def begin(self) -> None:
         """From now on."""
         self._parent = os.getppid()
+        self._queued_ns = _queued_ns()
         signal.signal(signal.SIGALRM, self._look)
         signal.setitimer(signal.ITIMER_REAL, LOOK_S, LOOK_S)
 
@@ -124,7 +127,13 @@ class Blocking:
     def _look(self, _number: int, frame: FrameType | None) -> None:
         since = self._running_since_ns()
         took = monotonic_ns() - since
-        if not since or took < LONG_NS:
+        before_ns, self._queued_ns = self._queued_ns, _queued_ns()
+        queued_ns = self._queued_ns - before_ns
+        if since == self._queued_since[0]:
+            queued_ns += self._queued_since[1]
+        self._queued_since = (since, queued_ns)
+        # Whoever waits for a processor keeps nobody waiting: the machine does.
+        if not since or took - queued_ns < LONG_NS:
             return
         if took > TOO_LONG_NS and os.getppid() != self._parent:
             os._exit(1)  # nobody is left to tell, and it may never give way
@@ -134,7 +143,7 @@ class Blocking:
             return
         found = self._found.setdefault((frame.f_code.co_filename, frame.f_lineno), [0, 0])
         found[0] += since != self._last
-        found[1] = max(found[1], took)
+        found[1] = max(found[1], took - queued_ns)
         self._last = since
         if took > TOO_LONG_NS:
             self._tell_now()
@@ -156,6 +165,14 @@ class Blocking:
                     "count": count,
                 },
             )
+
+
+def _queued_ns() -> int:
+    """How long this thread has waited for a processor; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_bytes().split()[1])
+    except (OSError, IndexError):
+        return 0
 
 
 def _is_own(file: str, folder: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from loadgen import sockets
 from loadgen.checking import Checker
 from loadgen.shapes import Stage
-from loadgen.units import quoted
+from loadgen.units import is_utf8, quoted
 
 if TYPE_CHECKING:
     from loadgen.plan import Plan
@@ -61,10 +61,12 @@ def check_values(plan: Plan, check: Checker) -> None:
         "arrivals",
         "command",
     )
-    for field in (*texts, "cacert", "cert", "key", "unix_socket", "proxy", "noproxy"):
+    for field in (*texts, "script", "cacert", "cert", "key", "unix_socket", "proxy", "noproxy"):
         value, required = getattr(plan, field), field in ("arrivals", "command")
         if not isinstance(value, str) and (required or value is not None):
             check.wrong(field, f"expected text, got {quoted(value)}")
+        elif isinstance(value, str) and not is_utf8(value):
+            check.wrong(field, f"{quoted(value)} is not UTF-8")
     body: object = plan.body
     if not isinstance(body, (bytes, str, type(None))):
         check.wrong("body", f"expected bytes or text, got {quoted(body)}")

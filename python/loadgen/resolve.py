@@ -36,7 +36,7 @@ async def find_addresses(plan: EnginePlan) -> EnginePlan:
     if wire.proxy is not None and _leaves_all_out(plan, wire.proxy):
         plan = replace(plan, wire=replace(wire, proxy=None))
     elif wire.proxy is not None:
-        (address, *_), _ = await reach(parse_url(wire.proxy.address))
+        (address, *_), _ = await reach(parse_url(wire.proxy.address), of_proxy=True)
         plan = replace(plan, wire=replace(wire, proxy=replace(wire.proxy, address=address)))
     if plan.mix is not None:
         found = [await _find(plan, parse_url(host.url)) for host in plan.mix.hosts]
@@ -75,20 +75,24 @@ async def _list(url: Url, known: Mapping[str, str]) -> tuple[list[str], int | No
     return [_text(*one) for one in found], dns_ns
 
 
-async def reach(url: Url, known: Mapping[str, str] = NOTHING) -> tuple[list[str], int | None]:
+async def reach(
+    url: Url, known: Mapping[str, str] = NOTHING, *, of_proxy: bool = False
+) -> tuple[list[str], int | None]:
     """Those of the host's addresses that accept a connection, each `host:port`; how long finding them took.
 
     They are in the resolver's order; what is `known` it is not asked.
     """
-    found, dns_ns = await _look_up(url, known)
+    found, dns_ns = await _look_up(url, known, "the proxy's name" if of_proxy else "the name")
     problems = await asyncio.gather(*(_try(family, address) for family, address in found))
     tried = [(_text(*one), problem) for one, problem in zip(found, problems, strict=True)]
     if usable := [text for text, problem in tried if problem is None]:
         return usable, dns_ns
-    raise TargetError(
-        f"{url.authority} cannot be reached: {'; '.join(f'{text}: {problem}' for text, problem in tried)}",
-        hint="Is the server running, and on this port? Without a URL, loadgen brings its own target.",
-    )
+    why = "; ".join(f"{text}: {problem}" for text, problem in tried)
+    if of_proxy:
+        hint = "Is it running, and on this port? --noproxy HOST leaves it out, also one of the environment."
+        raise TargetError(f"the proxy {url.authority} cannot be reached: {why}", hint=hint)
+    hint = "Is the server running, and on this port? Without a URL, loadgen brings its own target."
+    raise TargetError(f"{url.authority} cannot be reached: {why}", hint=hint)
 
 
 def _check_sources(addresses: list[str]) -> None:
@@ -107,7 +111,9 @@ async def _reach_socket(path: str) -> None:
         raise TargetError(f"{path} cannot be reached: {problem}", hint="Is the server running?")
 
 
-async def _look_up(url: Url, known: Mapping[str, str]) -> tuple[list[Found], int | None]:
+async def _look_up(
+    url: Url, known: Mapping[str, str], what: str = "the name"
+) -> tuple[list[Found], int | None]:
     """Family and address each; and how long it took, where there was a name to look up."""
     begun_ns = monotonic_ns()
     host = known.get(f"{url.host.lower()}:{url.port}", url.host)
@@ -121,12 +127,12 @@ async def _look_up(url: Url, known: Mapping[str, str]) -> tuple[list[Found], int
             found = await _getaddrinfo(url)
     except socket.gaierror as error:
         raise TargetError(
-            f'the name "{url.host}" does not resolve: {error.strerror}',
+            f'{what} "{url.host}" does not resolve: {error.strerror}',
             hint="Check the spelling, /etc/hosts and the name server, or give an address.",
         ) from None
     except TimeoutError:
         raise TargetError(
-            f'the name "{url.host}" was not resolved within {format_duration(PATIENCE_S * 1e9)}',
+            f'{what} "{url.host}" was not resolved within {format_duration(PATIENCE_S * 1e9)}',
             hint="Check the name server, or give an address.",
         ) from None
     return [(family, address) for family, _, _, _, address in found], monotonic_ns() - begun_ns

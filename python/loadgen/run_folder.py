@@ -30,10 +30,11 @@ same machine.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -67,6 +68,7 @@ class _Record(LineFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(FileIO(path, "xb"))
+        self.path = path
         self._broken = False
 
     def append(self, text: str) -> None:
@@ -83,11 +85,15 @@ class _Record(LineFile):
 class RunFolder:
     """Everything that a run leaves behind, in one place."""
 
-    def __init__(self, path: Path, hlog: LineFile, timeline: LineFile, events: LineFile) -> None:
+    def __init__(
+        self, path: Path, hlog: _Record, timeline: _Record, events: _Record, *, is_new: bool = False
+    ) -> None:
         self.path = path
         self.failure: str | None = None
         self.missing_report: str | None = None  # why there is none
         self._total: Snapshot | None = None  # the last one
+        self._is_new = is_new
+        self._holds_something = False
         self._hlog = hlog
         self._timeline = timeline
         self._events = events
@@ -99,6 +105,7 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path) -> RunFolder:
         """Make the folder and open its files. Raises RunFolderError where that cannot be."""
+        is_new = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
             for name in _OURS:
@@ -109,11 +116,8 @@ class RunFolder:
                     )
             files = [_Record(path / name) for name in ("latency.hlog", "timeline.jsonl", "events.jsonl")]
         except OSError as error:
-            raise RunFolderError(
-                f"the run folder {path} cannot be written: {error.strerror or error}",
-                hint="Choose another place with --out.",
-            ) from None
-        return cls(path, *files)
+            raise _unwritable(path, error) from None
+        return cls(path, *files, is_new=is_new)
 
     def begin(self, opening: Opening) -> None:
         """The plan, without secrets, the machine, and the head of the log."""
@@ -190,13 +194,18 @@ class RunFolder:
             self.missing_report = str(error)
 
     def close(self) -> None:
-        """After the end, or where a run ended before it had a result."""
-        self._hlog.close()
-        self._timeline.close()
-        self._events.close()
+        """After the end, or where a run ended before it had a result. One that never began leaves nothing."""
+        for file in (self._hlog, self._timeline, self._events):
+            file.close()
+            if not self._holds_something:
+                file.path.unlink(missing_ok=True)
+        if self._is_new and not self._holds_something:
+            with contextlib.suppress(OSError):  # somebody has put something into it
+                self.path.rmdir()
 
     def _attempt(self, write: Callable[[], None]) -> None:
         """Each file fails by itself: a log that fills the disk must not cost the summary."""
+        self._holds_something = True
         try:
             write()
         except OSError as error:
@@ -231,13 +240,40 @@ def hlog_line(tag: str, start_s: float, length_s: float, histogram: Histogram) -
     return f"Tag={tag},{start_s:.3f},{length_s:.3f},{maximum_ms:.3f},{histogram.encode()}\n"
 
 
-def default_path(name: str, now: float | None = None) -> Path:
-    """`runs/<time>-<name>`, with a number where two runs begin in one second."""
+@contextlib.contextmanager
+def default_folder(name: str, now: float | None = None) -> Iterator[Path]:
+    """`runs/<time>-<name>`, made here and with a number where it is taken, so that no other run has it too.
+
+    Where nothing was written into it, it goes again.
+    """
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S", time.localtime(now))
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "run"
     path = Path("runs") / f"{stamp}-{slug}"
-    number = 2
-    while path.exists():
-        path = path.with_name(f"{stamp}-{slug}-{number}")
+    number = 1
+    while not _is_made(path):
         number += 1
-    return path
+        path = path.with_name(f"{stamp}-{slug}-{number}")
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(OSError):  # of what is not empty
+            path.rmdir()
+            path.parent.rmdir()
+
+
+def _is_made(path: Path) -> bool:
+    """False where somebody has it already."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return True
+
+
+def _unwritable(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"the run folder {path} cannot be written: {error.strerror or error}",
+        hint="Choose another place with --out.",
+    )

@@ -13,6 +13,7 @@ import msgspec
 from loadgen._engine import EngineError, Schedule
 from loadgen.engine_plan import ClosedLoad, EnginePlan, OpenLoad, Request
 from loadgen.errors import Mistake, PlanError
+from loadgen.wire import USUAL
 
 # When arrivals are due does not depend on where they go, so it is known before the target is.
 _ANY_REQUEST = Request(method="GET", url="http://127.0.0.1/", headers=[], body=None)
@@ -79,7 +80,7 @@ def make_schedule(plan: EnginePlan) -> Schedules | None:
     loads = {place: load for place, load in enumerate(plan.loads) if isinstance(load, OpenLoad)}
     if not loads:
         return None
-    # The engine reads whole plans, of one load.
+    # The engine reads whole plans, of one load, and no proxy whose address is not looked up yet.
     bare = msgspec.structs.replace(
         plan,
         request=plan.request or _ANY_REQUEST,
@@ -88,6 +89,7 @@ def make_schedule(plan: EnginePlan) -> Schedules | None:
         script=None,
         mix=None,
         sockets=None,
+        wire=USUAL,
     )
     try:
         schedule = Schedules(

@@ -40,6 +40,10 @@ _EXAMPLE = """A scenario is an async function of one user:
 "loadgen init" writes a script to start from."""
 
 
+_OF_JAVASCRIPT = """A test of k6's is written anew in Python: "loadgen init" writes a script to start from.
+A processor of Artillery's is named in its script."""
+
+
 class Company(Protocol):
     """Users that live a life of their own, in place of one that goes from iteration to iteration."""
 
@@ -138,13 +142,14 @@ def load_script(path: str | Path, options: Mapping[str, Any] | None = None) -> S
 
     A file of another tool is imported; `options` are what that tool's flags said.
     """
-    path = _find(path)
+    path = _find(path, (options or {}).get(TOOL))
     tool = (options or {}).get(TOOL) or tool_of(path)
     if tool is not None:
         return load_foreign(path, tool, options or {})
     if path.suffix != ".py":
         raise UsageError(
-            f"{shown(path)}: expected a script, a .py file, or a test of Locust's or Artillery's"
+            f"{shown(path)}: expected a script, a .py file, or a test of Locust's or Artillery's",
+            hint=_OF_JAVASCRIPT if path.suffix in (".js", ".mjs", ".ts") else None,
         )
     tree, code = _compile(path)
     _check_source(tree, path)
@@ -171,7 +176,7 @@ def _compile(path: Path) -> tuple[ast.Module, CodeType]:
     return tree, code
 
 
-def _find(given: str | Path) -> Path:
+def _find(given: str | Path, tool: str | None) -> Path:
     path = Path(os.path.abspath(given))  # noqa: PTH100 - resolve() would leave the folder of a link
     if path.is_dir():
         scripts = sorted(one.name for one in path.glob("*.py"))[:3]
@@ -183,9 +188,9 @@ def _find(given: str | Path) -> Path:
                 f"{given}: expected a script, a .py file", hint=f"loadgen run FILE.py --url {given}"
             )
         near = get_close_matches(path.name, [one.name for one in path.parent.glob("*.py")], n=1)
-        hint = (
-            f"Did you mean {shown(path.with_name(near[0]))}?" if near else '"loadgen init" writes a script.'
-        )
+        hint = "-f names another." if tool == "locust" else '"loadgen init" writes a script.'
+        if near:
+            hint = f"Did you mean {shown(path.with_name(near[0]))}?"
         raise UsageError(f"{given}: no such file", hint=hint)
     return path
 

@@ -174,6 +174,8 @@ def _runs_in(folder: Path) -> list[Path]:
         if any((folder / name).exists() for name in ("summary.json", "plan.json")):
             return [folder]
         found = sorted(path for path in folder.iterdir() if _may_be_run(path))
+    except FileNotFoundError:
+        raise no_folder(folder) from None
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {error.strerror or error}") from None
     if not found:
@@ -186,6 +188,11 @@ def _may_be_run(path: Path) -> bool:
         return (path / "plan.json").exists()
     except PermissionError:
         return True  # who reads it will say that it cannot be
+
+
+def no_folder(path: Path) -> UsageError:
+    """For who names one that is not there."""
+    return UsageError(f"there is no folder {path}", hint="A run leaves one below runs, or where --out says.")
 
 
 def finished_runs(folders: Sequence[Path]) -> tuple[list[StoredRun], int]:

@@ -63,7 +63,7 @@ class TargetFeed:
             try:
                 rates[channel] = parse_rate(rate)
             except ValueError as error:
-                raise UsageError(f"{channel}: {error}") from None
+                raise UsageError(f"the rate of {channel}: {error}") from None
             if rates[channel] > MOST_PER_SECOND:
                 raise UsageError(f"{channel}: a channel makes up to {MOST_PER_SECOND:,.0f} events a second")
         return rates

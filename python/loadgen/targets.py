@@ -54,14 +54,18 @@ class _JsonTarget(Struct):
     weight: float | None = None
 
 
-def read_targets(path: str | Path) -> list[WantedRequest]:
-    """All requests of a file. Raises PlanError with every mistake in it, each with its line."""
+def read_targets(path: str | Path, place: str = "targets") -> list[WantedRequest]:
+    """All requests of a file. Raises PlanError with every mistake in it, each with its line.
+
+    `place` is where the file was named.
+    """
     path = Path(path).expanduser()
     try:
         status = path.stat()
         return _read(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
-        raise PlanError([Mistake(str(path), f"cannot be read: {error.strerror or error}")]) from None
+        text = f"{path} cannot be read: {error.strerror or error}"
+        raise PlanError([Mistake(place, text)]) from None
 
 
 @lru_cache(maxsize=2)  # a plan is compiled several times on its way to a run

@@ -37,6 +37,15 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def is_utf8(text: str) -> bool:
+    """False where bytes that are none came from a shell: they are halves of surrogate pairs then."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def parse_rate(value: str | float) -> float:
     """`5000`, `5000/s`, `300/m`, `10/h`, `2.5k/s` to arrivals per second."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):

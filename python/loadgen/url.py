@@ -52,6 +52,8 @@ def parse_url(text: str) -> Url:
     except ValueError as error:
         raise ValueError(f"{_EXPECTED}, got {quoted(without_userinfo(text))}: {error}") from None
     scheme = parts.scheme.lower()
+    if scheme in ("ws", "wss"):
+        raise ValueError(f"{scheme} is for sockets: loadgen ws {scheme}://…; give an http or https URL")
     if scheme not in PORTS:
         raise ValueError(f'the scheme "{parts.scheme}" is not supported: give an http or https URL')
     if not parts.hostname or port == 0:
@@ -60,7 +62,7 @@ def parse_url(text: str) -> Url:
     if "@" in parts.netloc:
         userinfo = unquote(parts.netloc.rpartition("@")[0])
     target = _target(parts.path, parts.query)
-    return Url(_ascii_host(parts.hostname), port or PORTS[scheme], target, userinfo, scheme)
+    return Url(ascii_host(parts.hostname), port or PORTS[scheme], target, userinfo, scheme)
 
 
 def is_address(host: str) -> bool:
@@ -72,7 +74,8 @@ def is_address(host: str) -> bool:
     return True
 
 
-def _ascii_host(host: str) -> str:
+def ascii_host(host: str) -> str:
+    """A host name as it is asked for and sent: of other scripts, as RFC 3490 has it."""
     if ":" in host:
         try:
             ipaddress.IPv6Address(host)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from loadgen import shapes
 from loadgen.checking import Checker, at_most, one_of
 from loadgen.units import quoted
-from loadgen.url import Url
+from loadgen.url import Url, ascii_host
 from loadgen.wire import USUAL, Proxy, Tls, Version, Wire
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def parse_resolutions(value: Mapping[str, str] | Sequence[str]) -> dict[str, str
         host, port, address = [*text.split(":", 2), "", ""][:3]
         try:
             assert host and 0 < int(port) < 65536
-            found[f"{host.lower()}:{int(port)}"] = str(ipaddress.ip_address(address.strip("[]")))
+            found[f"{ascii_host(host).lower()}:{int(port)}"] = str(ipaddress.ip_address(address.strip("[]")))
         except (AssertionError, ValueError):
             raise ValueError(
                 f'expected HOST:PORT:ADDRESS such as "api.test:443:127.0.0.1", got {quoted(text)}'

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
+from loadgen.cli import group
 from tests.support.books import balanced
 from tests.support.command import LOADGEN
 from tests.support.terminal import run_in_terminal
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tests.conftest import NginxFactory, Target
     from tests.support.command import Loadgen
 
+COMMANDS = group.list_commands(click.Context(group))
 # Below ten, so that no share of them is judged: however busy the machine, the exit code is the same.
 SHORT = ("--tps", "45", "--duration", "200ms")
 ESCAPE = "\x1b"
@@ -146,7 +149,9 @@ def test_the_version_is_that_of_the_package(loadgen: Loadgen) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("blast",), ("target",), ("doctor",)], ids=["loadgen", "blast", "target", "doctor"]
+    "command",
+    [(), *((name,) for name in COMMANDS if name != "locust")],  # which has Locust's
+    ids=["loadgen", *(name for name in COMMANDS if name != "locust")],
 )
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_every_command_has_help_with_examples(
@@ -195,6 +200,29 @@ def test_every_option_reads_the_environment(loadgen: Loadgen, target: Target) ->
     # What is typed goes before what the environment says.
     typed = loadgen("blast", target.url, "--tps", "100", environment={**environment, "LOADGEN_BODY": ""})
     assert typed.summary["plan"]["load"]["stages"][0]["from_rate"] == 100.0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_none_that_is_needed(target: Target, tmp_path: Path, closed: str) -> None:
+    for command in (f"blast {target.url} {' '.join(SHORT)} --out run", "doctor", "--version"):
+        shown = subprocess.run(
+            ["bash", "-c", f"'{LOADGEN}' {command} {closed}"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=30,
+            check=False,
+        )
+        assert (shown.returncode, "Traceback" in shown.stderr) == (0, False), (command, shown)
+    assert json.loads((tmp_path / "run/summary.json").read_text())["requests"]["ok"] == 9
+
+
+def test_an_interrupt_while_the_command_is_loaded_shows_no_traceback(
+    loadgen: Loadgen, tmp_path: Path
+) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    result = loadgen("doctor", environment={"PYTHONPATH": str(tmp_path)})
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", ""), result
 
 
 def test_what_cannot_be_printed_changes_no_verdict(target: Target, tmp_path: Path) -> None:

@@ -292,6 +292,7 @@ def test_an_interrupt_while_workers_start_leaves_nothing_behind(
     assert result.exit_code == 130, result
     assert "interrupted before the load began" in result.stderr, result
     assert "Traceback" not in result.stderr, result
+    assert not list(result.folder.rglob("*")), result
     wait_until_gone(children)
 
 

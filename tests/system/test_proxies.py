@@ -68,6 +68,17 @@ def test_redirects_lead_through_the_proxy(
     assert carried, result
 
 
+def test_a_proxy_may_be_named(
+    loadgen: Loadgen, nginx: NginxFactory, http_proxy: Tinyproxy, reactor: str
+) -> None:
+    server = nginx()
+    options = ("-x", f"http://localhost:{http_proxy.port}", "--connections", "1")
+    result = blast(loadgen, server.url, reactor, *options)
+    assert balanced(result)["requests"]["status"] == {"200": COUNT}, result
+    assert len(http_proxy.requests()) == COUNT
+    assert loadgen("blast", server.url, *LOAD, *options, "--dry-run").exit_code == 0
+
+
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 @pytest.mark.parametrize("tls", [False, True], ids=["clear", "TLS"])
 def test_socks_carries_every_request(

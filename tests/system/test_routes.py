@@ -75,6 +75,15 @@ def test_a_name_is_where_the_command_line_says(loadgen: Loadgen, nginx: NginxFac
     assert balanced(result)["requests"]["status"] == {"200": COUNT} == {"200": len(lines)}, result
 
 
+def test_a_name_in_another_script_is_where_the_command_line_says(
+    loadgen: Loadgen, nginx: NginxFactory, reactor: str
+) -> None:
+    server = nginx(locations=only("xn--bcher-kva.example"))
+    place = f"bücher.example:{server.port}"
+    result = blast(loadgen, f"http://{place}/", reactor, "--resolve", f"{place}:127.0.0.1")
+    assert balanced(result)["requests"]["status"] == {"200": COUNT}, result
+
+
 def test_a_name_that_is_elsewhere_is_the_name_of_its_certificate(
     loadgen: Loadgen, nginx: NginxFactory, certificates: Certificates
 ) -> None:

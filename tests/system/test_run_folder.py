@@ -224,6 +224,17 @@ def test_a_folder_of_its_own_is_made_where_none_is_named(loadgen: Loadgen, targe
     ]
 
 
+def test_runs_of_one_second_have_folders_of_their_own(
+    loadgen: Loadgen, target: Target, tmp_path: Path
+) -> None:
+    load = ("blast", target.url, "--tps", "45", "--duration", "200ms")
+    together = [loadgen.start(*load, folder=tmp_path) for _ in range(3)]
+    ended = [running.wait() for running in together]
+    assert [result.exit_code for result in ended] == [0, 0, 0], ended
+    named = {line for result in ended for line in result.stdout.splitlines() if "run folder:" in line}
+    assert len(named) == len(list((tmp_path / "runs").glob("*/summary.json"))) == 3, ended
+
+
 def test_the_summary_alone_is_on_stdout_where_asked_for(loadgen: Loadgen, target: Target) -> None:
     result = loadgen("blast", target.url, "--tps", "45", "--duration", "200ms", "--summary-json", "-")
     assert result.exit_code == 0, result

@@ -32,6 +32,14 @@ def test_a_closed_port(loadgen: Loadgen, free_port: int) -> None:
     assert_refused(result, f"127.0.0.1:{free_port}", "refused", "Is the server running")
 
 
+def test_a_proxy_that_is_not_there_is_told_from_the_target(loadgen: Loadgen, free_port: int) -> None:
+    proxy = f"127.0.0.1:{free_port}"
+    result = loadgen("blast", "http://10.0.0.1/", "--tps", "10", "-x", proxy)
+    assert_refused(result, f"the proxy {proxy} cannot be reached", "refused", "--noproxy")
+    result = loadgen("blast", "http://10.0.0.1/", "--tps", "10", "-x", "nowhere.invalid:1")
+    assert_refused(result, 'the proxy\'s name "nowhere.invalid" does not resolve')
+
+
 def test_a_name_that_does_not_resolve(loadgen: Loadgen) -> None:
     result = loadgen("blast", "http://nowhere.invalid/", "--tps", "10")
     assert_refused(result, "nowhere.invalid", "resolve", "Check")

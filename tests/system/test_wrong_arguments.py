@@ -81,6 +81,35 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, str]] = {
     ),
     "an option nobody knows": (("--tsp", "5"), "--tsp", "--tps"),
     "an option without its value": (("--tps",), "--tps", "argument"),
+    "targets that are not there": (("--targets", "none.txt"), "--targets", "none.txt cannot be read"),
+    "a summary in no folder": (("--summary-json", "none/s.json"), "--summary-json", "no folder none"),
+    "a name that is no text": (("--name", "\udcff"), "\\udcff", "not UTF-8"),
+}
+# The same of other commands.
+OTHERS: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "a port in words": (("target", "--port", "web"), "--port", 'a whole number, 0 or more, got "web"'),
+    "a port beyond all": (("target", "--port", "99999"), "--port", "at most 65,535"),
+    "a share of twice as much": (("target", "--feed-lose", "2"), "--feed-lose", "from 0 to 1"),
+    "a channel at no rate": (("target", "--feed", "blocks=x"), "rate of blocks", '"x"'),
+    "users in words": (("quick", "-c", "few", "http://127.0.0.1"), "--count", '1 or more, got "few"'),
+    "a search in no folder": (
+        ("find-max", "--slo", "p99 < 1s", "--summary-json", "none/s.json"),
+        "--summary-json",
+        "no folder none",
+    ),
+    "a test of k6's": (("run", "test.js"), "test.js", "loadgen init"),
+    "a Locust file that is not there": (("locust",), "locustfile.py", "-f names another"),
+    "past runs that are not there": (("history",), "no folder runs", "--out"),
+    "a run that is not there": (("report", "runs/monday"), "no folder runs/monday", "--out"),
+    "a script in place of a URL": (
+        ("blast", "scenario.py"),
+        "scenario.py is a file",
+        "loadgen run scenario.py",
+    ),
+    "a socket in place of a URL": (("blast", "ws://127.0.0.1/"), "URL", "loadgen ws"),
+    "a file that is no text": (("init", "\udcff.py"), "\\udcff.py", "not UTF-8"),
+    "a few requests to no text": (("quick", "http://127.0.0.1/\udcff"), "\\udcff", "not UTF-8"),
+    "a URL that is no text": (("blast", "http://127.0.0.1/\udcff"), "URL", "not UTF-8"),
 }
 
 
@@ -103,6 +132,18 @@ def test_a_mistake_is_named_and_nothing_is_sent(
     # Nobody listens there: had it gone so far as to look, the exit code would be 4.
     result = loadgen("blast", f"http://127.0.0.1:{free_port}", *arguments)
     assert_refused(result, place, text)
+
+
+@pytest.mark.parametrize(("arguments", "place", "text"), OTHERS.values(), ids=OTHERS)
+def test_a_mistake_in_another_command_is_named(
+    loadgen: Loadgen, tmp_path: Path, arguments: tuple[str, ...], place: str, text: str
+) -> None:
+    for name in ("scenario.py", "test.js"):
+        (tmp_path / name).touch()
+    result = loadgen(*arguments, folder=tmp_path)
+    for name in ("scenario.py", "test.js"):
+        (tmp_path / name).unlink()
+    assert_refused(result, place, text, lines=3)
 
 
 @pytest.mark.parametrize(

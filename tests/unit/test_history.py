@@ -96,5 +96,5 @@ def test_a_plan_of_another_version_is_no_obstacle(tmp_path: Path) -> None:
 def test_a_place_without_runs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no run"):
         read_history([tmp_path])
-    with pytest.raises(UsageError, match="cannot be read: No such file"):
+    with pytest.raises(UsageError, match="there is no folder"):
         read_history([tmp_path / "none"])

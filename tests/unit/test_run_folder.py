@@ -19,7 +19,7 @@ from loadgen.errors import RunFolderError
 from loadgen.plan import Plan
 from loadgen.progress import Event, Opening, Phase, Progress
 from loadgen.report import page
-from loadgen.run_folder import RunFolder, default_path
+from loadgen.run_folder import RunFolder, default_folder
 from tests.unit.figures import Counted, Samples
 from tests.unit.results import make_result
 
@@ -160,7 +160,9 @@ def test_the_summary_is_the_result(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_holds_a_run_is_left_alone(tmp_path: Path) -> None:
-    RunFolder.create(tmp_path / "run").close()
+    folder = RunFolder.create(tmp_path / "run")
+    folder.begin(opening(rate=5))
+    folder.close()
     with pytest.raises(RunFolderError, match="already holds a run"):
         RunFolder.create(tmp_path / "run")
 
@@ -196,11 +198,23 @@ def test_a_full_disk_costs_the_log_and_nothing_else(tmp_path: Path, monkeypatch:
 
 def test_the_default_place_has_time_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    first = default_path("blast [::1]:8000/a b", now=0)
-    assert first.parent == Path("runs")
-    assert first.name.endswith("-blast-1-8000-a-b")
-    first.mkdir(parents=True)
-    assert default_path("blast [::1]:8000/a b", now=0).name == f"{first.name}-2"
+    with default_folder("blast [::1]:8000/a b", now=0) as first:
+        assert first.parent == Path("runs")
+        assert first.name.endswith("-blast-1-8000-a-b")
+        assert first.is_dir()
+        with default_folder("blast [::1]:8000/a b", now=0) as second:
+            assert second.name == f"{first.name}-2"
+            (second / "plan.json").touch()
+    assert [one.name for one in Path("runs").iterdir()] == [second.name], "what is empty goes again"
+
+
+def test_a_run_that_never_began_leaves_nothing(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "run").close()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").touch()
+    RunFolder.create(tmp_path / "mine").close()
+    assert [one.name for one in tmp_path.rglob("*")] == ["mine", "notes.txt"]
 
 
 def test_the_stored_plan_reads_back(tmp_path: Path) -> None:

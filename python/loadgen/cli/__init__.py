@@ -7,6 +7,7 @@ import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -17,13 +18,13 @@ from loadgen.units import printable, quoted
 # Command to what it is for: `loadgen --help` needs no command's module.
 _COMMANDS = {
     "blast": "Send one request over and over, at a rate or by users.",
-    "run": "Run the scenarios of a Python script.",
+    "run": "Run a script: scenarios in Python, a Locust or Artillery file.",
     "quick": "Send a few requests to a URL, as artillery quick does.",
     "locust": "Run a Locust file as it is, with Locust's own options.",
     "ws": "Open many WebSockets, hold them, send over them and listen.",
     "find-max": "Find the highest rate that keeps a service level.",
     "init": "Write a script to start from.",
-    "convert": "Write a script from HAR, OpenAPI, Postman, curl or vegeta files.",
+    "convert": "Write a script from HAR, OpenAPI, Postman, curl or Locust files.",
     "report": "Make the page of a run again, from its folder.",
     "history": "List past runs with their trends, by what was run.",
     "compare": "Compare runs with earlier ones: what differs, and how surely.",
@@ -35,14 +36,15 @@ OUTPUTS = "loadgen.outputs"
 _EPILOG = """\b
 Examples:
   loadgen blast --tps 5000                       the embedded target, 10 s
-  loadgen blast http://host:8000/items -u 50 -d 1m
+  loadgen blast http://host:8000/ -u 50 -d 1m
   loadgen init                                   writes scenario.py
   loadgen run scenario.py --url http://host:8000
-  loadgen ws ws://host:8000/feed -n 1000 --subscribe '{"op":"subscribe"}'
-  loadgen find-max http://host:8000/items --slo "p99 < 200ms, errors < 1%"
+  loadgen ws ws://host:8000/feed -n 1000 --subscribe '{"op": "subscribe"}'
+  loadgen run locustfile.py -u 100 -r 10 -t 5m   as it is; so with test.yml
+  loadgen find-max http://host:8000/ --slo "p99 < 200ms, errors < 1%"
   loadgen doctor
 
-Every option also reads LOADGEN_<OPTION> from the environment.
+Options of a run also read LOADGEN_<OPTION> from the environment.
 """
 
 
@@ -101,9 +103,22 @@ def group() -> None:
 
 def main() -> NoReturn:
     """The entry point."""
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # better a "?" than no table
     sys.exit(call(sys.argv[1:]))
+
+
+def _open_closed_streams() -> None:
+    """A stream that whoever started us has closed (`>&-`) leads nowhere.
+
+    Else the next file that is opened, a socket for one, would have its number, and print() nowhere to go.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # each takes the lowest number
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - it stays open
+            os.set_inheritable(nowhere.fileno(), True)
+            setattr(sys, name, nowhere)
 
 
 def call(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from loadgen.cli.options import (
     take_large_body,
 )
 from loadgen.cli.running import print_schedule, run_and_report
+from loadgen.errors import UsageError
 from loadgen.plan import Plan
 
 # Options that have the plan's names and values, and those whose names are not the plan's.
@@ -41,13 +43,13 @@ _FIELDS |= {
 _EPILOG = f"""\b
 Examples:
   loadgen blast --tps 5000
-  loadgen blast http://127.0.0.1:8000/items --tps 200 -d 1m
+  loadgen blast http://127.0.0.1:8000/bytes/1000 --tps 200 -d 1m
   loadgen blast http://127.0.0.1:8000/ --users 50 --threshold "p99 < 250ms"
   loadgen blast http://127.0.0.1:8000/ --stage 30s:1000 --stage 1m:1000
   loadgen blast http://127.0.0.1:8000/ --json '{{"name": "x"}}' --tps 100
   loadgen blast "/status/{{{{code}}}}?n={{{{k}}}}" --data codes.csv --tps 100
   loadgen blast http://127.0.0.1:8000 --targets requests.txt --tps 500
-  loadgen blast http://127.0.0.1:8000/upload -F title=cat -F photo=@cat.png
+  loadgen blast http://127.0.0.1:8000/echo -F title=cat -F photo=@cat.png
   loadgen blast http://127.0.0.1:8000/old -L --users 20
   loadgen blast /delay/20 --preset spike --tps 100 --arrivals poisson
   loadgen blast --tps 1000 --dry-run | head
@@ -107,6 +109,8 @@ def make_plan(ctx: click.Context, url: str | None, values: dict[str, Any]) -> Pl
 
 def plan_of(url: str | None, values: dict[str, Any], found: dict[str, str]) -> Plan:
     """The plan of these values; `found` says where each came from."""
+    if url is not None and url.endswith((".py", ".yml", ".yaml")) and Path(url).is_file():
+        raise UsageError(f"{url} is a file: expected a URL", hint=f"loadgen run {url}")
     headers = read_headers(values["headers"], found["headers"])
     body_file = take_large_body(url, values)
     body = read_body(values, found, headers)

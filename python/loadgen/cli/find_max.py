@@ -13,6 +13,7 @@ import click
 
 from loadgen.cli import blast, give_up_stdout, run
 from loadgen.cli.options import option, origins, search_options
+from loadgen.cli.running import check_summary_path, run_folder_of
 from loadgen.errors import ExitCode, Interrupted, UsageError
 from loadgen.shapes import check_duration, check_rate
 from loadgen.slo import parse_slo
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 _EPILOG = """\b
 Examples:
-  loadgen find-max http://127.0.0.1:8000/items --slo "p99 < 200ms"
+  loadgen find-max http://127.0.0.1:8000/delay/5 --slo "p99 < 200ms"
   loadgen find-max http://127.0.0.1:8000/ --slo "p99 < 200ms, errors < 1%"
   loadgen find-max URL --slo "p95 < 80ms" --from 10 --up-to 5000
   loadgen find-max URL --slo "p99 < 200ms" --precision 5%
@@ -117,7 +118,6 @@ def find_max(ctx: click.Context, /, what: str | None, **values: Any) -> int:
     from loadgen.find_max import Bounds, Search, budget_s
     from loadgen.probing import Prober
     from loadgen.report.find_max import HEAD, probe_line
-    from loadgen.run_folder import default_path
 
     def tell(line: str) -> None:
         if not values["quiet"]:
@@ -129,8 +129,7 @@ def find_max(ctx: click.Context, /, what: str | None, **values: Any) -> int:
         tell(probe_line(probe) if search.probes else f"{HEAD}\n{probe_line(probe)}")
         return probe
 
-    folder = Path(values["out"]) if values["out"] else default_path(f"find-max {plan.compile().name}")
-    prober = Prober(plan, conditions, folder)
+    check_summary_path(values, found)
     bounds = Bounds(
         lowest=lowest,
         highest=highest,
@@ -139,13 +138,16 @@ def find_max(ctx: click.Context, /, what: str | None, **values: Any) -> int:
         budget_s=given_s or budget_s(precision),
     )
     search = Search(make_probe, conditions, bounds)
-    tell(
-        f"It may take {format_duration(bounds.budget_s * 1e9)} (--budget), "
-        f"until it is known within {format_percent(precision)} either way."
-    )
-    with _terminated_is_interrupted():
-        answer = search.run()
-    return _report(answer, values, folder)
+    with contextlib.ExitStack() as stack:
+        folder = run_folder_of(values, f"find-max {plan.compile().name}", stack)
+        prober = Prober(plan, conditions, folder)
+        tell(
+            f"It may take {format_duration(bounds.budget_s * 1e9)} (--budget), "
+            f"until it is known within {format_percent(precision)} either way."
+        )
+        with _terminated_is_interrupted():
+            answer = search.run()
+        return _report(answer, values, folder)
 
 
 def _report(answer: Found, values: dict[str, Any], folder: Path) -> int:
@@ -156,7 +158,7 @@ def _report(answer: Found, values: dict[str, Any], folder: Path) -> int:
     document, table = search_json(answer, values["slo"]), render_search(answer, values["slo"], folder)
     exit_code = int(answer.exit_code)
     path: str | None = values["summary_json"]
-    places = [folder / "find-max.json"] if folder.is_dir() else []
+    places = [folder / "find-max.json"] if folder.is_dir() and any(folder.iterdir()) else []
     for place in [*places, *([Path(path)] if path not in (None, "-") else [])]:
         try:
             write_whole(place, document)

@@ -8,6 +8,7 @@ import click
 
 from loadgen.errors import UsageError
 from loadgen.starter import starter
+from loadgen.units import is_utf8, quoted
 
 _EPILOG = """\b
 Examples:
@@ -27,6 +28,8 @@ def init(file: str, force: bool) -> int:
     path = Path(file)
     if path.suffix != ".py":
         raise UsageError(f"{file}: expected a name that ends in .py", hint=f"loadgen init {file}.py")
+    if not is_utf8(file):  # the script names itself
+        raise UsageError(f"{quoted(file)} is not UTF-8")
     try:
         with path.open("w" if force else "x", encoding="utf-8") as script:
             script.write(starter(file))

@@ -31,8 +31,8 @@ _EPILOG = """
 Exit codes: 0 passed; 1, or what --exit-code-on-error says, where a request
 failed or a task raised; what a listener has put into
 environment.process_exit_code; 1 where a --threshold failed. loadgen's own are 2
-for what cannot be done as asked, 3 where the generator was the limit or a worker
-was lost (such a run shows nothing), 4 where the target was not there at all.
+for what cannot be done as asked, 3 where the generator was the limit or a
+worker was lost (such a run shows nothing), 4 where the target was not there.
 """
 # Of loadgen's, beside Locust's: name, and what argparse is told of it.
 _OURS: list[tuple[tuple[str, ...], dict[str, Any]]] = [

@@ -36,6 +36,21 @@ class _Lines(click.types.StringParamType):
     envvar_list_splitter = "\n"
 
 
+class Parsed(click.ParamType[Any]):
+    """A value that is refused in the words of its parser, which raises ValueError."""
+
+    def __init__(self, parse: Callable[[str], object], metavar: str = "N") -> None:
+        self.name = metavar
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """What click asks for."""
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def option(*names: str, **settings: Any) -> Callable[[F], F]:
     """A click option that also reads LOADGEN_<OPTION>."""
     long = next(name for name in names if name.startswith("--"))

@@ -10,17 +10,18 @@ from urllib.parse import urlsplit
 
 import click
 
-from loadgen.cli.options import option
+from loadgen.cli.options import Parsed, option
 from loadgen.errors import UsageError
-from loadgen.units import quoted
+from loadgen.units import is_utf8, parse_count, quoted
 
+_COUNT = Parsed(parse_count)
 GREETING = "hello from loadgen!"
 _EPILOG = """\b
 Examples:
   loadgen quick http://127.0.0.1:8000/
-  loadgen quick --count 20 --num 100 http://127.0.0.1:8000/items
-  loadgen quick -o report.json http://127.0.0.1:8000/     also in Artillery's format
-  loadgen quick -c 10 -n 5 ws://127.0.0.1:8000/feed
+  loadgen quick --count 20 --num 100 http://127.0.0.1:8000/bytes/1000
+  loadgen quick -c 10 -n 5 ws://127.0.0.1:8000/ws/echo
+  loadgen quick -o report.json http://127.0.0.1:8000/   and Artillery's report
 
 The users arrive within a second, each on a connection of its own. For a rate
 that is kept, whatever the target does, see loadgen blast.
@@ -29,8 +30,8 @@ that is kept, whatever the target does, see loadgen blast.
 
 @click.command(epilog=_EPILOG)
 @click.argument("url")
-@option("-c", "--count", type=click.IntRange(1), default=10, show_default=True, help="Virtual users.")
-@option("-n", "--num", type=click.IntRange(1), default=10, show_default=True, help="Requests of each.")
+@option("-c", "--count", metavar="N", type=_COUNT, default=10, show_default=True, help="Virtual users.")
+@option("-n", "--num", metavar="N", type=_COUNT, default=10, show_default=True, help="Requests of each.")
 @option("-o", "--output", multiple=True, metavar="FILE|KIND[=ARG]", help="As of loadgen run. Repeatable.")
 @option("-k", "--insecure", is_flag=True, help="Trust whoever answers, whatever the certificate says.")
 @option("-q", "--quiet", is_flag=True, help="Say less.")
@@ -57,6 +58,8 @@ def script_of(url: str, count: int, num: int) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.netloc:
         raise UsageError(f"expected a URL such as http://host/path or ws://host/path, got {quoted(url)}")
+    if not is_utf8(url):
+        raise UsageError(f"{quoted(url)} is not UTF-8")
     is_socket = parts.scheme.startswith("ws")
     step: dict[str, Any] = {"send": GREETING} if is_socket else {"get": {"url": url}}
     flow = [{"loop": [step], "count": num}]

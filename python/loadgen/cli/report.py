@@ -26,6 +26,10 @@ def report(run: str, output: str | None) -> int:
     from loadgen.report.page import NAME, make_report  # --help needs none of it
 
     folder = Path(run)
+    if not folder.exists():
+        from loadgen.stored_run import no_folder  # numpy takes a tenth of a second
+
+        raise no_folder(folder)
     page = make_report(folder)
     if output == "-":
         sys.stdout.buffer.write(page)

@@ -50,9 +50,11 @@ Examples:
   loadgen run scenario.py                   with the load that it asks for
   loadgen run scenario.py --url http://127.0.0.1:8000 --users 50 -d 1m
   loadgen run scenario.py --tps 200 --arrivals poisson --max-errors 5%
-  loadgen run scenario.py --scenario browse --iterations 100
+  loadgen run scenario.py --scenario order --iterations 100
   loadgen run scenario.py --set size=large --threshold "p99 < 250ms"
   loadgen run scenario.py --debug           one iteration, all of it shown
+  loadgen run locustfile.py -u 100 -r 10    a Locust file, with Locust's flags
+  loadgen run test.yml -e staging           an Artillery script, likewise
 
 Flags come before the plan in the script; a load (--tps, --users, --stage, --preset) replaces the script's
 whole load. Without a base URL in either the embedded target takes the load.
@@ -87,10 +89,11 @@ class _ByKind(click.Command):
 @option("--debug", is_flag=True, help="One user, one iteration: print every request and response.")
 @click.pass_context
 def run(ctx: click.Context, /, file: str, **values: Any) -> int:
-    """Run the scenarios of a Python script.
+    """Run the scenarios of a Python script, or a file of Locust's or Artillery's as it is.
 
     With a rate (--tps, or in the script) iterations begin when they are due, whatever the target does (open
-    model). With users each begins its next when the last has ended (closed).
+    model). With users each begins its next when the last has ended (closed). The options of Locust's and
+    Artillery's files are those of their tools: see loadgen run FILE --help.
     """
     script, plan = make_plan(ctx, file, values)
     if values["dry_run"]:

@@ -87,6 +87,26 @@ class Ending(NamedTuple):
     to_stderr: bool = False  # the table, because something else goes to stdout
 
 
+def run_folder_of(values: dict[str, Any], name: str, stack: contextlib.ExitStack) -> Path:
+    """That of --out, or one of its own."""
+    from loadgen.run_folder import default_folder
+
+    return Path(values["out"]) if values["out"] else stack.enter_context(default_folder(name))
+
+
+def check_summary_path(values: dict[str, Any], found: dict[str, str]) -> str | None:
+    """Where --summary-json wants it. What cannot be written shall not cost a run."""
+    from loadgen.outputs.places import check_writable
+
+    path: str | None = values["summary_json"]
+    if path not in (None, "-"):
+        try:
+            check_writable(Path(path))
+        except OSError as error:
+            raise UsageError(f"{found['summary_json']}: {error.strerror or error}") from None
+    return path
+
+
 def run_and_report(
     plan: Plan, values: dict[str, Any], found: dict[str, str], ending: Ending | None = None
 ) -> int:
@@ -98,16 +118,15 @@ def run_and_report(
     from loadgen.outputs.outputs import Outputs
     from loadgen.report.text import render
     from loadgen.run import conduct
-    from loadgen.run_folder import default_path
 
-    folder = Path(values["out"]) if values["out"] else default_path(plan.compile().name)
-    summary_path: str | None = values["summary_json"]
+    summary_path = check_summary_path(values, found)
     tolerance = read_tolerance(values["tolerance"])
     # Before the run: a baseline that cannot be read shall not cost one.
     baseline = read_run(values["baseline"]) if values["baseline"] else None
     made = [make_output(text, found["outputs"]) for text in values["outputs"]]
     outputs = Outputs([*made, *(ending.outputs if ending else ())])
     with contextlib.ExitStack() as stack:
+        folder = run_folder_of(values, plan.compile().name, stack)
         page = _serve_page(values["page"], stack)
         keyboard = stack.enter_context(open_keyboard())
         view = make_view(live=not values["no_live"], quiet=values["quiet"], keyboard=keyboard)
@@ -119,7 +138,8 @@ def run_and_report(
             write_whole(Path(summary_path), result.to_json())
         except OSError as error:
             click.echo(
-                f"loadgen: --summary-json: {summary_path} cannot be written: {error.strerror}", err=True
+                f"loadgen: {found['summary_json']}: {summary_path} cannot be written: {error.strerror}",
+                err=True,
             )
             exit_code = exit_code or ExitCode.UNUSABLE
     table = "".join([render(result, folder), *(f"{line}\n" for line in said)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -12,8 +13,11 @@ from typing import Any, NoReturn
 
 import click
 
-from loadgen.cli.options import F, option
+from loadgen.checking import at_most
+from loadgen.cli.options import F, Parsed, option
 from loadgen.errors import UsageError
+from loadgen.loads import MAX_SEED
+from loadgen.units import parse_count, quoted
 
 _EPILOG = """\b
 Examples:
@@ -36,12 +40,22 @@ publishes its body; /ws/stats tells exact counts. All of it: docs/target.md.
 """
 
 
+def _parse_share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise ValueError(f'expected a share from 0 to 1 such as "0.01", got {quoted(text)}')
+    return share
+
+
 def _share(name: str, what: str) -> Callable[[F], F]:
     return option(
         name,
         default=0.0,
         metavar="SHARE",
-        type=click.FloatRange(0, 1),
+        type=Parsed(_parse_share),
         help=f"The share of deliveries that {what} on purpose, such as 0.01.",
     )
 
@@ -60,7 +74,8 @@ def _share(name: str, what: str) -> Callable[[F], F]:
     envvar="LOADGEN_TARGET_PORT",
     default=8000,
     show_default=True,
-    type=click.IntRange(0, 65535),
+    metavar="N",
+    type=Parsed(at_most(65535, at_least=0)),
     help="0 is any that is free.",
 )
 @option("--log", envvar="LOADGEN_TARGET_LOG", metavar="FILE", help="Write a line for each request here.")
@@ -83,7 +98,7 @@ def _share(name: str, what: str) -> Callable[[F], F]:
     default=1 << 20,
     show_default=True,
     metavar="BYTES",
-    type=click.IntRange(1),
+    type=Parsed(parse_count),
     help="What may wait for one connection, beside the kernel's own buffer.",
 )
 @_share("--feed-lose", "are left out")
@@ -94,7 +109,7 @@ def _share(name: str, what: str) -> Callable[[F], F]:
     default=1,
     show_default=True,
     metavar="N",
-    type=click.IntRange(0, 2**64 - 1),
+    type=Parsed(at_most(MAX_SEED, at_least=0)),
     help="Makes events and faults repeatable.",
 )
 def target(host: str, port: int, log: str | None, feed: tuple[str, ...], **feed_options: Any) -> int:

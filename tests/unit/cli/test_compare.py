@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     [
         (("compare", "a"), "expected two run folders, got 1"),
         (("compare", "a", "b", "c"), "expected two run folders, got 3"),
-        (("compare", "none", "none"), "none cannot be read: No such file"),
+        (("compare", "none", "none"), "there is no folder none"),
         (
             ("compare", "a", "a", "--tolerance", "0.1"),
             '--tolerance: expected a share such as "5%", got "0.1"',
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         (("compare", "broken", "a"), "summary.json is no summary of a run"),
         (("compare", "nolog", "a"), "latency.hlog cannot be read"),
         (("history", "--last", "0"), "--last: expected a whole number"),
-        (("history",), "runs cannot be read"),
+        (("history",), "there is no folder runs"),
         (("blast", "--baseline", "none"), "none holds no run"),
     ],
 )
