@@ -115,10 +115,6 @@ class Counted:
         self._histograms = {"response": response or Samples(), "service": service or Samples()}
         self._histograms |= histograms or {}
 
-    def since(self, _before: object) -> Counted:
-        """The same: what a test says is of the moment as well."""
-        return self
-
     def label_counters(self, label: str) -> dict[str, int]:
         assert label in self.labels
         return self.counters
