@@ -199,8 +199,9 @@ class Load:
     def _judge_target(self, total: Snapshot, elapsed_ns: int) -> None:
         """Whether the target still answers, where somebody asks it something."""
         limit_ns = self._plan.script.dead_after_ns if self._plan.script else None
-        refused = sum(count for status, count in total.statuses.items() if status >= 400)
-        answered, sent = total.counters["ok"] + refused, total.counters["sent"]
+        # An answer is one whatever its status, and whatever the script thinks of it.
+        answered = total.counters["ok"] + total.counters["failed"] - sum(total.errors.values())
+        sent = total.counters["sent"]
         if answered != self._answered or sent == answered:
             self._answered, self._answered_at_ns = answered, elapsed_ns
         silent_ns = elapsed_ns - self._answered_at_ns
