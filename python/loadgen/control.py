@@ -167,7 +167,7 @@ class Control:
 
     def stop(self) -> None:
         """What Ctrl-C does: nothing new begins, and what is under way may end; once more ends it at once."""
-        self._soon(partial(self._interrupt, "stopped"))
+        self._soon(lambda: self._interrupt("stopped"))
 
     def follows_plan(self, place: int, ns: int) -> bool:
         """Whether one of the plan's loads is as planned at `ns` since the start, so that its stages come."""
@@ -233,10 +233,11 @@ class Control:
 
     def _soon(self, act: Callable[[], None]) -> None:
         """On the loop of the run, whoever asks."""
+        loop = self._loop
         try:
-            if self._loop is None:
+            if loop is None:
                 raise RuntimeError
-            self._loop.call_soon_threadsafe(act)  # which raises the same where the run broke
+            loop.call_soon_threadsafe(act)  # which raises the same where the run broke
         except RuntimeError:
             raise ControlRefused("the run is over") from None
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # What is open already, by the path that it has: `>(...)` of a shell is one.
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
+_MOST_LINKS = 40  # as the system has it
 
 
 class LineFile:
@@ -94,9 +95,14 @@ def open_in_place(path: Path, *, create: bool = False) -> FileIO:
 
 
 def descriptor_of(path: Path) -> int | None:
-    """Of a path that stands for something that is open already."""
-    match = _DESCRIPTOR.fullmatch(str(path))
-    return int(match[1]) if match else _STREAMS.get(str(path))
+    """Of a path that stands for something that is open already, or is a link to one that does."""
+    for _ in range(_MOST_LINKS):
+        if match := _DESCRIPTOR.fullmatch(str(path)):
+            return int(match[1])
+        if str(path) in _STREAMS or not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return _STREAMS.get(str(path))
 
 
 def text_of(path: Path) -> str:

@@ -200,7 +200,8 @@ class Load:
         """Whether the target still answers, where somebody asks it something."""
         limit_ns = self._plan.script.dead_after_ns if self._plan.script else None
         # An answer is one whatever its status, and whatever the script thinks of it.
-        answered = total.counters["ok"] + total.counters["failed"] - sum(total.errors.values())
+        unanswered = sum(count for kind, count in total.errors.items() if kind != "rejected")
+        answered = total.counters["ok"] + total.counters["failed"] - unanswered
         sent = total.counters["sent"]
         if answered != self._answered or sent == answered:
             self._answered, self._answered_at_ns = answered, elapsed_ns

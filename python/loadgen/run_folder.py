@@ -264,7 +264,11 @@ def default_folder(name: str, now: float | None = None) -> Iterator[Path]:
 def _is_made(path: Path) -> bool:
     """False where somebody has it already."""
     try:
-        path.mkdir(parents=True)
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        path.mkdir()
     except FileExistsError:
         return False
     except OSError as error:

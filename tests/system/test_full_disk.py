@@ -132,8 +132,8 @@ def test_a_summary_that_cannot_be_written_is_told(loadgen: Loadgen, target: Targ
 def test_a_copy_of_the_summary_that_cannot_be_written_is_told(
     loadgen: Loadgen, target: Target, tmp_path: Path
 ) -> None:
-    (tmp_path / "file").touch()
-    place = tmp_path / "file" / "summary.json"
+    place = tmp_path / "pipe"
+    os.mkfifo(place)  # that nobody reads: which is seen when it is written
     result = loadgen("blast", target.url, "--tps", "30", "--duration", "300ms", "--summary-json", str(place))
     assert result.exit_code == 2, result
     assert "--summary-json" in result.stderr and str(place) in result.stderr, result

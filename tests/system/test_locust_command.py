@@ -59,6 +59,13 @@ def test_a_failed_request_ends_it_as_locust_ends(locustfiles: Locustfiles, targe
     assert set(run.labels) == {"GET /bytes/10", "POST /echo"}
 
 
+def test_a_summary_that_could_not_be_written_costs_no_run(locustfiles: Locustfiles, target: Target) -> None:
+    run = locustfiles.run(FILE, "-H", target.url, *SHORT, "--summary-json", "none/s.json")
+    assert run.exit_code == 2, run.result
+    assert "--summary-json: there is no folder" in run.result.stderr, run.result
+    assert not list(run.result.folder.glob("runs")), run.result
+
+
 def test_an_exception_ends_it_likewise(locustfiles: Locustfiles, target: Target) -> None:
     run = locustfiles.run(RAISES, "-H", target.url, *SHORT, "--csv", "l")
     assert run.exit_code == 1, run.result

@@ -72,6 +72,25 @@ def test_what_is_streamed_is_what_would_have_come_whole(locustfiles: Locustfiles
     assert run.labels == {"GET /text": (5, 0), "GET /hop": (1, 0), "GET /missing": (1, 1)}
 
 
+def test_pieces_that_have_come_together_are_read_apart(locustfiles: Locustfiles, target: Target) -> None:
+    run = locustfiles.do(
+        "HttpUser",
+        """
+        import time
+        raw = self.client.get("/bytes/500000", stream=True).raw
+        time.sleep(0.3)
+        print([len(raw.read(size)) for size in (3, 5, -1)])
+        whole = self.client.get("/events?count=50&every=0").content
+        raw = self.client.get("/events?count=50&every=0", stream=True).raw
+        time.sleep(0.3)
+        print(len(list(iter(raw.readline, b""))) - whole.count(b"\\n"))
+        """,
+        target.url,
+    )
+    assert run.errors == []
+    assert run.printed[:2] == ["[3, 5, 499992]", "0"]
+
+
 def test_lines_of_the_fast_client_come_one_by_one(locustfiles: Locustfiles, target: Target) -> None:
     run = locustfiles.do(
         "FastHttpUser",

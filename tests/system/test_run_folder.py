@@ -306,3 +306,19 @@ def assert_no_secret(result: CommandResult, *secrets: str) -> None:
     texts |= {"stdout": result.stdout, "stderr": result.stderr}
     for secret in secrets:
         assert not [place for place, text in texts.items() if secret in text], f"{secret} is told"
+
+
+def test_a_copy_of_the_summary_may_lie_in_the_folder_of_its_run(loadgen: Loadgen, target: Target) -> None:
+    load = ("blast", target.url, "--tps", "20", "--duration", "200ms")
+    result = loadgen(*load, "--out", "deep/one", "--summary-json", "deep/one/copy.json")
+    assert result.exit_code == 0, result
+    folder = result.folder / "deep/one"
+    assert (folder / "copy.json").read_bytes() == (folder / "summary.json").read_bytes()
+    assert loadgen(*load, "--summary-json", "runs/last.json").exit_code == 0
+
+
+def test_runs_that_lead_nowhere_are_refused(loadgen: Loadgen, tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to(tmp_path / "none/at/all")
+    result = loadgen("blast", "--tps", "20", "--duration", "200ms", folder=tmp_path)
+    assert result.exit_code == 2, result
+    assert "cannot be written" in result.stderr, result

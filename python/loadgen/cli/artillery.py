@@ -110,6 +110,7 @@ def artillery(ctx: click.Context, /, file: str, **values: Any) -> int:
         from loadgen.cli.run import debug
 
         return debug(script, plan)
+    running.check_places(values, found)  # `before` sends requests of its own
     before_vars = run_before(script)
     if before_vars:
         script, plan = make_plan(file, {**options, SECRET_VARS: json.dumps(before_vars)}, values, found)

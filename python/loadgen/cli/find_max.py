@@ -129,7 +129,6 @@ def find_max(ctx: click.Context, /, what: str | None, **values: Any) -> int:
         tell(probe_line(probe) if search.probes else f"{HEAD}\n{probe_line(probe)}")
         return probe
 
-    check_summary_path(values, found)
     bounds = Bounds(
         lowest=lowest,
         highest=highest,
@@ -140,6 +139,7 @@ def find_max(ctx: click.Context, /, what: str | None, **values: Any) -> int:
     search = Search(make_probe, conditions, bounds)
     with contextlib.ExitStack() as stack:
         folder = run_folder_of(values, f"find-max {plan.compile().name}", stack)
+        check_summary_path(values, found, folder)
         prober = Prober(plan, conditions, folder)
         tell(
             f"It may take {format_duration(bounds.budget_s * 1e9)} (--budget), "

@@ -212,7 +212,7 @@ def _run(script: Script, found: argparse.Namespace, parser: LocustArgumentParser
         "tolerance": "3%",
     }
     ending = Ending(files.end, files.outputs(), to_stderr=found.json)
-    return run_and_report(plan, values, {"outputs": "--output"}, ending)
+    return run_and_report(plan, values, {"outputs": "--output", "summary_json": "--summary-json"}, ending)
 
 
 def _of_no_use(found: argparse.Namespace, parser: LocustArgumentParser) -> Iterator[str]:

@@ -94,17 +94,26 @@ def run_folder_of(values: dict[str, Any], name: str, stack: contextlib.ExitStack
     return Path(values["out"]) if values["out"] else stack.enter_context(default_folder(name))
 
 
-def check_summary_path(values: dict[str, Any], found: dict[str, str]) -> str | None:
+def check_summary_path(values: dict[str, Any], found: dict[str, str], out: Path) -> str | None:
     """Where --summary-json wants it. What cannot be written shall not cost a run."""
     from loadgen.outputs.places import check_writable
 
     path: str | None = values["summary_json"]
     if path not in (None, "-"):
         try:
-            check_writable(Path(path))
+            folder = Path(path).absolute().parent
+            if folder.exists() or folder not in (out.absolute(), *out.absolute().parents):
+                check_writable(Path(path))
         except OSError as error:
             raise UsageError(f"{found['summary_json']}: {error.strerror or error}") from None
     return path
+
+
+def check_places(values: dict[str, Any], found: dict[str, str]) -> None:
+    """The same and more, before anything is sent."""
+    check_summary_path(values, found, Path(values["out"] or "runs"))
+    if values["baseline"]:
+        read_run(values["baseline"])
 
 
 def run_and_report(
@@ -119,7 +128,6 @@ def run_and_report(
     from loadgen.report.text import render
     from loadgen.run import conduct
 
-    summary_path = check_summary_path(values, found)
     tolerance = read_tolerance(values["tolerance"])
     # Before the run: a baseline that cannot be read shall not cost one.
     baseline = read_run(values["baseline"]) if values["baseline"] else None
@@ -127,6 +135,7 @@ def run_and_report(
     outputs = Outputs([*made, *(ending.outputs if ending else ())])
     with contextlib.ExitStack() as stack:
         folder = run_folder_of(values, plan.compile().name, stack)
+        summary_path = check_summary_path(values, found, folder)
         page = _serve_page(values["page"], stack)
         keyboard = stack.enter_context(open_keyboard())
         view = make_view(live=not values["no_live"], quiet=values["quiet"], keyboard=keyboard)

@@ -107,12 +107,15 @@ class Outputs:
         if self._outlets:
             loop = asyncio.get_running_loop()
             # A thread for each: the loop's own are few, and who comes late there would be waited for in turn.
-            with ThreadPoolExecutor(len(self._outlets)) as threads:
-                waits = [
-                    loop.run_in_executor(threads, partial(outlet.drain, self._hurry, linger=linger))
-                    for outlet in self._outlets
-                ]
+            threads = ThreadPoolExecutor(len(self._outlets))
+            waits = [
+                loop.run_in_executor(threads, partial(outlet.drain, self._hurry, linger=linger))
+                for outlet in self._outlets
+            ]
+            try:
                 await asyncio.gather(*waits)
+            finally:
+                threads.shutdown(wait=False)  # on this thread nobody could hurry them
         return [outlet.result() for outlet in self._outlets if outlet.output.live]
 
     def _finish_reading(self) -> None:

@@ -334,8 +334,8 @@ def _value(name: str, value: Any) -> str:
         )
     if value[:1].isspace() or "\r" in value or "\n" in value:
         raise InvalidHeader(
-            "Invalid leading whitespace, reserved character(s), or return character(s) in header "
-            f"value: {value!r}"
+            # Which it is, not what it holds: it may be a secret, and this is kept.
+            f"Invalid leading whitespace, reserved character(s), or return character(s) in header {name!r}"
         )
     return value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
@@ -26,20 +27,19 @@ class Body:
     def __init__(self, engine: Engine, stream: Stream) -> None:
         self._engine = engine
         self._stream = stream
-        self._rest = b""  # that was taken and is not handed out
+        self._taken: deque[bytes] = deque()  # what has come and is not handed out
 
     def pieces(self) -> Iterator[bytes]:
         """As they come, to the end. Raises where they break off."""
-        if self._rest:
-            rest, self._rest = self._rest, b""
-            yield rest
         stream = self._stream
-        while not stream.is_drained:
-            waiting = stream.wait()
-            if waiting is not None:
-                wait_for(waiting)
-            for _, piece in stream.take():
-                yield piece
+        while self._taken or not stream.is_drained:
+            while self._taken:
+                yield self._taken.popleft()
+            if not stream.is_drained:
+                waiting = stream.wait()
+                if waiting is not None:
+                    wait_for(waiting)
+                self._taken += [piece for _, piece in stream.take()]
         if stream.error == "closed":
             raise ChunkedEncodingError("Connection broken: the body has not come to its end")
         if stream.error is not None:
@@ -59,7 +59,8 @@ class Body:
             if 0 <= wanted <= len(found):
                 break
         if wanted >= 0:
-            found, self._rest = found[:wanted], bytes(found[wanted:]) + self._rest
+            self._hand_back(bytes(found[wanted:]))
+            del found[wanted:]
         return bytes(found)
 
     def readline(self) -> bytes:
@@ -69,9 +70,13 @@ class Body:
             line, end, rest = (found + piece).partition(b"\n")
             found = line + end
             if end:
-                self._rest = rest + self._rest
+                self._hand_back(rest)
                 break
         return found
+
+    def _hand_back(self, rest: bytes) -> None:
+        if rest:
+            self._taken.appendleft(rest)
 
     def outcome(self) -> EngineResponse:
         """What its request came to; what is left of it is let go."""
@@ -83,7 +88,7 @@ class Body:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
-        return self._stream.is_drained
+        return not self._taken and self._stream.is_drained
 
     def close(self) -> None:
         """The rest is not wanted."""

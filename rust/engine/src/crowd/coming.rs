@@ -107,7 +107,6 @@ impl<R: Reactor> Crowd<R> {
         }
         self.desk.ready.push(seat);
         self.go_on();
-        self.give_what_waits(seat);
     }
 
     /// A socket is gone, or did not come about.

@@ -88,8 +88,8 @@ struct Crowd<R> {
     pings: VecDeque<(u64, u32, u32)>,
     /// Sockets that are being opened.
     opening: usize,
-    /// Messages that are due while none is open yet.
-    waiting: VecDeque<Waiting>,
+    /// Messages that are due while none is open yet, and since when.
+    waiting: VecDeque<(u64, Waiting)>,
     vitals: Vitals,
     leave: Leave,
     /// All sockets were told to close.

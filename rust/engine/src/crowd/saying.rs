@@ -18,12 +18,19 @@ impl<R: Reactor> Crowd<R> {
         let most = GIVEN + GIVEN_EACH * self.desk.seats.count_open();
         let room = most.saturating_sub(self.desk.seats.count_given());
         for _ in 0..room.min(GIVE_BATCH) {
+            if self.desk.seats.count_open() > 0
+                && let Some((since_ns, message)) = self.waiting.pop_front()
+            {
+                let waited_ns = message.waited_ns + now.saturating_sub(since_ns);
+                self.give(Waiting { waited_ns, ..message });
+                continue;
+            }
             let Some(sends) = &mut self.sends else { return u64::MAX };
             match sends.due(since_start_ns) {
                 Due::Send(due_ns) => {
                     let due_ns = self.vitals.start_ns + due_ns;
-                    let message = Waiting { number: self.next_message(), due_ns, looked_ns: now_ns() };
-                    self.give(message);
+                    let number = self.next_message();
+                    self.give(Waiting { number, due_ns, waited_ns: 0 });
                 }
                 Due::Drop => self.drop_message(),
                 Due::Nothing(due_ns) => return due_ns.map_or(u64::MAX, |due_ns| self.vitals.start_ns + due_ns),
@@ -36,7 +43,7 @@ impl<R: Reactor> Crowd<R> {
     pub(super) fn give(&mut self, message: Waiting) {
         match self.desk.seats.next_open() {
             Some(seat) => self.desk.seats.give(seat, message),
-            None if self.opening > 0 => self.waiting.push_back(message),
+            None if self.opening > 0 => self.waiting.push_back((now_ns(), message)),
             None => self.give_up(message.number, Word::Dropped),
         }
     }
@@ -55,11 +62,15 @@ impl<R: Reactor> Crowd<R> {
         let Some(slot) = self.desk.seats.get(seat).slot else { return };
         let connection = self.desk.seats.get(seat).number;
         let given = self.desk.seats.take_given(seat);
-        for (at, &Waiting { number, due_ns, looked_ns }) in given.iter().enumerate() {
+        for (at, &Waiting { number, due_ns, waited_ns }) in given.iter().enumerate() {
             let now = now_ns();
             let label = self.messages.label(number);
             self.desk.recorder.taken(label);
-            self.desk.recorder.sample(label, Kind::Dispatch, looked_ns.saturating_sub(due_ns));
+            self.desk.recorder.sample(label, Kind::Dispatch, now.saturating_sub(due_ns + waited_ns));
+            if waited_ns > 0 {
+                self.desk.recorder.add(Word::PoolWaits, 1);
+                self.desk.recorder.sample(label, Kind::PoolWait, waited_ns);
+            }
             let is_binary = self.messages.write(Filling { number, connection, due_ns, reply: &[] });
             self.say(Asked { label, due_ns, sent_ns: now, slot, seat, stage: None }, is_binary, at + 1 == given.len());
         }
@@ -86,19 +97,10 @@ impl<R: Reactor> Crowd<R> {
         self.desk.recorder.given_up(self.messages.label(number), why, 1);
     }
 
-    /// A socket is open: what had waited for one is its to send.
-    pub(super) fn give_what_waits(&mut self, seat: u32) {
-        while let Some(message) = self.waiting.pop_front() {
-            let (label, waited_ns) = (self.messages.label(message.number), now_ns().saturating_sub(message.looked_ns));
-            self.desk.recorder.add(Word::PoolWaits, 1);
-            self.desk.recorder.sample(label, Kind::PoolWait, waited_ns);
-            self.desk.seats.give(seat, message);
-        }
-    }
-
     pub(super) fn give_up_what_waits(&mut self, why: Word) {
         let given = self.desk.seats.take_all_given();
-        for message in std::mem::take(&mut self.waiting).into_iter().chain(given) {
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|(_, message)| message);
+        for message in waiting.chain(given) {
             self.give_up(message.number, why);
         }
     }

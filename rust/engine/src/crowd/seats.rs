@@ -14,8 +14,8 @@ pub struct Waiting {
     pub number: u64,
     /// When it was due.
     pub due_ns: u64,
-    /// When that was seen.
-    pub looked_ns: u64,
+    /// How long no socket was open for it.
+    pub waited_ns: u64,
 }
 
 /// One place.
@@ -220,7 +220,7 @@ mod tests {
             let seat = seats.add(number);
             seats.opened(seat, 10);
         }
-        let message = |number| Waiting { number, due_ns: number, looked_ns: number };
+        let message = |number| Waiting { number, due_ns: number, waited_ns: 0 };
         for (seat, number) in [(1, 1), (0, 2), (1, 3), (2, 4)] {
             seats.give(seat, message(number));
         }
