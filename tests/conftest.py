@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.support.certificates import Leaf
+
+
+# Who runs tests in the background ignores these, and what they start would, too.
+for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
