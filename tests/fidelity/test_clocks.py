@@ -27,7 +27,7 @@ ANCHORS = {"junit.py": 1, "load.py": 1, "run_folder.py": 2, "policy.py": 1}
 # Where files of Locust's are told, by its events and in its tables, what time it was; and what is no cache's.
 ANCHORS |= {"events.py": 1, "failures.py": 1, "response.py": 1, "rest.py": 1}
 # In the text of a script that is written.
-ANCHORS |= {"postman.py": 1}
+ANCHORS |= {"postman_values.py": 1}
 
 
 @pytest.mark.parametrize("crate", ["engine", "target"])
