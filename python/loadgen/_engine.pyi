@@ -251,6 +251,16 @@ class Event:
         """The data, read as JSON. Raises a ValueError that says where it is not."""
 
 @final
+class Call:
+    """A request that blocking code waits for."""
+
+    @property
+    def response(self) -> Response | None:
+        """The answer; None before it has come."""
+    def give_up(self) -> None:
+        """Nobody waits any more."""
+
+@final
 class Stream:
     """A response that is taken while it comes. `loadgen.stream` is made on top of it."""
 
@@ -383,7 +393,9 @@ class Client:
         timeout: float | None,
         cookies: list[tuple[str, str]],
     ) -> Request | str: ...
-    def _submit(self, request: Request, later: bool, after: Response | None = None) -> Future[Response]: ...
+    def _call(
+        self, wake: Callable[[Any], object], request: Request, later: bool, after: Response | None = None
+    ) -> Call: ...
     def _submit_stream(self, request: Request, later: bool, after: Response | None = None) -> Stream: ...
     def get(self, url: str, **options: Unpack[_Options]) -> Awaitable[Response]:
         """Sends a GET."""

@@ -80,7 +80,8 @@ def locust(script: str, binary: str, task: Task) -> list[str]:
         str(task.folder / "locust"),
     ]
     duration = ["--run-time", f"{task.duration_s}s"]
-    return [binary, "-f", str(SCENARIOS / script), "--host", task.url, *users, *duration, *quiet]
+    files = f"{SCENARIOS / script},{SCENARIOS / 'locust_cost.py'}"
+    return [binary, "-f", files, "--host", task.url, *users, *duration, *quiet]
 
 
 def locust_completed(_: str, task: Task) -> int:
@@ -141,7 +142,7 @@ BLAST = Peer(
 )
 WRK = Peer("wrk", "wrk", wrk, completed=first_number(r"(\d+) requests in "))
 FAST = locust_peer("FastHttpUser", "locust_fast.py")
-HTTP = locust_peer("HttpUser", "locust_http.py")
+HTTP = locust_peer("HttpUser", "locust_check.py")
 K6 = Peer("k6", "k6", k6, completed=first_number(r"http_reqs\.*: (\d+)"), environment={"GOMAXPROCS": "1"})
 
 

@@ -21,6 +21,7 @@ use crate::request::{Prepared, Wanted, is_simple_auth, nanoseconds};
 use crate::response::Response;
 use crate::socket::Asked as AskedSocket;
 use crate::stream::Stream;
+use crate::waiters::{Answered, Recorded};
 
 /// What a handshake is called where others have their method.
 const SOCKET: &str = "WS";
@@ -77,7 +78,7 @@ impl Client {
             }
         };
         if options.is_some() {
-            return engine.submit(py, this.place, &prepared, timeout_ns, &this.cookies, None);
+            return engine.submit(py, this.place, &prepared, timeout_ns, &this.cookies);
         }
         let mut core = engine.core()?;
         if core.has_begun() {
@@ -125,7 +126,7 @@ impl Client {
         if self.cookies.get().may_have_any() && !engine.core()?.requests.has_cookie_header {
             prepared.add_cookies(&self.cookies.get().line(prepared.url.bind(py).to_str()?, &[]));
         }
-        engine.submit(py, self.place, &prepared, timeout_ns, &self.cookies, None)
+        engine.submit(py, self.place, &prepared, timeout_ns, &self.cookies)
     }
 
     fn call<'py>(
@@ -229,7 +230,8 @@ impl Client {
         let url = prepared.url.clone_ref(py);
         let stream = Stream::new(this.engine.clone_ref(py), prepared.method, url, cookies, idle_ns);
         let stream = Bound::new(py, stream)?;
-        engine.submit(py, this.place, &prepared, timeout_ns, &this.cookies, Some(&stream))?;
+        let answered = Answered::Stream(stream.clone().unbind());
+        engine.submit_as(py, answered, this.place, &prepared, timeout_ns, &this.cookies, Recorded::AtOnce, None)?;
         Ok(stream.into_any())
     }
 

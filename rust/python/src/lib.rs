@@ -3,6 +3,7 @@
 
 mod block;
 mod body;
+mod call;
 mod client;
 mod cookies;
 mod engine;
@@ -48,6 +49,8 @@ mod _engine {
     use super::block::Block;
     #[pymodule_export]
     use super::body::{Body, is_made};
+    #[pymodule_export]
+    use super::call::Call;
     #[pymodule_export]
     use super::client::Client;
     #[pymodule_export]

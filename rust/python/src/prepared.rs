@@ -9,12 +9,13 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::call::Call;
 use crate::client::{Client, method_named};
 use crate::engine::Engine;
 use crate::request::{Prepared, site_of};
 use crate::response::Response;
 use crate::stream::Stream;
-use crate::waiters::Recorded;
+use crate::waiters::{Answered, Recorded};
 
 #[pyclass(module = "loadgen._engine", frozen)]
 pub(crate) struct Request {
@@ -74,16 +75,19 @@ impl Client {
         Ok(Bound::new(py, request)?.into_any())
     }
 
-    /// Sends it. `later`: its end is recorded when `_settle` says how; that of a redirect always is. `after` is the
+    /// Sends it, for one who blocks: `wake` is called when the answer has come, with what is returned. `later`: its end is recorded when `_settle` says how; that of a redirect always is. `after` is the
     /// redirect that it follows.
-    #[pyo3(signature = (request, later, after = None))]
-    fn _submit<'py>(
+    #[pyo3(signature = (wake, request, later, after = None))]
+    fn _call<'py>(
         slf: &Bound<'py, Self>,
+        wake: Py<PyAny>,
         request: &Bound<'py, Request>,
         later: bool,
         after: Option<&Bound<'py, Response>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().send(slf.py(), request.get(), later, after, None)
+    ) -> PyResult<Py<Call>> {
+        let call = Py::new(slf.py(), Call::new(wake))?;
+        slf.get().send(slf.py(), Answered::Call(call.clone_ref(slf.py())), request.get(), later, after)?;
+        Ok(call)
     }
 
     /// The same, but its answer is taken while it comes.
@@ -100,28 +104,28 @@ impl Client {
         let Prepared { method, url, .. } = &request.prepared;
         let stream = Stream::new(this.engine.clone_ref(py), method, url.clone_ref(py), cookies, None);
         let stream = Bound::new(py, stream)?;
-        this.send(py, request, later, after, Some(&stream))?;
+        this.send(py, Answered::Stream(stream.clone().unbind()), request, later, after)?;
         Ok(stream)
     }
 }
 
 impl Client {
     #[inline]
-    fn send<'py>(
+    fn send(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
+        answered: Answered,
         request: &Request,
         later: bool,
-        after: Option<&Bound<'py, Response>>,
-        stream: Option<&Bound<'py, Stream>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+        after: Option<&Bound<'_, Response>>,
+    ) -> PyResult<()> {
         let engine = self.engine.get();
         self.made.fetch_add(1, Relaxed);
         let recorded = if later { Recorded::Later } else { Recorded::UnlessRedirected };
         let before = after.and_then(|after| engine.core().ok()?.pending.take(&after.get().pending)).map(Box::new);
         let jar = self.cookies.get();
         let submit = |prepared: &Prepared| {
-            engine.submit_as(py, self.place, prepared, request.timeout_ns, &self.cookies, stream, recorded, before)
+            engine.submit_as(py, answered, self.place, prepared, request.timeout_ns, &self.cookies, recorded, before)
         };
         if request.takes_cookies && (jar.may_have_any() || !request.cookies.is_empty()) {
             let mut prepared = request.prepared.clone_ref(py);

@@ -10,6 +10,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::call::Call;
+
 /// What `call_soon` returns.
 #[pyclass(module = "loadgen._engine", frozen, freelist = 256)]
 pub(crate) struct Handle {
@@ -41,6 +43,8 @@ enum Entry {
     },
     /// One of asyncio's handles, which runs itself.
     Foreign(Py<PyAny>),
+    /// A greenlet that goes on, in a context of its own.
+    Call(Py<Call>),
 }
 
 /// See the module.
@@ -76,6 +80,10 @@ impl Ready {
         self.queue.borrow_mut().push_back(Entry::Foreign(handle));
     }
 
+    pub(crate) fn wake(&self, call: Py<Call>) {
+        self.queue.borrow_mut().push_back(Entry::Call(call));
+    }
+
     pub(crate) fn clear(&self) {
         // Taken out first: what is dropped may run code that asks for more.
         let taken = std::mem::take(&mut *self.queue.borrow_mut());
@@ -94,6 +102,11 @@ impl Ready {
                     }
                     if let Err(error) = call_in(py, &context, &callback, arguments.bind(py)) {
                         complain(py, owner, &callback, error)?;
+                    }
+                }
+                Entry::Call(call) => {
+                    if let Err(error) = Call::wake(call.bind(py)) {
+                        complain(py, owner, call.get().waiting(), error)?;
                     }
                 }
                 Entry::Foreign(handle) => {

@@ -269,7 +269,7 @@ impl Stream {
 impl Stream {
     /// A future of the response, as far as its head goes.
     #[getter]
-    fn head(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+    pub(crate) fn head(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state().head.as_ref().map(|future| future.clone_ref(py))
     }
 

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::body::Body;
+use crate::call::Call;
 use crate::cookies::Cookies;
 use crate::stream::Stream;
 
@@ -31,15 +32,23 @@ impl Recorded {
     }
 }
 
+/// Whom an answer is given to.
+pub(crate) enum Answered {
+    /// Code that awaits a future of it.
+    Future(Py<PyAny>),
+    /// Code that blocks.
+    Call(Py<Call>),
+    /// Who takes it while it comes.
+    Stream(Py<Stream>),
+}
+
 /// Who waits for an answer.
 pub(crate) struct Waiter {
-    pub(crate) future: Py<PyAny>,
+    pub(crate) answered: Answered,
     pub(crate) method: &'static str,
     pub(crate) url: Py<PyString>,
     /// Where cookies of the answer go, if they are kept.
     pub(crate) cookies: Option<Py<Cookies>>,
-    /// Who takes the answer while it comes. The future is then one of its head.
-    pub(crate) stream: Option<Py<Stream>>,
     /// Who makes the body of the request while it is sent.
     pub(crate) body: Option<Py<Body>>,
     pub(crate) recorded: Recorded,
@@ -50,9 +59,12 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// For the collector: who waits is often held by what waits.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.future)?;
+        match &self.answered {
+            Answered::Future(future) => visit.call(future)?,
+            Answered::Call(call) => visit.call(call)?,
+            Answered::Stream(stream) => visit.call(stream)?,
+        }
         visit.call(&self.cookies)?;
-        visit.call(&self.stream)?;
         visit.call(&self.body)
     }
 }
@@ -91,7 +103,10 @@ impl Waiters {
 
     /// Who takes the answer to a request while it comes.
     pub(crate) fn stream(&self, token: u64) -> Option<&Py<Stream>> {
-        self.places.get(token as usize)?.as_ref()?.stream.as_ref()
+        match &self.places.get(token as usize)?.as_ref()?.answered {
+            Answered::Stream(stream) => Some(stream),
+            _ => None,
+        }
     }
 
     /// Who makes the body of a request while it is sent.
@@ -113,12 +128,21 @@ impl Waiters {
     pub(crate) fn wants(&mut self, py: Python<'_>, token: u64) -> bool {
         let place = token as usize;
         let Some(waiter) = &self.places[place] else { return true };
-        let cancelled = waiter.future.bind(py).call_method0(intern!(py, "cancelled"));
-        if !cancelled.is_ok_and(|cancelled| cancelled.is_truthy().unwrap_or(false)) {
+        let is_gone = match &waiter.answered {
+            Answered::Future(future) => is_cancelled(py, future),
+            Answered::Call(call) => call.get().is_given_up(),
+            Answered::Stream(stream) => stream.get().head(py).is_some_and(|head| is_cancelled(py, &head)),
+        };
+        if !is_gone {
             return true;
         }
         self.gone.extend(self.places[place].take());
         self.free.push(place);
         false
     }
+}
+
+fn is_cancelled(py: Python<'_>, future: &Py<PyAny>) -> bool {
+    let cancelled = future.bind(py).call_method0(intern!(py, "cancelled"));
+    cancelled.is_ok_and(|cancelled| cancelled.is_truthy().unwrap_or(false))
 }

@@ -18,7 +18,7 @@ from loadgen.importers.locust.exceptions import (
     timed_out,
 )
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
-from loadgen.importers.locust.response import Response
+from loadgen.importers.locust.response import FAILED, Response
 from loadgen.importers.locust.session import (
     FOREVER_S,
     REMEMBERED,
@@ -40,7 +40,6 @@ HEADERS = {
     "Connection": "keep-alive",
 }
 _OF_BODIES = ("content-length", "content-type", "transfer-encoding")
-_LOWEST_FAILURE = 400
 
 
 class HttpSession(Session):
@@ -143,12 +142,13 @@ class HttpSession(Session):
 
     # The verbs.
 
-    def get(self, url: str, **options: Any) -> Response:
+    def get(self, url: str, *, catch_response: bool = False, **options: Any) -> Response:
         """Sends a GET."""
         if not (options or self._is_hooked or self._known is None or self.request_name):
             asked = self._known.get(url)
             if asked is not None:
-                return self._send(asked, False)
+                return self._send(asked, catch_response)
+        options["catch_response"] = catch_response
         return self._request("GET", url, options)
 
     def options(self, url: str, **options: Any) -> Response:
@@ -254,7 +254,7 @@ class HttpSession(Session):
     def _counted(self, response: Response) -> Exception | None:
         if response.status_code == 0:
             return self._errors(response)[1]
-        if response.status_code < _LOWEST_FAILURE:
+        if response.status_code < FAILED:
             return None
         # Under the name, because each URL would be a kind of failure of its own.
         return HTTPError(response._status_text(response._first.name), response=response)

@@ -13,7 +13,7 @@ import asyncio
 import time
 from _asyncio import Future  # the engine's own futures are of just this type
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -29,7 +29,11 @@ __all__ = [
     "soon",
     "throw",
     "wait_for",
+    "wait_for_answer",
 ]
+
+if TYPE_CHECKING:
+    from loadgen._engine import Client, Request, Response
 
 T = TypeVar("T")
 
@@ -59,6 +63,28 @@ def wait_for(awaitable: Awaitable[T]) -> T:
         _dismissed.discard(current)
         raise GreenletExit
     return future.result()  # type: ignore[no-any-return]
+
+
+def wait_for_answer(
+    client: Client, request: Request, later: bool, after: Response | None = None
+) -> Response:
+    """Blocks this greenlet, and nobody else, while a request is on its way."""
+    current = getcurrent()
+    hub = current.parent
+    if hub is None:
+        raise RuntimeError(_NOWHERE)
+    call = client._call(current.switch, request, later, after)
+    try:
+        while hub.switch() is not call:
+            pass
+    except BaseException:
+        call.give_up()
+        raise
+    if _dismissed and current in _dismissed:
+        _dismissed.discard(current)
+        raise GreenletExit
+    response: Response = call.response  # it has come
+    return response
 
 
 def sleep(seconds: float = 0) -> None:

@@ -11,7 +11,7 @@ from loadgen.importers.locust.bodies import body_of_fast, encode_pairs
 from loadgen.importers.locust.cookies import CookieJar
 from loadgen.importers.locust.exceptions import failure_of
 from loadgen.importers.locust.mapping import CaseInsensitiveDict
-from loadgen.importers.locust.response import Response
+from loadgen.importers.locust.response import FAILED, Response
 from loadgen.importers.locust.session import Asked, Session, check_url, origin_of, requoted, without
 from loadgen.importers.locust.streamed import in_chunks, in_lines, in_text
 
@@ -19,7 +19,6 @@ from loadgen.importers.locust.streamed import in_chunks, in_lines, in_text
 
 HEADERS = {"User-Agent": "loadgen", "Accept-Encoding": "gzip, deflate, br"}
 TIMEOUT_S = 60.0
-_LOWEST_FAILURE = 400
 _OF_BODIES = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding"})
 
 
@@ -78,7 +77,7 @@ class FastResponse(Response):
     @property
     def ok(self) -> bool:
         """A status below 400."""
-        return self.status_code < _LOWEST_FAILURE
+        return self.status_code < FAILED
 
     def __bool__(self) -> bool:
         return True
@@ -156,12 +155,13 @@ class FastHttpSession(Session):
 
     # The verbs.
 
-    def get(self, url: str, **options: Any) -> FastResponse:
+    def get(self, url: str, *, catch_response: bool = False, **options: Any) -> FastResponse:
         """Sends a GET."""
         if not options and self.request_name is None:
             asked = self._of_kind.get(url)
             if asked is not None:
-                return self._send(asked, False)  # type: ignore[return-value]
+                return self._send(asked, catch_response)  # type: ignore[return-value]
+        options["catch_response"] = catch_response
         return self._ask("GET", url, options)  # type: ignore[return-value]
 
     def options(self, url: str, **options: Any) -> FastResponse:
@@ -263,7 +263,7 @@ class FastHttpSession(Session):
                 return response._broken[1]
             kind = response._raw.error or ""
             return HTTPConnectionClosed("connection closed.") if kind == "closed" else failure_of(kind)[1]
-        if response.status_code < _LOWEST_FAILURE:
+        if response.status_code < FAILED:
             return None
         return LocustBadStatusCode(response.url, response.status_code)
 

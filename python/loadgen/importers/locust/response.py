@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Responses and sessions are two halves of a client, and the engine's part is private to them.
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
+FAILED = 400  # from this status on
 _LINK = re.compile(r'<([^>]*)>((?:\s*;\s*\w+\*?\s*=\s*(?:"[^"]*"|[^",;]*))*)')
 _PARAMETER = re.compile(r'(\w+\*?)\s*=\s*"?([^";]*)"?')
 _NO_WITH = """a response can be judged in a with-block only, and with catch_response=True:
@@ -66,6 +67,7 @@ class Response:
     _waits = False
     _is_entered = False
     _said: bool | Exception | None = None
+    _meta: dict[str, Any] | None = None
     # Where it is read while it comes.
     _body: Body | None = None
     # Why nothing came in the end, though something did come: what is raised, and what counts.
@@ -178,7 +180,7 @@ class Response:
         """A status below 400."""
         if not self.status_code:
             self.raise_for_status()
-        return self.status_code < 400
+        return self.status_code < FAILED
 
     def __bool__(self) -> bool:
         return self.ok
@@ -191,7 +193,7 @@ class Response:
             return
         if self.status_code == 0:
             raise self._session._errors(self)[0]
-        if self.status_code >= 400:
+        if self.status_code >= FAILED:
             raise HTTPError(self._status_text(self.url), response=self)
 
     def _status_text(self, where: str | None) -> str:
@@ -245,9 +247,14 @@ class Response:
 
     # What is made of it.
 
-    @cached_property
+    @property
     def request_meta(self) -> dict[str, Any]:
         """What listeners are told. In a with-block it may be changed."""
+        if self._meta is None:
+            self._meta = self._make_meta()
+        return self._meta
+
+    def _make_meta(self) -> dict[str, Any]:
         took_ms = self._raw._took_ms
         first = self._first
         return {
@@ -306,7 +313,7 @@ class Response:
             session._judge(self, self._said if isinstance(self._said, Exception) else None)
             return kind is None
         if kind is None:
-            session._judge(self, session._counted(self))
+            session._judge(self, None if 0 < self.status_code < FAILED else session._counted(self))
             return True
         if isinstance(error, ResponseError):
             session._judge(self, error)

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from loadgen._engine import Request
-from loadgen.importers.locust.driver import wait_for
+from loadgen.importers.locust.driver import wait_for, wait_for_answer
 from loadgen.importers.locust.exceptions import InvalidSchema, InvalidURL, MissingSchema, failure_of
 from loadgen.importers.locust.failures import FAILURES
 from loadgen.importers.locust.flow import LocustError
-from loadgen.importers.locust.response import REDIRECTS, Response
+from loadgen.importers.locust.response import FAILED, REDIRECTS, Response
 from loadgen.importers.locust.streamed import Body
 from loadgen.url import PORTS
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 # Requests that are remembered, at most: by all users together, and by one whose headers are its own.
 REMEMBERED, OWN_REMEMBERED = 4096, 64
 _SAFE = "!#$%&'()*+,/:;=?@[]~"  # in what is encoded already
-FAILED = 400  # from this status on
 # A request that nobody gives a time may take as long as it likes, or nearly.
 FOREVER_S = 86_400.0
 
@@ -159,7 +158,7 @@ class Session:
         if streams:
             response = self._open(request, asked, catch)
         else:
-            raw = wait_for(self._user._submit(request, catch))  # type: ignore[union-attr]
+            raw = wait_for_answer(self._user, request, catch)  # type: ignore[arg-type]
             response = self.response_class(raw, asked, self)
         if context:
             response._context = context
@@ -172,11 +171,7 @@ class Session:
             response._waits = True
             return response
         if status >= FAILED or not status:
-            error = self._counted(response)
-            first = response._first
-            FAILURES.add(first.method, first.name, error or "")
-            if self._event._handlers:
-                self._fire(response, error)
+            self._tell(response, self._counted(response))
         elif self._event._handlers:
             self._fire(response, None)
         return response
@@ -261,7 +256,7 @@ class Session:
                 if streams:
                     response = self._open(request, hop, catch, response._outcome)
                 else:
-                    raw: EngineResponse = wait_for(user._submit(request, catch, response._raw))
+                    raw = wait_for_answer(user, request, catch, response._raw)
                     response = self.response_class(raw, hop, self)
                 response._context = history[0]._context
                 response.history = history
@@ -279,14 +274,21 @@ class Session:
 
     def _judge(self, response: Response, error: Exception | None) -> None:
         """A with-block has ended: this is what came of it."""
-        meta = response.__dict__.get("request_meta")
-        first = response._first
-        name, method, took_ms = first.name, first.method, None
-        if meta is not None:
-            meta["exception"] = error
-            name, method = str(meta["name"]), str(meta["request_type"])
-            if meta["response_time"] != response._raw._took_ms:
-                took_ms = float(meta["response_time"])
+        if response._meta is not None:
+            self._judge_renamed(response, response._meta, error)
+            return
+        outcome = response._raw if response._body is None else response._outcome
+        self._user._engine.settle(outcome, error is None)  # type: ignore[union-attr]
+        if error is not None or self._event._handlers:
+            self._tell(response, error)
+
+    def _judge_renamed(self, response: Response, meta: dict[str, Any], error: Exception | None) -> None:
+        """The same, where the block has seen what listeners are told, and may have changed it."""
+        first, took_ms = response._first, None
+        meta["exception"] = error
+        name, method = str(meta["name"]), str(meta["request_type"])
+        if meta["response_time"] != response._raw._took_ms:
+            took_ms = float(meta["response_time"])
         label = f"{method} {name}"
         self._user._engine.settle(  # type: ignore[union-attr]
             response._outcome, error is None, None if label == first.label else label, took_ms

@@ -111,9 +111,14 @@ class TaskSet(metaclass=TaskSetMeta):
             self.max_wait = self._user.max_wait
         self._turns = self._user._turns
         self._paced_at = monotonic()  # of constant_pacing
+        # What a script has not made its own need not be called: this stands in the way of every request.
         own = type(self)
         self._rests_as_its_user = (
             own.wait is TaskSet.wait and own.wait_time is TaskSet.wait_time and bool(self._user.wait_time)
+        )
+        self._queues_its_own_way = (
+            own.schedule_task is not TaskSet.schedule_task
+            or own.execute_next_task is not TaskSet.execute_next_task
         )
 
     @property
@@ -169,9 +174,12 @@ class TaskSet(metaclass=TaskSetMeta):
         if not turns.is_on:
             turns.begin()
         try:
-            if not self._task_queue:
-                self.schedule_task(self.get_next_task())
-            self.execute_next_task()
+            if self._task_queue or self._queues_its_own_way:
+                if not self._task_queue:
+                    self.schedule_task(self.get_next_task())
+                self.execute_next_task()
+            else:
+                self.execute_task(self.get_next_task())
         except Exception as error:
             turns.end(isinstance(error, WAYS))
             raise

@@ -15,7 +15,7 @@ use crate::pending::Pending;
 use crate::request::Prepared;
 use crate::response::Response;
 use crate::stream::{Stream, Taken};
-use crate::waiters::{Recorded, Waiter};
+use crate::waiters::{Answered, Recorded, Waiter};
 
 impl Core {
     /// Hands what has come of streamed responses to those who take them.
@@ -116,49 +116,53 @@ impl Engine {
         prepared: &Prepared,
         timeout_ns: Option<u64>,
         cookies: &Py<Cookies>,
-        stream: Option<&Bound<'py, Stream>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.submit_as(py, user, prepared, timeout_ns, cookies, stream, Recorded::AtOnce, None)
+        let future = self.new_future(py)?;
+        let answered = Answered::Future(future.clone().unbind());
+        self.submit_as(py, answered, user, prepared, timeout_ns, cookies, Recorded::AtOnce, None)?;
+        Ok(future)
     }
 
     /// The same, with when it is recorded, and what it goes on with.
     #[expect(clippy::too_many_arguments, reason = "it is all that is to be known of it")]
-    pub(crate) fn submit_as<'py>(
+    pub(crate) fn submit_as(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
+        answered: Answered,
         user: usize,
         prepared: &Prepared,
         timeout_ns: Option<u64>,
         cookies: &Py<Cookies>,
-        stream: Option<&Bound<'py, Stream>>,
         recorded: Recorded,
         before: Option<Box<Outcome>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let future = self.new_future(py)?;
+    ) -> PyResult<()> {
+        let stream = match &answered {
+            Answered::Stream(stream) => Some((stream.clone_ref(py), self.new_future(py)?.unbind())),
+            _ => None,
+        };
         let mut core = self.core()?;
         let continues = before.is_some();
         let label = before.as_ref().map_or(prepared.label, |before| before.label);
         let waiter = Waiter {
             recorded,
             before,
-            future: future.clone().unbind(),
+            answered,
             method: prepared.method,
             url: prepared.url.clone_ref(py),
-            cookies: core.requests.keeps_cookies.then(|| cookies.clone_ref(py)),
-            stream: stream.map(|stream| stream.clone().unbind()),
+            cookies: (stream.is_none() && core.requests.keeps_cookies).then(|| cookies.clone_ref(py)),
             body: prepared.maker.as_ref().map(|maker| maker.clone_ref(py)),
         };
         let token = core.waiters.add(waiter);
-        if let Some(stream) = stream {
-            stream.get().begin(token, future.clone().unbind());
-        }
         let now = now_ns();
         let due_ns = if continues { now } else { core.due_ns(user, now) };
         let timeout_ns = timeout_ns.unwrap_or(core.timeout_ns);
-        let mut idle_ns = timeout_ns;
-        if let Some(own_ns) = stream.and_then(|stream| stream.get().idle_ns()) {
-            idle_ns = own_ns;
-            core.courier.client.mind(own_ns);
+        let (mut idle_ns, streams) = (timeout_ns, stream.is_some());
+        if let Some((stream, head)) = stream {
+            stream.get().begin(token, head);
+            if let Some(own_ns) = stream.get().idle_ns() {
+                idle_ns = own_ns;
+                core.courier.client.mind(own_ns);
+            }
         }
         let sending = Sending {
             due_ns,
@@ -167,9 +171,9 @@ impl Engine {
             label,
             token,
             is_head: prepared.is_head,
-            keeps: stream.is_none(),
+            keeps: !streams,
             only_head: false,
-            streams: stream.is_some(),
+            streams,
             is_second: false,
             owner: core.owner(user),
         };
@@ -184,17 +188,22 @@ impl Engine {
         let Core { courier, recorder, .. } = &mut *core;
         courier.submit(recorder, parcel, now);
         core.native_ns += now_ns() - now;
-        Ok(future)
+        Ok(())
     }
 
-    pub(super) fn answer(py: Python<'_>, waiter: &Waiter, response: Response) -> PyResult<()> {
-        if let Some(stream) = &waiter.stream {
-            return stream.get().end(py, response);
-        }
+    pub(super) fn answer(&self, py: Python<'_>, waiter: Waiter, response: Response) -> PyResult<()> {
         if let Some(cookies) = &waiter.cookies {
             response.give_cookies(py, cookies.get());
         }
-        Self::resolve(py, &waiter.future, Bound::new(py, response)?.into_any())
+        match waiter.answered {
+            Answered::Future(future) => Self::resolve(py, &future, Bound::new(py, response)?.into_any()),
+            Answered::Call(call) => {
+                call.get().answer(py, Py::new(py, response)?);
+                self.ready.wake(call);
+                Ok(())
+            }
+            Answered::Stream(stream) => stream.get().end(py, response),
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Engine {
                 }
             };
             if let Some((waiter, response)) = ended {
-                Self::answer(py, &waiter, response)?;
+                self.answer(py, waiter, response)?;
             }
         }
         {
@@ -102,7 +102,7 @@ impl Engine {
                 core.deliver(py, &outcome)
             };
             if let Some((waiter, response)) = ended {
-                Self::answer(py, &waiter, response)?;
+                self.answer(py, waiter, response)?;
             }
         }
         let (gone, roused, asked, sockets) = {
