@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -14,15 +15,15 @@ use crate::response::Response;
 
 #[pyclass(module = "loadgen._engine", frozen, freelist = 256)]
 pub(crate) struct Call {
-    /// Called with this to let who waits go on.
-    wake: Py<PyAny>,
+    /// The greenlet that waits.
+    waiting: Py<PyAny>,
     response: PyOnceLock<Py<Response>>,
     is_given_up: AtomicBool,
 }
 
 impl Call {
-    pub(crate) fn new(wake: Py<PyAny>) -> Self {
-        Self { wake, response: PyOnceLock::new(), is_given_up: AtomicBool::new(false) }
+    pub(crate) fn new(waiting: Py<PyAny>) -> Self {
+        Self { waiting, response: PyOnceLock::new(), is_given_up: AtomicBool::new(false) }
     }
 
     /// Whether nobody waits any more.
@@ -35,15 +36,18 @@ impl Call {
         let _ = self.response.set(py, response);
     }
 
-    /// Lets who waits go on.
-    pub(crate) fn wake(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let this = slf.get();
-        if this.is_given_up() { Ok(()) } else { this.wake.bind(slf.py()).call1((slf,)).map(drop) }
+    /// Lets who waits go on, with this as what it has waited for.
+    pub(crate) fn resume(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (this, py) = (slf.get(), slf.py());
+        if this.is_given_up() {
+            return Ok(());
+        }
+        this.waiting.bind(py).call_method1(intern!(py, "switch"), (slf,)).map(drop)
     }
 
     /// What complaints name.
     pub(crate) fn waiting(&self) -> &Py<PyAny> {
-        &self.wake
+        &self.waiting
     }
 }
 
@@ -61,6 +65,6 @@ impl Call {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.wake)
+        visit.call(&self.waiting)
     }
 }

@@ -75,17 +75,17 @@ impl Client {
         Ok(Bound::new(py, request)?.into_any())
     }
 
-    /// Sends it, for one who blocks: `wake` is called when the answer has come, with what is returned. `later`: its end is recorded when `_settle` says how; that of a redirect always is. `after` is the
+    /// Sends it, for one who blocks: `waiting` is a greenlet, which is switched to with what is returned when the answer has come. `later`: its end is recorded when `_settle` says how; that of a redirect always is. `after` is the
     /// redirect that it follows.
-    #[pyo3(signature = (wake, request, later, after = None))]
+    #[pyo3(signature = (waiting, request, later, after = None))]
     fn _call<'py>(
         slf: &Bound<'py, Self>,
-        wake: Py<PyAny>,
+        waiting: Py<PyAny>,
         request: &Bound<'py, Request>,
         later: bool,
         after: Option<&Bound<'py, Response>>,
     ) -> PyResult<Py<Call>> {
-        let call = Py::new(slf.py(), Call::new(wake))?;
+        let call = Py::new(slf.py(), Call::new(waiting))?;
         slf.get().send(slf.py(), Answered::Call(call.clone_ref(slf.py())), request.get(), later, after)?;
         Ok(call)
     }

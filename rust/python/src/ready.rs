@@ -80,7 +80,7 @@ impl Ready {
         self.queue.borrow_mut().push_back(Entry::Foreign(handle));
     }
 
-    pub(crate) fn wake(&self, call: Py<Call>) {
+    pub(crate) fn resume(&self, call: Py<Call>) {
         self.queue.borrow_mut().push_back(Entry::Call(call));
     }
 
@@ -105,7 +105,7 @@ impl Ready {
                     }
                 }
                 Entry::Call(call) => {
-                    if let Err(error) = Call::wake(call.bind(py)) {
+                    if let Err(error) = Call::resume(call.bind(py)) {
                         complain(py, owner, call.get().waiting(), error)?;
                     }
                 }

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from loadgen._engine import Client, Request, Response
+    from loadgen._engine import Call, Request, Response
 
 T = TypeVar("T")
 
@@ -66,14 +66,14 @@ def wait_for(awaitable: Awaitable[T]) -> T:
 
 
 def wait_for_answer(
-    client: Client, request: Request, later: bool, after: Response | None = None
+    call_engine: Callable[..., Call], request: Request, later: bool, after: Response | None = None
 ) -> Response:
     """Blocks this greenlet, and nobody else, while a request is on its way."""
     current = getcurrent()
     hub = current.parent
     if hub is None:
         raise RuntimeError(_NOWHERE)
-    call = client._call(current.switch, request, later, after)
+    call = call_engine(current, request, later, after)
     try:
         while hub.switch() is not call:
             pass

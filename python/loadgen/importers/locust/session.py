@@ -90,6 +90,8 @@ class Session:
         self.user = user
         self._event = request_event
         self._user: User | None = getattr(user, "_loadgen", None)
+        if self._user is not None:  # looked up once: both stand in the way of every request
+            self._call, self._conclude = self._user._call, self._user._engine.settle
         self._forget()
 
     # What a kind of client says for itself.
@@ -158,7 +160,7 @@ class Session:
         if streams:
             response = self._open(request, asked, catch)
         else:
-            raw = wait_for_answer(self._user, request, catch)  # type: ignore[arg-type]
+            raw = wait_for_answer(self._call, request, catch)
             response = self.response_class(raw, asked, self)
         if context:
             response._context = context
@@ -235,8 +237,6 @@ class Session:
 
     def _follow(self, response: Response, catch: bool, follow: bool, streams: bool = False) -> Response:
         """The response at the end of a chain of redirects: all of it is one request."""
-        user = self._user
-        assert user is not None
         history: list[Response] = []
         try:
             while follow and response.status_code in REDIRECTS:
@@ -256,15 +256,15 @@ class Session:
                 if streams:
                     response = self._open(request, hop, catch, response._outcome)
                 else:
-                    raw = wait_for_answer(user, request, catch, response._raw)
+                    raw = wait_for_answer(self._call, request, catch, response._raw)
                     response = self.response_class(raw, hop, self)
                 response._context = history[0]._context
                 response.history = history
         except BaseException:
-            user._engine.settle(response._outcome)
+            self._conclude(response._outcome)
             raise
         if not catch and response._raw.status in REDIRECTS:  # others were recorded as they ended
-            user._engine.settle(response._outcome, None if response.status_code else False)
+            self._conclude(response._outcome, None if response.status_code else False)
         return response
 
     def _too_many(self, first: Response) -> tuple[Exception, Exception]:
@@ -278,7 +278,7 @@ class Session:
             self._judge_renamed(response, response._meta, error)
             return
         outcome = response._raw if response._body is None else response._outcome
-        self._user._engine.settle(outcome, error is None)  # type: ignore[union-attr]
+        self._conclude(outcome, error is None)
         if error is not None or self._event._handlers:
             self._tell(response, error)
 
@@ -290,9 +290,8 @@ class Session:
         if meta["response_time"] != response._raw._took_ms:
             took_ms = float(meta["response_time"])
         label = f"{method} {name}"
-        self._user._engine.settle(  # type: ignore[union-attr]
-            response._outcome, error is None, None if label == first.label else label, took_ms
-        )
+        renamed = None if label == first.label else label
+        self._conclude(response._outcome, error is None, renamed, took_ms)
         if error is not None:
             FAILURES.add(method, name, error)
         if self._event._handlers:
@@ -300,7 +299,7 @@ class Session:
 
     def _settle(self, response: Response) -> None:
         """Counts it as it came, and says so to nobody."""
-        self._user._engine.settle(response._outcome)  # type: ignore[union-attr]
+        self._conclude(response._outcome)
 
     def _tell(self, response: Response, error: Exception | None) -> None:
         first = response._first

@@ -196,7 +196,7 @@ class TaskSet(metaclass=TaskSetMeta):
             task()
             return
         done = task(self)
-        if isinstance(done, TaskSet):
+        if done is not None and isinstance(done, TaskSet):
             done.run()
 
     def schedule_task(self, task: Task, first: bool = False) -> None:
@@ -260,7 +260,7 @@ class DefaultTaskSet(TaskSet):
     def execute_task(self, task: Task) -> None:
         """A method of the user's, or a task set."""
         done = task(self._user)
-        if isinstance(done, TaskSet):
+        if done is not None and isinstance(done, TaskSet):
             done.run()
 
 

@@ -28,6 +28,14 @@ class UserMeta(type):
         return super().__new__(cls, name, bases, namespace)
 
 
+class _NoClient:
+    """In the place of a client that nobody has set. It must not cost those that have one anything."""
+
+    def __get__(self, user: object, kind: type | None = None) -> Any:
+        name = (kind or type(user)).__name__
+        raise AttributeError(f"{name} has no client: inherit from HttpUser, or set self.client in __init__")
+
+
 class User(metaclass=UserMeta):
     """One user: a greenlet that lives as long as the engine wants it."""
 
@@ -40,6 +48,7 @@ class User(metaclass=UserMeta):
     weight: Any = 1
     fixed_count = 0
     tasks: Any = []  # noqa: RUF012 - users write it so
+    client: Any = _NoClient()
     # Of the engine's, set before it is made: its constructor is the script's own.
     _loadgen: LoadgenUser
     _turns: Turns
@@ -50,13 +59,6 @@ class User(metaclass=UserMeta):
         self._paced_at = monotonic()  # of constant_pacing
         self.group = Group()
         self._taskset_instance: DefaultTaskSet | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "client":
-            raise AttributeError(
-                f"{type(self).__name__} has no client: inherit from HttpUser, or set self.client in __init__"
-            )
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def on_start(self) -> None:
         """Done when it begins."""

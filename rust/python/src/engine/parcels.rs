@@ -199,7 +199,7 @@ impl Engine {
             Answered::Future(future) => Self::resolve(py, &future, Bound::new(py, response)?.into_any()),
             Answered::Call(call) => {
                 call.get().answer(py, Py::new(py, response)?);
-                self.ready.wake(call);
+                self.ready.resume(call);
                 Ok(())
             }
             Answered::Stream(stream) => stream.get().end(py, response),
