@@ -13,12 +13,11 @@ pub fn now_ns() -> u64 {
     now.tv_sec as u64 * SECOND + now.tv_nsec as u64
 }
 
-/// How long ago an instant of the wall clock was, by which the kernel stamps what arrives. Only the distance is used, and
-/// only of what has just arrived: a correction of that clock can falsify nothing else.
-pub fn since_wall_ns(wall: Timespec) -> u64 {
-    let now = clock_gettime(ClockId::Realtime);
-    let ns = |time: Timespec| time.tv_sec as u64 * SECOND + time.tv_nsec as u64;
-    ns(now).saturating_sub(ns(wall))
+/// How far the wall clock, by which the kernel stamps what arrives, is ahead of this one now.
+pub fn wall_ahead_ns() -> i64 {
+    // The wall clock first: what comes between the two readings makes stamps later, never earlier than they were.
+    let wall_ns = time_of_day_ns() as i64;
+    wall_ns - now_ns() as i64
 }
 
 /// The time of day in milliseconds since 1970: for requests that carry it, never for a stamp.

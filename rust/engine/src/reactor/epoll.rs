@@ -65,6 +65,8 @@ pub struct Epoll {
     thrifty: bool,
     /// When the bytes in the buffer arrived, where the kernel has said so.
     arrived_ns: Option<u64>,
+    /// How far the kernel's stamps were ahead of our clock at the last wait.
+    stamps_ahead_ns: i64,
     /// Connections being made: how long that takes has no stamp, so there is no rest meanwhile.
     connecting: usize,
     /// Descriptors of others that are watched: what comes on them has no stamp either.
@@ -90,6 +92,7 @@ impl Epoll {
             burst: 0,
             thrifty: false,
             arrived_ns: None,
+            stamps_ahead_ns: 0,
             connecting: 0,
             watched: Cell::new(0),
         })
@@ -105,9 +108,9 @@ impl Epoll {
         let is_datagrams = connection.unsent.is_datagrams;
         match connection.read(&mut self.buffer, self.thrifty) {
             Ok((0, _)) if !is_datagrams => Some(Event::Ended(slot, None)),
-            Ok((length, arrived_ns)) => {
+            Ok((length, stamp_ns)) => {
                 self.filled = length;
-                self.arrived_ns = arrived_ns;
+                self.arrived_ns = stamp_ns.map(|ns| (ns - self.stamps_ahead_ns).max(0) as u64);
                 // A short read has drained the socket; the edge comes again with the next bytes. One that said that the
                 // peer has closed behind them does not.
                 if (length == self.buffer.len() || self.connections[slot as usize].ending) && !is_datagrams {
@@ -226,7 +229,11 @@ impl Reactor for Epoll {
             Some(deadline) => Some(clock::timespec(deadline.saturating_sub(clock::now_ns()))),
             None => None,
         };
-        match epoll::wait(&self.set, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
+        let waited = epoll::wait(&self.set, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref());
+        if self.thrifty {
+            self.stamps_ahead_ns = clock::wall_ahead_ns();
+        }
+        match waited {
             Ok(_) | Err(Errno::INTR) => Ok(ready || !self.events.is_empty()),
             Err(error) => Err(error.into()),
         }

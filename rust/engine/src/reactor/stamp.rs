@@ -1,15 +1,14 @@
 //! When bytes arrived, by the kernel's own stamp: so a response may be read late and still be timed right.
 //!
 //! The kernel stamps with the wall clock, loadgen counts by the monotonic one. The distance between the two is read
-//! with every stamp, so a stepped wall clock can falsify only what was under way; callers keep stamps within bounds.
+//! with every wait, so a stepped wall clock can falsify only what was under way; callers keep stamps within bounds.
 
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Errno;
-use rustix::time::Timespec;
 
-use crate::clock::{now_ns, since_wall_ns};
+use crate::clock::SECOND;
 
 /// Room for one control message that carries a time; aligned as the kernel wants it.
 #[repr(C, align(8))]
@@ -25,8 +24,8 @@ pub(super) fn enable(socket: BorrowedFd<'_>) {
     }
 }
 
-/// Reads what has come: how many bytes, and when the last of them did, if the kernel says so.
-pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Option<u64>), Errno> {
+/// Reads what has come: how many bytes, and when the last of them did by the wall clock, if the kernel says so.
+pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Option<i64>), Errno> {
     let mut control = Control([0; 64]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all zeroes is a valid message header.
@@ -48,11 +47,5 @@ pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usiz
             && (*header).cmsg_type == libc::SCM_TIMESTAMPNS;
         carries_time.then(|| libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned())
     };
-    let arrived = |time: libc::timespec| {
-        let wall = Timespec { tv_sec: time.tv_sec, tv_nsec: time.tv_nsec };
-        // The distance first: what comes between the two readings then makes it later, never earlier than it was.
-        let ago_ns = since_wall_ns(wall);
-        now_ns().saturating_sub(ago_ns)
-    };
-    Ok((length as usize, stamp.map(arrived)))
+    Ok((length as usize, stamp.map(|wall| wall.tv_sec * SECOND as i64 + wall.tv_nsec)))
 }

@@ -25,9 +25,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Reads what has come: how many bytes, and when the last of them did, if that is wanted and the kernel says so.
+    /// Reads what has come: how many bytes, and when the last of them did by the wall clock, if that is wanted and the
+    /// kernel says so.
     #[inline]
-    pub(super) fn read(&self, buffer: &mut [u8], stamped: bool) -> Result<(usize, Option<u64>), Errno> {
+    pub(super) fn read(&self, buffer: &mut [u8], stamped: bool) -> Result<(usize, Option<i64>), Errno> {
         let socket = borrow(self.socket.as_ref()).ok_or(Errno::AGAIN)?;
         retry_on_intr(|| {
             if stamped {
