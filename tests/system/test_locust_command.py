@@ -187,7 +187,7 @@ class One(HttpUser):
 def test_run_takes_the_file_by_its_name_and_several_processes(
     locustfiles: Locustfiles, target: Target
 ) -> None:
-    words = ("--headless", "-H", target.url, *SHORT, "--processes", "2")
+    words = ("--headless", "--url", target.url, *SHORT, "--processes", "2")
     run = locustfiles.run(FILE, *words, command=("run", "locustfile.py", "Reader"))
     assert run.exit_code == 1, run.result
     assert set(run.labels) == {"GET /bytes/10", "GET missing"}
@@ -216,6 +216,7 @@ def test_how_often_tasks_come(locustfiles: Locustfiles) -> None:
         (["--slave"], "--slave is gone: it is called --worker"),
         (["-n", "3"], "-n is gone"),
         (["--nothing"], "--nothing"),
+        (["--headles"], "Did you mean --headless?"),
         (["Nobody"], "no user class Nobody: there are Reader, Writer"),
         (["--master"], "workers of several machines are not there"),
         (["-f", "nowhere.py"], "nowhere.py: no such file"),

@@ -13,6 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,7 +77,10 @@ class LocustArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """A mistake of the user's, in a line."""
-        raise UsageError(message, hint='"loadgen locust --help" lists the options.')
+        found = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        near = get_close_matches(found[1], self._option_string_actions, n=1) if found else []
+        meant = f"Did you mean {near[0]}? " if near else ""
+        raise UsageError(message, hint=f'{meant}"loadgen locust --help" lists the options.')
 
     def read(self, arguments: Sequence[str], *, partly: bool = False) -> argparse.Namespace:
         """All that is said, wherever it is. `partly`: what is not known may become so."""
@@ -226,7 +230,7 @@ def make_parser() -> LocustArgumentParser:
         help="Files or folders, separated by commas. Default: locustfile.py.",
     )
     add("--config", metavar="FILE", help="One more configuration file.")
-    add("-H", "--host", metavar="URL", env_var="LOCUST_HOST", help="What paths are put behind.")
+    add("-H", "--host", "--url", metavar="URL", env_var="LOCUST_HOST", help="What paths are put behind.")
     add(
         "-u",
         "--users",
