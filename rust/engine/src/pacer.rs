@@ -3,8 +3,8 @@
 //! A sleeping thread wakes late, by about 40 µs and more on a busy machine, whichever primitive it sleeps on. So
 //! `hybrid` sleeps until a margin before the instant and spins from there, looking for responses all the while; the
 //! margin follows the 99th percentile of how late this machine wakes. Where the gap between arrivals is shorter than
-//! the margin it spins throughout. `eco` never spins, and where the reactor can say later when a response came, it sleeps
-//! through that too; `spin` never sleeps.
+//! the margin it spins throughout. `eco` never spins, wakes once for arrivals that are close together, and where the
+//! reactor can say later when a response came, it sleeps through that too; `spin` never sleeps.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -16,6 +16,9 @@ use crate::slice;
 
 /// The margin stays within these bounds: a lower one would miss, a higher one burns a core for nothing.
 const MARGIN_NS: (u64, u64) = (10_000, 200_000);
+
+/// To wake costs more than to send, so `eco` wakes no more often than this: what is due in between goes out together.
+const ECO_GAP_NS: u64 = 100_000;
 
 /// How far one sample moves the margin, at most.
 const STEP_NS: f64 = 2_000.0;
@@ -34,6 +37,8 @@ pub enum Wake {
 pub struct Pacer {
     pacing: Pacing,
     margin_ns: f64,
+    /// When it last woke for an arrival, if it is `eco`.
+    woke_ns: u64,
     /// Time spun so far.
     pub spin_ns: u64,
 }
@@ -43,7 +48,7 @@ impl Pacer {
     pub fn new(pacing: Pacing) -> Self {
         // Timers may else be late by 50 µs on purpose. Where it is refused, the margin will show it.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        Self { pacing, margin_ns: 60_000.0, spin_ns: 0 }
+        Self { pacing, margin_ns: 60_000.0, woke_ns: 0, spin_ns: 0 }
     }
 
     /// Learns how late this machine wakes, before anything is due.
@@ -65,13 +70,15 @@ impl Pacer {
     /// Waits for events, at most until the instant.
     #[inline]
     pub fn wait(&mut self, reactor: &mut impl Reactor, now: u64, wake: Wake) -> io::Result<()> {
+        if let (Wake::Arrival(due_ns), Pacing::Eco) = (wake, self.pacing) {
+            return self.doze(reactor, now, due_ns);
+        }
         let (until_ns, spin_from_ns) = match (wake, self.pacing) {
             (Wake::Arrival(due) | Wake::Timer(due), Pacing::Spin) => (due, 0),
             (Wake::Arrival(due), Pacing::Hybrid) => (due, due.saturating_sub(self.margin_ns())),
             (Wake::Arrival(due) | Wake::Timer(due), _) => (due, due),
         };
-        let rests = matches!((wake, self.pacing), (Wake::Arrival(_), Pacing::Eco));
-        if until_ns <= now || (rests && reactor.rest(now, until_ns)) {
+        if until_ns <= now {
             return reactor.wait(Some(0)).map(drop);
         }
         if now < spin_from_ns {
@@ -82,6 +89,23 @@ impl Pacer {
             return self.spin(reactor, woke_ns, until_ns);
         }
         self.spin(reactor, now, until_ns)
+    }
+
+    /// Sleeps for `eco` until an arrival is due, or a little longer.
+    fn doze(&mut self, reactor: &mut impl Reactor, now: u64, due_ns: u64) -> io::Result<()> {
+        if due_ns <= now {
+            return reactor.wait(Some(0)).map(drop);
+        }
+        let until_ns = due_ns.max(self.woke_ns + ECO_GAP_NS);
+        if reactor.rest(now, until_ns) {
+            self.woke_ns = now_ns();
+            return reactor.wait(Some(0)).map(drop);
+        }
+        let (_, woke_ns) = self.sleep(reactor, until_ns)?;
+        if woke_ns >= until_ns {
+            self.woke_ns = woke_ns;
+        }
+        Ok(())
     }
 
     fn sleep(&mut self, reactor: &mut impl Reactor, until_ns: u64) -> io::Result<(bool, u64)> {
@@ -105,5 +129,81 @@ impl Pacer {
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::rc::Rc;
+
+    use rustix::io::Errno;
+
+    use super::*;
+    use crate::reactor::{Address, Event, Slot};
+
+    /// Rests without resting, and remembers until when it was to.
+    #[derive(Default)]
+    struct Restless(Vec<u64>);
+
+    impl Reactor for Restless {
+        const QUEUES_SENDS: bool = true;
+
+        fn connect(&mut self, _: Slot, _: &Address, _: Option<IpAddr>) -> Result<(), Errno> {
+            Ok(())
+        }
+
+        fn send(&mut self, _: Slot, _: &Rc<[u8]>) {}
+
+        fn is_sending(&self, _: Slot) -> bool {
+            false
+        }
+
+        fn is_ending(&self, _: Slot) -> bool {
+            false
+        }
+
+        fn tell_written(&mut self, _: Slot) {}
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn close(&mut self, _: Slot) {}
+
+        fn wait(&mut self, _: Option<u64>) -> io::Result<bool> {
+            Ok(false)
+        }
+
+        fn next(&mut self) -> Option<Event> {
+            None
+        }
+
+        fn is_drained(&self) -> bool {
+            true
+        }
+
+        fn received(&self) -> &[u8] {
+            &[]
+        }
+
+        fn rest(&mut self, _: u64, until_ns: u64) -> bool {
+            self.0.push(until_ns);
+            true
+        }
+    }
+
+    #[test]
+    fn eco_wakes_once_for_arrivals_that_are_close_together() {
+        let (mut pacer, mut reactor) = (Pacer::new(Pacing::Eco), Restless::default());
+        let now = now_ns();
+        let dues = [now + 1_000_000, now + 1_020_000, now + 3_000_000_000];
+        for due_ns in dues {
+            pacer.wait(&mut reactor, now, Wake::Arrival(due_ns)).unwrap();
+            // As if it had slept.
+            pacer.woke_ns = *reactor.0.last().unwrap();
+        }
+        pacer.wait(&mut reactor, now, Wake::Arrival(now)).unwrap();
+        assert_eq!(reactor.0, [dues[0], dues[0] + ECO_GAP_NS, dues[2]]);
     }
 }
