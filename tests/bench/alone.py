@@ -16,6 +16,8 @@ from tests.bench.measure import pinned_to, run_pinned
 from tests.support.ports import raised_descriptor_limit
 
 LOADGEN = str(Path(sys.executable).with_name("loadgen"))
+# A target that sends no events.
+QUIET = [f"--feed={channel}=0" for channel in ("blocks", "transactions", "network_stats")]
 
 
 @contextmanager

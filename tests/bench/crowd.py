@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench.alone import alone, stats, target
+from tests.bench.alone import QUIET, alone, stats, target
 from tests.bench.measure import available_cores, pinned_to
 from tests.support.node_sockets import LIBRARY, NodeSockets
 
@@ -31,8 +31,7 @@ def processes_for(sockets: int) -> int:
 @contextmanager
 def embedded(core: int) -> Iterator[tuple[str, Counts]]:
     """The embedded target without events: where its sockets are, and what it has counted."""
-    quiet = [f"--feed={channel}=0" for channel in ("blocks", "transactions", "network_stats")]
-    with target(core, *quiet) as url:
+    with target(core, *QUIET) as url:
 
         def counts() -> dict[str, int]:
             found = stats(url)

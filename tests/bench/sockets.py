@@ -4,12 +4,14 @@
     python -m tests.bench.sockets --only crowd --sockets 30000 --duration 60
 
 The target, one process, on the last core, the tools on the first, in turns. Messages and sockets are counted
-by the target, for all alike.
+by the target, for all alike. The CPU time of a run that does next to nothing is taken off each.
 
-    memory     resident memory of the whole tool with 1,000 idle sockets, less that with 10, for each socket
+    memory     resident memory of the whole tool with a thousand and more idle sockets, less that with 10, for
+               each socket that the target has open
     messages   500 sockets whose messages come back: CPU time for each; of more than the tool can send, and of
                what it sends on time
-    connects   sockets that are opened, then closed: CPU time for each
+    connects   sockets that are opened, then closed: CPU time for each; of more than the tool can open, and of
+               what it opens on time
     events     500 sockets that have subscribed, and read what comes: CPU time for each that is delivered
     bare       what the system takes of a client that makes one call for each of these, and does nothing else:
                `cargo build --release --example ws_floor` makes its rows
@@ -22,137 +24,32 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Self
 
-from tests.bench.alone import alone, stats, target
+from tests.bench.alone import QUIET, alone, stats, target
 from tests.bench.crowd import crowd
 from tests.bench.measure import available_cores, machine, run_pinned, start_pinned
+from tests.bench.socket_tools import TOOLS, Crowd, Task, Tool
 from tests.support.processes import children_of
 
-MESSAGE = '{"op":"echo","text":"0123456789012345678901234567890123456789"}'
 BATCH = 500
+MEMORY = "memory for an idle socket, kB"
+MESSAGE_MOST = "CPU for a message, all it can send, µs"
+MESSAGE_ON_TIME = "CPU for a message, sent on time, µs"
+SOCKET_MOST = "CPU for a socket, all it can open, µs"
+SOCKET_ON_TIME = "CPU for a socket, opened on time, µs"
+EVENT = "CPU for an event delivered, µs"
 FLOOR = Path(__file__).parents[2] / "target/release/examples/ws_floor"
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a tool is asked to do: sockets at a rate, held for so long, each with messages at a rate."""
-
-    url: str
-    sockets: int
-    connect_rate_per_s: int
-    hold_s: int
-    each_per_s: int
-    folder: Path
-    subscribe: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """One load generator."""
-
-    name: str
-    binary: str
-    command: Callable[[str, Task], list[str]]
-    each_per_s: int
-    """Messages from each of 500 sockets: more than a core of it can send."""
-    on_time_per_s: int
-    """The same, less than that."""
-    events_per_s: int
-    """Events to each of 500 sockets: less than a core of it can read."""
-    connects: tuple[int, int]
-    """Sockets, and how many of them in a second: not more than it can open."""
-
-    def find(self) -> str | None:
-        if self.binary == "loadgen":
-            beside = Path(sys.executable).with_name("loadgen")
-            return str(beside) if beside.exists() else None
-        return shutil.which(self.binary, path=os.environ.get("LOADGEN_PEERS", "")) or shutil.which(
-            self.binary
-        )
-
-
-def loadgen(binary: str, task: Task, pacing: str = "hybrid") -> list[str]:
-    sends = ["--send", MESSAGE, "--send-rate-each", f"{task.each_per_s}/s", "--expect", "any"]
-    return [
-        *(binary, "ws", task.url, "--connections", str(task.sockets)),
-        *("--connect-rate", f"{task.connect_rate_per_s}/s", "--hold", f"{task.hold_s}s"),
-        *(sends if task.each_per_s else []),
-        *(["--subscribe", task.subscribe] if task.subscribe else []),
-        *("--pacing", pacing, "--workers", "1", "--no-live", "--out", str(task.folder / "run")),
-    ]
-
-
-def k6(binary: str, task: Task) -> list[str]:
-    """A user holds its socket for one iteration, as the documentation does it; they begin over the ramp."""
-    ramp_s = task.sockets / task.connect_rate_per_s
-    sends = (
-        f"socket.setInterval(() => socket.send({MESSAGE!r}), {1000 // task.each_per_s});"
-        if task.each_per_s
-        else ""
-    )
-    if task.subscribe:
-        sends = f"socket.send({task.subscribe!r});"
-    script = task.folder / "script.js"
-    options = {
-        "vus": task.sockets,
-        "iterations": task.sockets,
-        "maxDuration": "10m",
-        "executor": "per-vu-iterations",
-    }
-    options |= {"iterations": 1}
-    script.write_text(
-        'import ws from "k6/ws";\nimport { sleep } from "k6";\n'
-        f"export const options = {json.dumps({'scenarios': {'load': options}})};\n"
-        "export default function () {\n"
-        f"  sleep({ramp_s} * (__VU - 1) / {task.sockets});\n"
-        f'  ws.connect("{task.url}", {{}}, (socket) => {{\n'
-        f'    socket.on("open", () => {{ {sends} }});\n'
-        '    socket.on("message", () => {});\n'
-        f"    socket.setTimeout(() => socket.close(), {task.hold_s * 1000 or 1});\n"
-        "  });\n}\n"
-    )
-    return [binary, "run", "--quiet", "--no-usage-report", "--no-color", str(script)]
-
-
-def artillery(binary: str, task: Task) -> list[str]:
-    """A virtual user is a socket; its flow sends and thinks in turns."""
-    flow: list[dict[str, Any]] = [{"think": max(task.hold_s, 0.001)}]
-    if task.each_per_s:
-        step = [{"send": MESSAGE}, {"think": 1 / task.each_per_s}]
-        flow = [{"loop": step, "count": task.hold_s * task.each_per_s}]
-    if task.subscribe:
-        flow.insert(0, {"send": task.subscribe})
-    script = task.folder / "script.json"
-    ramp_s = max(1, round(task.sockets / task.connect_rate_per_s))
-    phases = [{"duration": ramp_s, "arrivalRate": task.sockets / ramp_s}]
-    script.write_text(
-        json.dumps(
-            {"config": {"target": task.url, "phases": phases}, "scenarios": [{"engine": "ws", "flow": flow}]}
-        )
-    )
-    return [binary, "run", "--quiet", str(script)]
-
-
-TOOLS = [
-    Tool("loadgen", "loadgen", loadgen, 2000, 100, 200, (10_000, 2000)),
-    Tool("loadgen, eco", "loadgen", partial(loadgen, pacing="eco"), 2000, 100, 200, (10_000, 2000)),
-    Tool("k6", "k6", k6, 200, 40, 40, (1000, 500)),
-    Tool("Artillery", "artillery", artillery, 50, 10, 20, (1000, 200)),
-]
-
-
-def tree_rss_mb(pid: int) -> float:
+def tree_mb(pid: int) -> float:
     """Resident memory of a process and all below it, shared pages counted once for each."""
     total, left = 0.0, [pid]
     while left:
@@ -167,29 +64,87 @@ def tree_rss_mb(pid: int) -> float:
     return total
 
 
-def idle_mb(tool: Tool, binary: str, url: str, sockets: int) -> float:
-    """The most memory that a tool takes while so many sockets are open."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
-        task = Task(f"{url.replace('http', 'ws')}/ws/echo", sockets, 500, 5, 0, Path(folder))
-        process = start_pinned(tool.command(binary, task), available_cores()[:1], output.fileno())
-        most = 0.0
-        while process.poll() is None:
-            most = max(most, tree_rss_mb(process.pid))
-            time.sleep(0.2)
-    return most
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One tool beside one target. What it takes to start is in no figure."""
+
+    tool: Tool
+    binary: str
+    url: str
+    duration_s: int
+    start_s: float = 0.0
+
+    def started(self) -> Self:
+        """The same, knowing the CPU time of a run in which next to nothing happens."""
+        return replace(self, start_s=self._cpu_s(Crowd(10, 500), hold_s=1))
+
+    def _command(self, folder: str, crowd: Crowd, hold_s: int, each_per_s: int = 0) -> list[str]:
+        url = f"{self.url.replace('http', 'ws')}/ws/echo"
+        return self.tool.command(
+            self.binary, Task(url, crowd.sockets, crowd.rate_per_s, hold_s, each_per_s, Path(folder))
+        )
+
+    def _cpu_s(self, crowd: Crowd, hold_s: int, each_per_s: int = 0) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            command = self._command(folder, crowd, hold_s, each_per_s)
+            return run_pinned(command, available_cores()[:1]).cpu_s - self.start_s
+
+    def idle_kb(self) -> float:
+        """Memory for each socket that is held: of many, less that of ten."""
+        many = self.tool.idle
+        (few_mb, few_open), (many_mb, many_open) = (
+            self._idle(replace(many, sockets=sockets)) for sockets in (10, many.sockets)
+        )
+        return (many_mb - few_mb) * 1000 / max(1, many_open - few_open)
+
+    def _idle(self, crowd: Crowd) -> tuple[float, int]:
+        """The most memory that a tool takes while the most sockets are open, and how many that are."""
+        hold_s = self.tool.idle.sockets // crowd.rate_per_s + 5  # until all are there, and then some
+        most_mb, most_open = 0.0, 0
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
+            command = self._command(folder, crowd, hold_s)
+            process = start_pinned(command, available_cores()[:1], output.fileno())
+            while process.poll() is None:
+                found_mb, found_open = tree_mb(process.pid), stats(self.url)["connections"]["open"]
+                if found_open > most_open:
+                    most_mb, most_open = found_mb, found_open
+                elif found_open == most_open:
+                    most_mb = max(most_mb, found_mb)
+                time.sleep(0.2)
+        return most_mb, most_open
+
+    def message_us(self, each_per_s: int) -> float:
+        """CPU time for each message that went to the target and came back."""
+        before = stats(self.url)["messages"]["sent"]
+        cpu_s = self._cpu_s(Crowd(BATCH, 500), self.duration_s, each_per_s)
+        done: int = stats(self.url)["messages"]["sent"] - before
+        return cpu_s / max(1, done) * 1e6
+
+    def socket_us(self, crowd: Crowd) -> float:
+        """CPU time for each socket that was opened and closed."""
+        before = stats(self.url)["connections"]["opened"]
+        cpu_s = self._cpu_s(crowd, hold_s=0)
+        done: int = stats(self.url)["connections"]["opened"] - before
+        return cpu_s / max(1, done) * 1e6
+
+    def event_us(self) -> float:
+        """CPU time for each event that was delivered."""
+        command = partial(self.tool.command, self.binary)
+        return event_us(command, self.tool.events_per_s, self.duration_s, self.start_s)
+
+    def figures(self) -> Iterator[tuple[str, float]]:
+        tool, trial = self.tool, self.started()
+        yield MEMORY, trial.idle_kb()
+        yield MESSAGE_MOST, trial.message_us(tool.each_per_s)
+        yield MESSAGE_ON_TIME, trial.message_us(tool.on_time_per_s)
+        yield SOCKET_MOST, trial.socket_us(tool.storm)
+        yield SOCKET_ON_TIME, trial.socket_us(tool.connects)
+        yield EVENT, trial.event_us()
 
 
-def message_us(tool: Tool, binary: str, url: str, each_per_s: int, duration_s: int) -> float:
-    """CPU time for each message that went to the target and came back."""
-    with tempfile.TemporaryDirectory() as folder:
-        task = Task(f"{url.replace('http', 'ws')}/ws/echo", BATCH, 500, duration_s, each_per_s, Path(folder))
-        before = stats(url)["messages"]["sent"]
-        cost = run_pinned(tool.command(binary, task), available_cores()[:1])
-        done: int = stats(url)["messages"]["sent"] - before
-        return cost.cpu_s / max(1, done) * 1e6
-
-
-def event_us(command: Callable[[Task], list[str]], events_per_s: int, duration_s: int) -> float:
+def event_us(
+    command: Callable[[Task], list[str]], events_per_s: int, duration_s: int, start_s: float = 0.0
+) -> float:
     """CPU time for each event that was delivered. Until all have subscribed, others have events already."""
     feed = [f"--feed=blocks={events_per_s}/s", "--feed=transactions=0", "--feed=network_stats=0"]
     with tempfile.TemporaryDirectory() as folder, target(available_cores()[-1], *feed) as url:
@@ -199,22 +154,20 @@ def event_us(command: Callable[[Task], list[str]], events_per_s: int, duration_s
         )
         cost = run_pinned(command(task), available_cores()[:1])
         done: int = stats(url)["channels"]["blocks"]["delivered"]
-        return cost.cpu_s / max(1, done) * 1e6
+        return (cost.cpu_s - start_s) / max(1, done) * 1e6
 
 
-def floor(task: Task) -> list[str]:
+def bare_figures(url: str, duration_s: int) -> Iterator[tuple[str, float]]:
     """What the system alone takes of that."""
-    return [str(FLOOR), task.url.split("/")[2], str(task.hold_s)]
+    place = url.partition("//")[2]
+    message_us, socket_us = map(float, run_pinned([str(FLOOR), place], available_cores()[:1]).output.split())
+    yield MESSAGE_ON_TIME, message_us
+    yield SOCKET_ON_TIME, socket_us
 
+    def command(task: Task) -> list[str]:
+        return [str(FLOOR), task.url.split("/")[2], str(task.hold_s)]
 
-def connect_us(tool: Tool, binary: str, url: str) -> float:
-    """CPU time for each socket that was opened and closed."""
-    with tempfile.TemporaryDirectory() as folder:
-        task = Task(f"{url.replace('http', 'ws')}/ws/echo", *tool.connects, 0, 0, Path(folder))
-        before = stats(url)["connections"]["opened"]
-        cost = run_pinned(tool.command(binary, task), available_cores()[:1])
-        done: int = stats(url)["connections"]["opened"] - before
-        return cost.cpu_s / max(1, done) * 1e6
+    yield EVENT, event_us(command, TOOLS[0].events_per_s, duration_s)
 
 
 def compare(pairs: int, duration_s: int) -> None:
@@ -223,34 +176,17 @@ def compare(pairs: int, duration_s: int) -> None:
     for tool in TOOLS:
         if tool not in [one for one, _ in here]:
             print(f"{tool.name} is not here: its rows are missing")
-    figures: dict[tuple[str, str], list[float]] = {}
-    with target(available_cores()[-1]) as url:
+    found: dict[tuple[str, str], list[float]] = {}
+    with target(available_cores()[-1], *QUIET) as url:
         for _ in range(pairs):
             for tool, binary in here:
-                few, many = (idle_mb(tool, binary, url, sockets) for sockets in (10, 1000))
-                echo_us = partial(message_us, tool, binary, url, duration_s=duration_s)
-                for what, figure in (
-                    ("memory for an idle socket, kB", (many - few) / 0.99),
-                    ("CPU for a message, all it can send, µs", echo_us(each_per_s=tool.each_per_s)),
-                    ("CPU for a message, sent on time, µs", echo_us(each_per_s=tool.on_time_per_s)),
-                    ("CPU for a socket opened and closed, µs", connect_us(tool, binary, url)),
-                    (
-                        "CPU for an event delivered, µs",
-                        event_us(partial(tool.command, binary), tool.events_per_s, duration_s),
-                    ),
-                ):
-                    figures.setdefault((what, tool.name), []).append(figure)
-            if FLOOR.exists():
-                bare = run_pinned([str(FLOOR), url.partition("//")[2]], available_cores()[:1]).output.split()
-                for what, figure in (
-                    ("CPU for a message, sent on time, µs", float(bare[0])),
-                    ("CPU for a socket opened and closed, µs", float(bare[1])),
-                    ("CPU for an event delivered, µs", event_us(floor, TOOLS[0].events_per_s, duration_s)),
-                ):
-                    figures.setdefault((what, "bare"), []).append(figure)
-    own = {what: statistics.median(values) for (what, name), values in figures.items() if name == "loadgen"}
+                for what, figure in Trial(tool, binary, url, duration_s).figures():
+                    found.setdefault((what, tool.name), []).append(figure)
+            for what, figure in bare_figures(url, duration_s) if FLOOR.exists() else ():
+                found.setdefault((what, "bare"), []).append(figure)
+    own = {what: statistics.median(values) for (what, name), values in found.items() if name == "loadgen"}
     print(f"{'':55}{'median':>10}{'least':>10}{'most':>10}   of loadgen's")
-    for (what, name), values in sorted(figures.items()):
+    for (what, name), values in sorted(found.items()):
         middle = statistics.median(values)
         ratio = f"{middle / own[what]:10.1f}" if own.get(what) else ""
         print(f"{what + ': ' + name:55}{middle:10.1f}{min(values):10.1f}{max(values):10.1f}{ratio}")

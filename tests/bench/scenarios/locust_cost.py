@@ -1,4 +1,4 @@
-"""Says what Locust's sending costs, apart from its start: `cpu_s` beside its JSON file. Loaded beside the users."""
+"""Says what Locust's sending costs, apart from its start: `cpu_s` beside its JSON file, for any users."""
 
 import time
 from pathlib import Path
