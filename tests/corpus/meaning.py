@@ -1,10 +1,11 @@
 """Whether a file means the same here as with its own tool: both run it on one server, whose logs must agree.
 
-    LOADGEN_PEERS=FOLDER python -m tests.corpus.meaning [--only locust]
+    LOADGEN_PEERS=FOLDER python -m tests.corpus.meaning [--only ws] [--scenario talk]
 
 FOLDER holds `locust` and `artillery`. The files are in `files`, and use what people use. Each user says who
 it is, so that what one user asks can be compared in its order: for users that do the same in every run,
-request by request; for what is drawn, by shares. Headers are compared too, but for the client's own name.
+request by request; for what is drawn, by shares. Headers are compared too, but for the client's own name. Of
+WebSockets and Socket.IO each scenario runs alone, and what both tools count is compared as well.
 """
 
 from __future__ import annotations
@@ -13,90 +14,58 @@ import argparse
 import csv
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import yaml
 
 from tests.bench.alone import LOADGEN
+from tests.corpus.logs import Asked, http_log, socketio_log, ws_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tests.corpus.logs import Log
+
+    Server: TypeAlias = Callable[[], AbstractContextManager[tuple[str, Log]]]
 
 FILES = Path(__file__).parent / "files"
-# What is another in every request, or is the client's own name.
-_OWN = frozenset({"user-agent", "x-user", "host"})
 PATIENCE_S = 90
+# Artillery counts some failures and answers twice; loadgen counts heads too, and endpoints of all engines.
+_OTHERWISE = re.compile(
+    r"errors\.(undefined|Error: .*)|socketio\.response_time \(summary\)|http\.downloaded_bytes"
+    r"|plugins\.metrics-by-endpoint\..*"
+)
+# Of virtual users that wait for ever, Artillery is told to end.
+ENDLESS_S = 12
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One request as the server saw it."""
-
-    what: str
-    headers: tuple[tuple[str, str], ...]
-    body: str
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = urlsplit(self.path).path
-        headers = sorted(
-            (name.lower(), value) for name, value in self.headers.items() if name.lower() not in _OWN
-        )
-        asked = Asked(f"{self.command} {self.path}", tuple(headers), body.decode("latin-1"))
-        log: dict[str, list[Asked]] = self.server.log  # type: ignore[attr-defined]
-        log[self.headers.get("X-User", "")].append(asked)
-        status = (
-            int(path.rpartition("/")[2])
-            if path.startswith("/status/")
-            else 302
-            if path == "/redirect"
-            else 200
-        )
-        data = json.dumps({"path": path}).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        if status == 302:
-            self.send_header("Location", "/items")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815
-
-    def log_message(self, *_: Any) -> None:
-        """The log is kept, not printed."""
-
-
-def watched(make: Any) -> dict[str, list[Asked]]:
+def watched(make: Callable[[str], list[str]], server: Server, patience_s: float = PATIENCE_S) -> Log:
     """What a command asks of a server of its own, by user, each in order; `make` is given its URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.log = defaultdict(list)  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        command = make(f"http://127.0.0.1:{server.server_port}")
-        ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, stdin=subprocess.DEVNULL
+    with server() as (url, log):
+        command = make(url)
+        running = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        print(f"{Path(command[0]).name}: exit code {ended.returncode}")
+        try:
+            out, err = running.communicate(timeout=patience_s)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=PATIENCE_S)
+        print(f"{Path(command[0]).name}: exit code {running.returncode}")
         if os.environ.get("SHOW"):
-            print(ended.stdout, ended.stderr, file=sys.stderr)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    return server.log  # type: ignore[attr-defined, no-any-return]
+            print(out, err, file=sys.stderr)
+    return log
 
 
 def kinds(log: dict[str, list[Asked]]) -> dict[str, list[list[Asked]]]:
@@ -188,7 +157,8 @@ def locust(peer: str, folder: Path) -> list[str]:
 
     def by(command: list[str], prefix: str) -> dict[str, list[Asked]]:
         return watched(
-            lambda url: [*command, "-f", str(file), "--host", url, *flags, "--csv", str(folder / prefix)]
+            lambda url: [*command, "-f", str(file), "--host", url, *flags, "--csv", str(folder / prefix)],
+            http_log,
         )
 
     theirs = by([peer], "theirs")
@@ -208,7 +178,10 @@ def artillery(peer: str, folder: Path) -> list[str]:
 
     def by(command: list[str]) -> dict[str, list[Asked]]:
         report = str(folder / f"{Path(command[0]).name}.json")
-        return watched(lambda url: [*command, str(FILES / "test.yml"), "--target", url, "--output", report])
+        return watched(
+            lambda url: [*command, str(FILES / "test.yml"), "--target", url, "--output", report],
+            http_log,
+        )
 
     theirs = by([peer, "run", "--quiet"])
     ours = by([LOADGEN, "run", "--quiet"])
@@ -233,19 +206,87 @@ def artillery(peer: str, folder: Path) -> list[str]:
     return wrong
 
 
+def sockets(file: str, server: Server, only: str | None, peer: str, folder: Path) -> list[str]:
+    """One YAML file of WebSockets or Socket.IO: each scenario alone, so that all can be compared exactly."""
+    scenarios = yaml.safe_load((FILES / file).read_text())["scenarios"]
+    names = [one["name"] for one in scenarios if only in (None, one["name"])]
+
+    def run(name: str) -> list[tuple[Log, Any]]:
+        found: list[tuple[Log, Any]] = []
+        for command in ([peer, "run", "--quiet"], [LOADGEN, "run", "--quiet", "--drain", "5s"]):
+            report = folder / f"{name}-{len(found)}.json"
+            flags = ["--scenario-name", name, "--output", str(report)]
+            make = partial(_command, [*command, str(FILES / file), *flags])
+            log = watched(make, server, ENDLESS_S if name == "endless" else PATIENCE_S)
+            if name == "endless":  # there a virtual user waits for ever, and here for the timeout
+                log = {
+                    user: [one for one in asked if one.what != "disconnect /"] for user, asked in log.items()
+                }
+            # Whoever is told to end writes no report.
+            found.append((log, json.loads(report.read_text())["aggregate"] if report.exists() else None))
+        return found
+
+    wrong = []
+    with ThreadPoolExecutor(2) as pool:  # most of the time is Artillery's start and its end
+        for name, ((theirs, their_report), (ours, our_report)) in zip(
+            names, pool.map(run, names), strict=True
+        ):
+            print(f" {name}")
+            found = compare(theirs, ours, set(kinds(theirs)))
+            if their_report is not None:
+                found += counted(their_report, our_report)
+            wrong += [f"{name}: {text}" for text in found]
+    return wrong
+
+
+def _command(command: list[str], url: str) -> list[str]:
+    return [*command, "--target", url]
+
+
+def counted(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """What both count: counters by name, of summaries how much is in them, of rates that they are there."""
+    wrong = []
+    both = [
+        report["counters"]
+        | {f"{name} (summary)": one["count"] for name, one in report["summaries"].items()}
+        | {f"{name} (rate)": 1 for name in report["rates"]}
+        for report in (theirs, ours)
+    ]
+    for name in sorted(both[0].keys() | both[1].keys()):
+        each = [counters.get(name, 0) for counters in both]
+        if each[0] == each[1]:
+            print(f"  {name}: {each[0]:g} each")
+        elif _OTHERWISE.fullmatch(name):
+            print(f"  {name}: {each[0]:g} and {each[1]:g}, as docs/artillery.md says")
+        else:
+            wrong.append(f"{name}: {each[0]:g} and {each[1]:g}")
+    return wrong
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=["locust", "artillery"])
+    parser.add_argument("--only", choices=["locust", "artillery", "ws", "socketio"])
+    parser.add_argument("--scenario", help="of WebSockets and Socket.IO this one alone")
     chosen = parser.parse_args()
     failed = False
-    for name, look in (("locust", locust), ("artillery", artillery)):
-        peer = shutil.which(name, path=os.environ.get("LOADGEN_PEERS", "")) or shutil.which(name)
-        if chosen.only not in (None, name):
+    looks: dict[str, tuple[str, Callable[[str, Path], list[str]]]] = {
+        "locust": ("locust", locust),
+        "artillery": ("artillery", artillery),
+        "ws": ("artillery", partial(sockets, "ws.yml", ws_log, chosen.scenario)),
+        "socketio options": (
+            "artillery",
+            partial(sockets, "socketio-options.yml", socketio_log, chosen.scenario),
+        ),
+        "socketio": ("artillery", partial(sockets, "socketio.yml", socketio_log, chosen.scenario)),
+    }
+    for name, (tool, look) in looks.items():
+        peer = shutil.which(tool, path=os.environ.get("LOADGEN_PEERS", "")) or shutil.which(tool)
+        if chosen.only not in (None, name.partition(" ")[0]):
             continue
         if peer is None:
-            raise SystemExit(f"{name} is not here: LOADGEN_PEERS says where")
+            raise SystemExit(f"{tool} is not here: LOADGEN_PEERS says where")
         with tempfile.TemporaryDirectory() as folder:
             print(name)
             wrong = look(peer, Path(folder))

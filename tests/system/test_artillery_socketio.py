@@ -59,6 +59,7 @@ def test_events_go_out_and_answers_are_taken(artillery: Artillery, server: Socke
     )
     assert told.exit_code == 0, told.result
     assert "socketio: " not in told.text
+    told.assert_says("flow[6]: response without data takes the first answer")
     assert [one["namespace"] for one in server.connects] == ["/", "/"]
     assert server.connects[0]["query"] == {"token": "blue", "EIO": "4", "transport": "websocket"}
     assert server.connects[0]["headers"]["x-who"] == "us"
@@ -126,6 +127,21 @@ def test_what_does_not_come_back_as_it_must_fails(
     assert counter(told, f"errors.{code}") == 2
     assert "never" not in {name for _, name, _ in server.events}
     assert server.disconnects == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ('{big: true, list: [1, 2], text: "a b"}', {"big": "true", "list": "1,2", "text": "a b"}),
+        ('"plus=1+1&of=a%20b&empty="', {"plus": "1+1", "of": "a b", "empty": ""}),
+    ],
+)
+def test_a_query_is_written_as_nodes_client_writes_it(
+    artillery: Artillery, server: SocketIoServer, query: str, asked: dict[str, str]
+) -> None:
+    told = artillery(script(server, "- emit: [note]\n", config=f"{{query: {query}}}"))
+    assert told.exit_code == 0, told.result
+    assert server.connects[0]["query"] == asked | {"EIO": "4", "transport": "websocket"}
 
 
 def test_a_server_without_socket_io_fails_them_all(artillery: Artillery, target: Target) -> None:

@@ -65,10 +65,10 @@ def test_messages_are_sent_and_answers_are_taken(artillery: Artillery) -> None:
                 - connect:
                     target: "{{ target }}/feed?w={{ word }}&f={x}"
                     headers: {x-who: us}
-                    subprotocols: [json]
                 - send: "hello {{ word }}"
                 - send: {id: "{{ n }}", text: "{{ word }}"}
                 - send: {payload: "reply {{ word }}", capture: {json: $.said, as: said}}
+                - send: "{{ absent }}"
                 - send: unasked
                 - think: 0.3s
                 - send: {payload: go, match: {regexp: "^gone$", value: gone}}
@@ -79,17 +79,20 @@ def test_messages_are_sent_and_answers_are_taken(artillery: Artillery) -> None:
                 - wait: {capture: [{json: "$.list.length", as: size}, {regexp: "la.t", as: found}]}
                 - send: "{{ size }}{{ found }}"
                 """,
+                config="{subprotocols: [json], headers: {x-no: more}, origin: 'http://lost'}",
             )
         )
     assert told.exit_code == 0, told.result
     expected = [
-        *("hello blue", '{"id":4,"text":"blue"}', "reply blue", "unasked", "go"),
+        *("hello blue", '{"id":4,"text":"blue"}', "reply blue", "", "unasked", "go"),
         *("round 0 blue", "round 1 blue", "reply last", "2last"),
     ]
     assert sorted(heard.messages) == sorted(expected * 2)
     assert [(path, protocol) for path, protocol, _ in heard.asked] == [("/feed?w=blue&f={x}", "json")] * 2
     assert heard.asked[0][2]["x-who"] == "us"
-    assert counter(told, "websocket.messages_sent") == counter(told, "rates.websocket.send_rate") == 18
+    # What `connect` says stands in place of all options; these two it leaves where it names none.
+    assert "x-no" not in heard.asked[0][2] and "origin" not in heard.asked[0][2]
+    assert counter(told, "websocket.messages_sent") == counter(told, "rates.websocket.send_rate") == 20
     assert counter(told, "websocket.messages_received") == 6
     assert label(told.summary, "WS /feed request")["requests"]["ok"] == 4
     assert {code for code, _ in server.closes} == {1000}

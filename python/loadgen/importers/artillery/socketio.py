@@ -104,7 +104,12 @@ def _emit_step(compiler: Compiler, spec: Mapping[str, Any], place: str, around: 
     expected = _Expected(response, f"{place}.response", compiler) if channel else None
     if expected is not None and acknowledge:
         compiler.note(
-            f"{place}: response is waited for; acknowledge beside it is not asked for, as by Artillery"
+            f"{place}: acknowledge beside response is not looked at: Artillery does not ask for it, and fails "
+            "where it expects something of it"
+        )
+    if expected is not None and not (response.get("data") or response.get("args")):
+        compiler.note(
+            f"{place}: response without data takes the first answer, where Artillery waits for its timeout"
         )
     acknowledged = (
         _Expected(acknowledge, f"{place}.acknowledge", compiler, default_path="$.0")
@@ -186,7 +191,9 @@ class _Expected:
     def __init__(self, spec: Any, place: str, compiler: Compiler, default_path: str | None = None) -> None:
         spec = spec if isinstance(spec, Mapping) else {}
         self._data = compiler.render(spec.get("data") or spec.get("args"))
-        self._concat = bool(spec.get("concat"))
+        self._concat = (
+            bool(spec.get("concat")) and default_path is None
+        )  # of an acknowledgement it is not asked
         match, capture = spec.get("match"), spec.get("capture")
         if default_path is not None:
             match, capture = _with_path(match, default_path), _with_path(capture, default_path)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import msgspec
 
 from loadgen.errors import SocketClosed
 from loadgen.importers.artillery import socketio_packets as packets
 from loadgen.importers.artillery.socketio_packets import Packet
+from loadgen.importers.artillery.values import string_of
 from loadgen.importers.artillery.virtual_user import VuFailed
 
 if TYPE_CHECKING:
@@ -20,16 +21,29 @@ if TYPE_CHECKING:
     from loadgen.socket import Socket
     from loadgen.user import User
 
+_AS_IS = "-_.!~*'()"  # what encodeURIComponent leaves alone
+
 Listener = Callable[[list[Any], int], None]  # the arguments, and when they came, in ns
 
 
 def address(target: str, path: str, query: str | Mapping[str, Any] | None) -> str:
     """Where the handshake goes; a path in the target is a namespace, and no part of it."""
     parts = urlsplit(target)
-    asked = parse_qsl(query) if isinstance(query, str) else list((query or {}).items())
-    whole = urlencode([*asked, ("EIO", "4"), ("transport", "websocket")])
+    asked = _pairs(query or {})
+    whole = "&".join(
+        f"{quote(name, safe=_AS_IS)}={quote(value, safe=_AS_IS)}"
+        for name, value in [*asked, ("EIO", "4"), ("transport", "websocket")]
+    )
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    return urlunsplit((scheme, parts.netloc, f"{path.rstrip('/')}/", whole, ""))
+    return urlunsplit((scheme, parts.netloc, f"{path.removesuffix('/')}/", whole, ""))
+
+
+def _pairs(query: str | Mapping[str, Any]) -> list[tuple[str, str]]:
+    """As the client of Node reads them: a `+` is no space."""
+    if not isinstance(query, str):
+        return [(str(name), string_of(value)) for name, value in query.items()]
+    halves = (pair.partition("=") for pair in query.split("&"))
+    return [(unquote(name), unquote(value)) for name, _, value in halves]
 
 
 class Link:
@@ -40,7 +54,7 @@ class Link:
         self._listeners: dict[tuple[str, str], Listener] = {}
         self._acks: dict[int, Listener] = {}
         self._answers: dict[str, asyncio.Future[None]] = {}  # of namespaces that are being connected
-        self._connected: set[str] = set()
+        self._connected: list[str] = []  # in the order in which they are left
         self._last_id = 0
         self._reader: asyncio.Task[None] | None = None
 
@@ -76,7 +90,7 @@ class Link:
             raise VuFailed("timeout") from None
         finally:
             del self._answers[namespace]
-        self._connected.add(namespace)
+        self._connected.append(namespace)
 
     async def emit(self, namespace: str, arguments: list[Any], on_ack: Listener | None = None) -> int | None:
         """Sends an event; the number of its acknowledgement, where one is asked for."""

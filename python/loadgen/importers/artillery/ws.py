@@ -20,7 +20,7 @@ from loadgen.importers.artillery.codes import node_code
 from loadgen.importers.artillery.flow import Around, Engine, Step, nothing
 from loadgen.importers.artillery.urls import as_node_writes, sendable
 from loadgen.importers.artillery.values import json_text, number_of, text_of
-from loadgen.importers.artillery.virtual_user import VirtualUser, VuFailed
+from loadgen.importers.artillery.virtual_user import UNDEFINED, VirtualUser, VuFailed
 from loadgen.socket import NORMAL, Socket
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def _open(compiler: Compiler, scenario: Mapping[str, Any], place: str) -> Step:
         else:
             if name:
                 compiler.note(f"{place}.flow[0].connect: there is no function {name} in the processor")
+            # An object stands in place of all other options.
+            given = {key: given[key] for key in ("headers", "subprotocols") if key in given}
             given |= {key: value for key, value in connect.items() if key not in ("target", "function")}
             target = connect.get("target", target)
     elif connect:
@@ -175,6 +177,8 @@ def _send_step(compiler: Compiler, spec: Mapping[str, Any], place: str, around: 
     async def send(vu: VirtualUser) -> None:
         socket = _socket(vu)
         value = render(vu) if callable(render) else render
+        if value is UNDEFINED:
+            value = ""
         text = json_text(value) if isinstance(value, (dict, list)) else text_of(value)
         vu.emit("counter", "websocket.messages_sent")
         vu.emit("rate", "websocket.send_rate")
