@@ -235,6 +235,8 @@ def sockets(file: str, server: Server, only: str | None, peer: str, folder: Path
             found = compare(theirs, ours, set(kinds(theirs)))
             if their_report is not None:
                 found += counted(their_report, our_report)
+            elif (given_up := our_report["counters"].get("errors.response timeout")) != len(ours):
+                found.append(f"of {len(ours)} users that wait for ever, {given_up} are given up")
             wrong += [f"{name}: {text}" for text in found]
     return wrong
 

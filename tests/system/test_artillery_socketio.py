@@ -94,12 +94,13 @@ def test_namespaces_share_the_connection(artillery: Artillery, server: SocketIoS
             - emit: [echo, here]
               response: {on: echoed, data: her}
             """,
-            config="{auth: {token: t}}",
+            config="{auth: {token: t}, transports: [polling]}",
         )
     )
     assert told.exit_code == 0, told.result
     assert sorted(one["namespace"] for one in server.connects) == ["/", "/", "/news", "/news"]
     assert {one["auth"]["token"] for one in server.connects} == {"t"}
+    assert {one["query"]["transport"] for one in server.connects} == {"websocket"}
     assert sorted(namespace for namespace, *_ in server.events) == ["/", "/", *["/news"] * 4]
     told.assert_says(
         "it connects by WebSocket at once, and never polls", "a connection that is lost stays lost"

@@ -104,10 +104,10 @@ def _emit_step(compiler: Compiler, spec: Mapping[str, Any], place: str, around: 
     expected = _Expected(response, f"{place}.response", compiler) if channel else None
     if expected is not None and acknowledge:
         compiler.note(
-            f"{place}: acknowledge beside response is not looked at: Artillery does not ask for it, and fails "
-            "where it expects something of it"
+            f"{place}: acknowledge beside response is not looked at: Artillery does not ask for it, and fails"
+            " where it expects something of it"
         )
-    if expected is not None and not (response.get("data") or response.get("args")):
+    if channel and isinstance(response, Mapping) and not (response.get("data") or response.get("args")):
         compiler.note(
             f"{place}: response without data takes the first answer, where Artillery waits for its timeout"
         )
