@@ -36,10 +36,10 @@ def test_no_wall_clock_in_rust(crate: str) -> None:
     sources = sorted((ROOT / "rust" / crate / "src").rglob("*.rs"))
     assert len(sources) > 10
     found = {path.name for path in sources if WALL_IN_RUST.search(path.read_text())}
-    # The kernel stamps by the wall clock what arrives; clock.rs translates that, for stamp.rs alone.
+    # The kernel stamps by the wall clock what arrives; clock.rs translates that, for epoll.rs alone.
     assert found <= ({"clock.rs"} if crate == "engine" else set())
-    users = {path.name for path in sources if "since_wall_ns" in path.read_text()}
-    assert users <= {"clock.rs", "stamp.rs"}
+    users = {path.name for path in sources if "wall_ahead_ns" in path.read_text()}
+    assert users == ({"clock.rs", "epoll.rs"} if crate == "engine" else set())
 
 
 def test_no_other_clock_than_the_one_in_the_engine() -> None:

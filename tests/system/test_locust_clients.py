@@ -219,6 +219,35 @@ def test_redirects_are_one_request(locustfiles: Locustfiles, server: RecordedReq
     assert "redirect" in run.failures["/loop"].lower()
 
 
+def test_what_one_fast_client_says_of_itself_no_other_says(
+    locustfiles: Locustfiles, server: RecordedRequests
+) -> None:
+    run = locustfiles.do(
+        "FastHttpUser",
+        """
+        one = self.client
+        other = type(one)(self.host, self.environment.events.request, self)
+        def both():
+            one.get("/json")
+            other.get("/json", catch_response=True).success
+        both()
+        one.auth_header = "Bearer one"
+        both()
+        other.default_headers["X-Other"] = "2"
+        both()
+        """,
+        server.url,
+    )
+    assert run.errors == []
+    said = [(asked.headers.get("authorization"), asked.headers.get("x-other")) for asked in server.requests]
+    assert said == [(None, None)] * 2 + [
+        ("Bearer one", None),
+        (None, None),
+        ("Bearer one", None),
+        (None, "2"),
+    ]
+
+
 @BOTH
 def test_a_with_block_judges(locustfiles: Locustfiles, server: RecordedRequests, kind: str) -> None:
     run = locustfiles.do(
@@ -234,6 +263,7 @@ def test_a_with_block_judges(locustfiles: Locustfiles, server: RecordedRequests,
         judged("/missing", "left alone")
         judged("/json", "well")
         judged("/json", "before", lambda r: r.request_meta.update(name="after"))
+        judged("/json", "before", lambda r: setattr(r, "request_meta", {**r.request_meta, "name": "anew"}))
         def raises(r):
             raise KeyError("k")
         try:
@@ -259,6 +289,7 @@ def test_a_with_block_judges(locustfiles: Locustfiles, server: RecordedRequests,
         "GET left alone": (1, 1),
         "GET well": (1, 0),
         "GET after": (1, 0),
+        "GET anew": (1, 0),
         "GET interrupted": (1, 0),
         "GET outside": (1, 0),
         "GET renamed": (1, 0),

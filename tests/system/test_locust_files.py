@@ -443,6 +443,32 @@ def test_greenlets_of_a_file_run_side_by_side(scripts: Scripts, logged: Logged) 
     assert (paths["/bytes/1"], paths["/bytes/2"]) == (10, 2)
 
 
+KILLS = """\
+import gevent
+from locust import HttpUser, task
+from locust.exception import StopUser
+
+
+class Visitor(HttpUser):
+    @task
+    def kills(self):
+        first = gevent.spawn(self.client.get, "/delay/200")
+        waiting = gevent.spawn(self.client.get, "/bytes/1")
+        gevent.sleep(0.05)
+        waiting.kill()
+        first.join()
+        assert first.value.ok and self.client.get("/bytes/2").ok
+        raise StopUser
+"""
+
+
+def test_who_is_killed_in_a_queue_for_a_connection_sends_nothing(scripts: Scripts, logged: Logged) -> None:
+    told = play(scripts, KILLS, logged.url, "-u", "1", "-r", "1", "-t", "20", "-c", "1")
+    assert told.summary["script"]["errors"] == []
+    assert logged.paths() == ["/delay/200", "/bytes/2"]
+    assert told.summary["arrivals"]["unfinished"] == 0, told.summary["arrivals"]
+
+
 BLOCKS = """\
 import urllib.request
 

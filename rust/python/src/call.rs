@@ -6,7 +6,6 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -15,7 +14,7 @@ use crate::response::Response;
 
 #[pyclass(module = "loadgen._engine", frozen, freelist = 256)]
 pub(crate) struct Call {
-    /// The greenlet that waits.
+    /// The greenlet that waits. The collector looks into none that does, so it need not see this either.
     waiting: Py<PyAny>,
     response: PyOnceLock<Py<Response>>,
     is_given_up: AtomicBool,
@@ -62,9 +61,5 @@ impl Call {
     /// Nobody waits any more.
     fn give_up(&self) {
         self.is_given_up.store(true, Relaxed);
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.waiting)
     }
 }

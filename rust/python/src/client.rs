@@ -21,7 +21,7 @@ use crate::request::{Prepared, Wanted, is_simple_auth, nanoseconds};
 use crate::response::Response;
 use crate::socket::Asked as AskedSocket;
 use crate::stream::Stream;
-use crate::waiters::{Answered, Recorded};
+use crate::waiters::{Recipient, Recorded};
 
 /// What a handshake is called where others have their method.
 const SOCKET: &str = "WS";
@@ -230,8 +230,8 @@ impl Client {
         let url = prepared.url.clone_ref(py);
         let stream = Stream::new(this.engine.clone_ref(py), prepared.method, url, cookies, idle_ns);
         let stream = Bound::new(py, stream)?;
-        let answered = Answered::Stream(stream.clone().unbind());
-        engine.submit_as(py, answered, this.place, &prepared, timeout_ns, &this.cookies, Recorded::AtOnce, None)?;
+        let recipient = Recipient::Stream(stream.clone().unbind());
+        engine.submit_as(py, recipient, this.place, &prepared, timeout_ns, &this.cookies, Recorded::AtOnce, None)?;
         Ok(stream.into_any())
     }
 

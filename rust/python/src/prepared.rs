@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::request::{Prepared, site_of};
 use crate::response::Response;
 use crate::stream::Stream;
-use crate::waiters::{Answered, Recorded};
+use crate::waiters::{Recipient, Recorded};
 
 #[pyclass(module = "loadgen._engine", frozen)]
 pub(crate) struct Request {
@@ -75,7 +75,8 @@ impl Client {
         Ok(Bound::new(py, request)?.into_any())
     }
 
-    /// Sends it, for one who blocks: `waiting` is a greenlet, which is switched to with what is returned when the answer has come. `later`: its end is recorded when `_settle` says how; that of a redirect always is. `after` is the
+    /// Sends it, for one who blocks: `waiting` is a greenlet, which is switched to, with what is returned, when the answer
+    /// has come. `later`: its end is recorded when `settle` says how; that of a redirect always is. `after` is the
     /// redirect that it follows.
     #[pyo3(signature = (waiting, request, later, after = None))]
     fn _call<'py>(
@@ -86,7 +87,7 @@ impl Client {
         after: Option<&Bound<'py, Response>>,
     ) -> PyResult<Py<Call>> {
         let call = Py::new(slf.py(), Call::new(waiting))?;
-        slf.get().send(slf.py(), Answered::Call(call.clone_ref(slf.py())), request.get(), later, after)?;
+        slf.get().send(slf.py(), Recipient::Call(call.clone_ref(slf.py())), request.get(), later, after)?;
         Ok(call)
     }
 
@@ -104,7 +105,7 @@ impl Client {
         let Prepared { method, url, .. } = &request.prepared;
         let stream = Stream::new(this.engine.clone_ref(py), method, url.clone_ref(py), cookies, None);
         let stream = Bound::new(py, stream)?;
-        this.send(py, Answered::Stream(stream.clone().unbind()), request, later, after)?;
+        this.send(py, Recipient::Stream(stream.clone().unbind()), request, later, after)?;
         Ok(stream)
     }
 }
@@ -114,7 +115,7 @@ impl Client {
     fn send(
         &self,
         py: Python<'_>,
-        answered: Answered,
+        recipient: Recipient,
         request: &Request,
         later: bool,
         after: Option<&Bound<'_, Response>>,
@@ -125,7 +126,7 @@ impl Client {
         let before = after.and_then(|after| engine.core().ok()?.pending.take(&after.get().pending)).map(Box::new);
         let jar = self.cookies.get();
         let submit = |prepared: &Prepared| {
-            engine.submit_as(py, answered, self.place, prepared, request.timeout_ns, &self.cookies, recorded, before)
+            engine.submit_as(py, recipient, self.place, prepared, request.timeout_ns, &self.cookies, recorded, before)
         };
         if request.takes_cookies && (jar.may_have_any() || !request.cookies.is_empty()) {
             let mut prepared = request.prepared.clone_ref(py);

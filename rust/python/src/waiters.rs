@@ -33,7 +33,7 @@ impl Recorded {
 }
 
 /// Whom an answer is given to.
-pub(crate) enum Answered {
+pub(crate) enum Recipient {
     /// Code that awaits a future of it.
     Future(Py<PyAny>),
     /// Code that blocks.
@@ -44,7 +44,7 @@ pub(crate) enum Answered {
 
 /// Who waits for an answer.
 pub(crate) struct Waiter {
-    pub(crate) answered: Answered,
+    pub(crate) recipient: Recipient,
     pub(crate) method: &'static str,
     pub(crate) url: Py<PyString>,
     /// Where cookies of the answer go, if they are kept.
@@ -59,10 +59,10 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// For the collector: who waits is often held by what waits.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match &self.answered {
-            Answered::Future(future) => visit.call(future)?,
-            Answered::Call(call) => visit.call(call)?,
-            Answered::Stream(stream) => visit.call(stream)?,
+        match &self.recipient {
+            Recipient::Future(future) => visit.call(future)?,
+            Recipient::Call(call) => visit.call(call)?,
+            Recipient::Stream(stream) => visit.call(stream)?,
         }
         visit.call(&self.cookies)?;
         visit.call(&self.body)
@@ -103,8 +103,8 @@ impl Waiters {
 
     /// Who takes the answer to a request while it comes.
     pub(crate) fn stream(&self, token: u64) -> Option<&Py<Stream>> {
-        match &self.places.get(token as usize)?.as_ref()?.answered {
-            Answered::Stream(stream) => Some(stream),
+        match &self.places.get(token as usize)?.as_ref()?.recipient {
+            Recipient::Stream(stream) => Some(stream),
             _ => None,
         }
     }
@@ -128,10 +128,10 @@ impl Waiters {
     pub(crate) fn wants(&mut self, py: Python<'_>, token: u64) -> bool {
         let place = token as usize;
         let Some(waiter) = &self.places[place] else { return true };
-        let is_gone = match &waiter.answered {
-            Answered::Future(future) => is_cancelled(py, future),
-            Answered::Call(call) => call.get().is_given_up(),
-            Answered::Stream(stream) => stream.get().head(py).is_some_and(|head| is_cancelled(py, &head)),
+        let is_gone = match &waiter.recipient {
+            Recipient::Future(future) => is_cancelled(py, future),
+            Recipient::Call(call) => call.get().is_given_up(),
+            Recipient::Stream(stream) => stream.get().head(py).is_some_and(|head| is_cancelled(py, &head)),
         };
         if !is_gone {
             return true;

@@ -77,8 +77,9 @@ class LocustArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """A mistake of the user's, in a line."""
-        found = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
-        near = get_close_matches(found[1], self._option_string_actions, n=1) if found else []
+        found = re.search(r"^unrecognized arguments:.*?(--[^\s=]+)", message)
+        known = [name for name, one in self._option_string_actions.items() if one.help != argparse.SUPPRESS]
+        near = get_close_matches(found[1], known, n=1) if found else []
         meant = f"Did you mean {near[0]}? " if near else ""
         raise UsageError(message, hint=f'{meant}"loadgen locust --help" lists the options.')
 

@@ -138,7 +138,7 @@ class HttpSession(Session):
         super()._forget()
 
     def _shared(self) -> dict[Any, Asked] | None:
-        return None if self._is_own else self._untouched.setdefault(self.base_url, {})
+        return None if self._is_own or self._user is None else self._untouched.setdefault(self.base_url, {})
 
     # The verbs.
 

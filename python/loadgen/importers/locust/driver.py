@@ -3,8 +3,8 @@
 loop ──switch──▶ a greenlet: wait_for(future) ──switch──▶ loop … the future is done ──switch──▶ the greenlet
 
 The loop runs in the main greenlet of its thread, the hub. Only the hub switches to others, so whoever is not
-running waits in `_wait`. A wake-up that comes when nobody waits for it any more finds another one waiting,
-or nobody, and is passed over.
+running waits here, for one thing. A wake-up that comes when nobody waits for it any more finds that who is
+there waits for another, or nobody, and is passed over.
 """
 
 from __future__ import annotations

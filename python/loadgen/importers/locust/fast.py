@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -137,8 +137,8 @@ class FastHttpSession(Session):
         *_: Any,
         **options: Any,
     ) -> None:
+        self._auth_header: str | None = None
         super().__init__(base_url, user, request_event)
-        self.auth_header: str | None = None
         if "://" in self.base_url and "@" in urlsplit(self.base_url).netloc:
             self.base_url, credentials = check_url(self.base_url)
             self.auth_header = basic(*credentials) if credentials else None
@@ -147,18 +147,44 @@ class FastHttpSession(Session):
         self.default_headers = {**HEADERS, **(options.get("headers") or options.get("default_headers") or {})}
         self.cookiejar = CookieJar(self._user, self.base_url)
         headers = tuple(self.default_headers.items())
-        kind = (self.base_url, self.auth_header, headers, self.timeout_s)
-        self._of_kind = self._all_known.setdefault(kind, {})
+        self._kind = (self.base_url, self.auth_header, headers, self.timeout_s)
+        self._is_own = self._user is None
+
+    # What all requests have in common. Whoever changes it has requests of his own from then on.
+
+    @property
+    def default_headers(self) -> MutableMapping[str, Any]:
+        """Of every request."""
+        return self._default_headers
+
+    @default_headers.setter
+    def default_headers(self, headers: Any) -> None:
+        self._default_headers = CaseInsensitiveDict(headers, changed=self._forget)
+        self._forget()
+
+    @property
+    def auth_header(self) -> str | None:
+        """Who asks."""
+        return self._auth_header
+
+    @auth_header.setter
+    def auth_header(self, header: str | None) -> None:
+        self._auth_header = header
+        self._forget()
+
+    def _forget(self) -> None:
+        self._is_own = True
+        super()._forget()
 
     def _shared(self) -> dict[Any, Asked] | None:
-        return self._of_kind
+        return None if self._is_own else self._all_known.setdefault(self._kind, {})
 
     # The verbs.
 
     def get(self, url: str, *, catch_response: bool = False, **options: Any) -> FastResponse:
         """Sends a GET."""
-        if not options and self.request_name is None:
-            asked = self._of_kind.get(url)
+        if not options and self.request_name is None and self._known is not None:
+            asked = self._known.get(url)
             if asked is not None:
                 return self._send(asked, catch_response)  # type: ignore[return-value]
         options["catch_response"] = catch_response

@@ -254,6 +254,10 @@ class Response:
             self._meta = self._make_meta()
         return self._meta
 
+    @request_meta.setter
+    def request_meta(self, meta: dict[str, Any]) -> None:
+        self._meta = meta
+
     def _make_meta(self) -> dict[str, Any]:
         took_ms = self._raw._took_ms
         first = self._first
@@ -319,7 +323,7 @@ class Response:
             session._judge(self, error)
             return True
         # What is no judgement is the task's own. The request was sent and answered: it counts as it came.
-        session._settle(self)
+        session._settle(self._outcome)
         return False
 
 

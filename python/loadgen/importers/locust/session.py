@@ -91,7 +91,7 @@ class Session:
         self._event = request_event
         self._user: User | None = getattr(user, "_loadgen", None)
         if self._user is not None:  # looked up once: both stand in the way of every request
-            self._call, self._conclude = self._user._call, self._user._engine.settle
+            self._call, self._settle = self._user._call, self._user._engine.settle
         self._forget()
 
     # What a kind of client says for itself.
@@ -261,10 +261,10 @@ class Session:
                 response._context = history[0]._context
                 response.history = history
         except BaseException:
-            self._conclude(response._outcome)
+            self._settle(response._outcome)
             raise
         if not catch and response._raw.status in REDIRECTS:  # others were recorded as they ended
-            self._conclude(response._outcome, None if response.status_code else False)
+            self._settle(response._outcome, None if response.status_code else False)
         return response
 
     def _too_many(self, first: Response) -> tuple[Exception, Exception]:
@@ -275,14 +275,13 @@ class Session:
     def _judge(self, response: Response, error: Exception | None) -> None:
         """A with-block has ended: this is what came of it."""
         if response._meta is not None:
-            self._judge_renamed(response, response._meta, error)
+            self._judge_as_told(response, response._meta, error)
             return
-        outcome = response._raw if response._body is None else response._outcome
-        self._conclude(outcome, error is None)
+        self._settle(response._outcome, error is None)
         if error is not None or self._event._handlers:
             self._tell(response, error)
 
-    def _judge_renamed(self, response: Response, meta: dict[str, Any], error: Exception | None) -> None:
+    def _judge_as_told(self, response: Response, meta: dict[str, Any], error: Exception | None) -> None:
         """The same, where the block has seen what listeners are told, and may have changed it."""
         first, took_ms = response._first, None
         meta["exception"] = error
@@ -291,15 +290,11 @@ class Session:
             took_ms = float(meta["response_time"])
         label = f"{method} {name}"
         renamed = None if label == first.label else label
-        self._conclude(response._outcome, error is None, renamed, took_ms)
+        self._settle(response._outcome, error is None, renamed, took_ms)
         if error is not None:
             FAILURES.add(method, name, error)
         if self._event._handlers:
             self._fire(response, error)
-
-    def _settle(self, response: Response) -> None:
-        """Counts it as it came, and says so to nobody."""
-        self._conclude(response._outcome)
 
     def _tell(self, response: Response, error: Exception | None) -> None:
         first = response._first

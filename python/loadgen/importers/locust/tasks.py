@@ -174,12 +174,13 @@ class TaskSet(metaclass=TaskSetMeta):
         if not turns.is_on:
             turns.begin()
         try:
-            if self._task_queue or self._queues_its_own_way:
-                if not self._task_queue:
-                    self.schedule_task(self.get_next_task())
+            task = None if self._task_queue else self.get_next_task()
+            if task is None or self._task_queue or self._queues_its_own_way:
+                if task is not None:
+                    self.schedule_task(task)
                 self.execute_next_task()
             else:
-                self.execute_task(self.get_next_task())
+                self.execute_task(task)
         except Exception as error:
             turns.end(isinstance(error, WAYS))
             raise
@@ -196,7 +197,7 @@ class TaskSet(metaclass=TaskSetMeta):
             task()
             return
         done = task(self)
-        if done is not None and isinstance(done, TaskSet):
+        if done is not None and isinstance(done, TaskSet):  # most are None, and to ask that takes no time
             done.run()
 
     def schedule_task(self, task: Task, first: bool = False) -> None:

@@ -1,6 +1,6 @@
 //! Which of this machine's ports a connection leaves from. Left to itself Linux tries every second port in turn and
 //! leaves the others to servers: with half of them taken each connect would walk through 14,000, for a fifth of a second
-//! in the end. Here each connection takes the port behind the last one's, and where that is taken the search goes on at
+//! in the end. Here each connection takes the second port behind the last one's, and where that is taken the search goes on at
 //! a random place: so a crowd does not run into itself, and seldom into others.
 
 use std::cell::Cell;

@@ -1,7 +1,7 @@
 //! The engine of a worker that runs Python: sockets, arrivals, timers and the ready queue on one thread, one wait.
 //!
 //! ```text
-//!   LoadgenLoop._run_once ─▶ turn: arrivals due ▶ users begin · wait (without the GIL) · answers ▶ futures
+//!   LoadgenLoop._run_once ─▶ turn: arrivals due ▶ users begin · wait (without the GIL) · answers ▶ who waits
 //!                         ─▶ run_ready: the callbacks that asyncio wants run, the users' steps among them
 //! ```
 //!
@@ -106,8 +106,8 @@ pub(crate) struct Engine {
     foreign: RefCell<Vec<(RawFd, u8)>>,
 }
 
-// SAFETY: what is in it is touched with the interpreter's lock held, and the core by one thread alone: others are
-// refused, see `Engine::core`. They may drop it, and then nobody else has it.
+// SAFETY: what is in it is touched with the interpreter's lock held, and the core by one thread alone: others that live
+// beside it are refused, see `Engine::core`. They may drop it, and then nobody else has it.
 unsafe impl Send for Engine {}
 // SAFETY: as above.
 unsafe impl Sync for Engine {}

@@ -15,7 +15,7 @@ use crate::pending::Pending;
 use crate::request::Prepared;
 use crate::response::Response;
 use crate::stream::{Stream, Taken};
-use crate::waiters::{Answered, Recorded, Waiter};
+use crate::waiters::{Recipient, Recorded, Waiter};
 
 impl Core {
     /// Hands what has come of streamed responses to those who take them.
@@ -118,8 +118,8 @@ impl Engine {
         cookies: &Py<Cookies>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let future = self.new_future(py)?;
-        let answered = Answered::Future(future.clone().unbind());
-        self.submit_as(py, answered, user, prepared, timeout_ns, cookies, Recorded::AtOnce, None)?;
+        let recipient = Recipient::Future(future.clone().unbind());
+        self.submit_as(py, recipient, user, prepared, timeout_ns, cookies, Recorded::AtOnce, None)?;
         Ok(future)
     }
 
@@ -128,7 +128,7 @@ impl Engine {
     pub(crate) fn submit_as(
         &self,
         py: Python<'_>,
-        answered: Answered,
+        recipient: Recipient,
         user: usize,
         prepared: &Prepared,
         timeout_ns: Option<u64>,
@@ -136,8 +136,8 @@ impl Engine {
         recorded: Recorded,
         before: Option<Box<Outcome>>,
     ) -> PyResult<()> {
-        let stream = match &answered {
-            Answered::Stream(stream) => Some((stream.clone_ref(py), self.new_future(py)?.unbind())),
+        let stream = match &recipient {
+            Recipient::Stream(stream) => Some((stream.clone_ref(py), self.new_future(py)?.unbind())),
             _ => None,
         };
         let mut core = self.core()?;
@@ -146,7 +146,7 @@ impl Engine {
         let waiter = Waiter {
             recorded,
             before,
-            answered,
+            recipient,
             method: prepared.method,
             url: prepared.url.clone_ref(py),
             cookies: (stream.is_none() && core.requests.keeps_cookies).then(|| cookies.clone_ref(py)),
@@ -195,14 +195,14 @@ impl Engine {
         if let Some(cookies) = &waiter.cookies {
             response.give_cookies(py, cookies.get());
         }
-        match waiter.answered {
-            Answered::Future(future) => Self::resolve(py, &future, Bound::new(py, response)?.into_any()),
-            Answered::Call(call) => {
+        match waiter.recipient {
+            Recipient::Future(future) => Self::resolve(py, &future, Bound::new(py, response)?.into_any()),
+            Recipient::Call(call) => {
                 call.get().answer(py, Py::new(py, response)?);
                 self.ready.resume(call);
                 Ok(())
             }
-            Answered::Stream(stream) => stream.get().end(py, response),
+            Recipient::Stream(stream) => stream.get().end(py, response),
         }
     }
 }
