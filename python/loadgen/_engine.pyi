@@ -17,6 +17,7 @@ __all__ = [
     "HAS_HTTP3",
     "Block",
     "Body",
+    "Call",
     "Client",
     "Cookies",
     "Engine",
