@@ -48,7 +48,7 @@ def test_what_is_no_packet_is_refused(text: str) -> None:
     [
         ("http://h:1", "/socket.io", None, "ws://h:1/socket.io/?EIO=4&transport=websocket"),
         ("https://h/space", "/socket.io/", "a=1", "wss://h/socket.io/?a=1&EIO=4&transport=websocket"),
-        ("ws://h", "/own", {"a": "x y"}, "ws://h/own/?a=x+y&EIO=4&transport=websocket"),
+        ("ws://h", "/own", {"a": "x y"}, "ws://h/own/?a=x%20y&EIO=4&transport=websocket"),
     ],
 )
 def test_where_the_handshake_goes(
